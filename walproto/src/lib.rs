@@ -1,1 +1,71 @@
-//! Placeholder.
+//! Zero-copy parser of PostgreSQL's logical replication protocol: `pgoutput`, versions 1 to 4.
+//!
+//! Bytes in, borrowed messages out. No allocation, no `std`, no `unsafe`, no socket, clock, cache or log; hand it what
+//! the server sent inside CopyData, and it says what that means or what is wrong with it, at which byte.
+//!
+//! ```
+//! use walproto::{Decoder, Frame, Message};
+//!
+//! /// Counts the rows inserted in the CopyData messages of one session.
+//! fn inserts<'a>(copy_data: impl Iterator<Item = &'a [u8]>) -> Result<usize, walproto::Error> {
+//!     let mut decoder = Decoder::new();
+//!     let mut count = 0;
+//!     for bytes in copy_data {
+//!         if let Frame::WalData(wal) = Frame::parse(bytes)? {
+//!             if let Message::Insert(insert) = decoder.decode(wal.data)?.message {
+//!                 count += 1;
+//!                 for column in insert.new.columns() {
+//!                     println!("{column:?}");
+//!                 }
+//!             }
+//!         }
+//!     }
+//!     Ok(count)
+//! }
+//! # assert_eq!(inserts(std::iter::empty()), Ok(0));
+//! ```
+//!
+//! # What the caller must keep
+//!
+//! What needs memory stays outside: which [`Relation`] an oid stands for, whether a row has as many columns as its
+//! relation, duplicate column names, and which sequences of messages are legal. The crate `walstream` does that.
+
+#![no_std]
+#![cfg_attr(
+    not(test),
+    warn(
+        clippy::indexing_slicing,
+        clippy::unwrap_used,
+        clippy::cast_possible_truncation
+    )
+)]
+
+mod decoder;
+mod error;
+mod feedback;
+mod frame;
+mod ids;
+mod lsn;
+mod message;
+mod reader;
+mod timestamp;
+mod tuple;
+
+pub use decoder::{Decoded, Decoder};
+pub use error::{Error, ErrorKind, Field, Result};
+pub use feedback::{HotStandbyFeedback, StatusUpdate};
+pub use frame::{Frame, Keepalive, WalData};
+pub use ids::{Oid, Xid};
+pub use lsn::{Lsn, ParseLsnError};
+pub use message::Message;
+pub use message::logical::Logical;
+pub use message::prepared::{
+    BeginPrepare, CommitPrepared, Prepare, RollbackPrepared, StreamPrepare,
+};
+pub use message::row::{Delete, Insert, OldRow, Update};
+pub use message::schema::{ColumnDef, ColumnDefs, Relation, ReplicaIdentity, Type};
+pub use message::stream::{StreamAbort, StreamCommit, StreamStart};
+pub use message::transaction::{Begin, Commit, Origin};
+pub use message::truncate::{RelationOids, Truncate};
+pub use timestamp::Timestamp;
+pub use tuple::{Column, Columns, Tuple};

@@ -1,0 +1,265 @@
+//! What was wrong with a message, for which field, at which byte.
+
+use core::fmt;
+
+/// Result of reading a message or a part of one.
+pub type Result<T, E = Error> = core::result::Result<T, E>;
+
+/// Bytes that are not what the protocol allows.
+///
+/// Eight bytes, `Copy`. [`offset`](Self::offset) counts from the first byte handed to the decoder (or to
+/// [`Frame::parse`](crate::Frame::parse)), so a hex dump shows the spot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Error {
+    /// What is wrong.
+    pub kind: ErrorKind,
+    /// The field that was being read.
+    pub field: Field,
+    /// First byte of the message, 0 for an empty one.
+    pub tag: u8,
+    /// Where the field, or the byte that is wrong, begins.
+    pub offset: u32,
+}
+
+/// What is wrong with the bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// The message has no bytes.
+    Empty,
+    /// The message ends before the field does.
+    Truncated,
+    /// The message is complete, and bytes are left over.
+    TrailingBytes,
+    /// No message of the protocol begins with this byte.
+    UnknownTag,
+    /// The message cannot stand between Stream Start and Stream Stop.
+    InsideBlock,
+    /// Stream Stop without a Stream Start before it.
+    OutsideBlock,
+    /// A string has no closing zero byte.
+    Unterminated,
+    /// A name is not UTF-8, although the client encoding is.
+    NotUtf8,
+    /// A global transaction identifier is longer than the 199 bytes a server allows.
+    TooLong,
+    /// A length or count below zero.
+    Negative,
+    /// A length or count that the rest of the message cannot hold.
+    PastEnd,
+    /// A byte that must be one of a few letters or digits, and is another.
+    UnexpectedByte,
+    /// A column in binary form, which was not asked for.
+    BinaryNotAsked,
+    /// Flags that must be zero.
+    NonZeroFlags,
+    /// A position that must not be 0/0.
+    ZeroLsn,
+    /// Stream Abort without position and time although `streaming=parallel` was asked for.
+    AbortWithoutPosition,
+    /// Stream Abort with position and time although `streaming=parallel` was not asked for.
+    AbortWithPosition,
+}
+
+/// The part of a message that was being read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+#[expect(missing_docs, reason = "each is named as in PostgreSQL's manual")]
+pub enum Field {
+    Tag,
+    Xid,
+    SubXid,
+    Flags,
+    FinalLsn,
+    CommitLsn,
+    EndLsn,
+    PrepareLsn,
+    PrepareEndLsn,
+    RollbackEndLsn,
+    AbortLsn,
+    CommitTime,
+    PrepareTime,
+    RollbackTime,
+    AbortTime,
+    Gid,
+    OriginName,
+    RelationOid,
+    Namespace,
+    RelationName,
+    ReplicaIdentity,
+    ColumnCount,
+    ColumnFlags,
+    ColumnName,
+    ColumnType,
+    ColumnTypmod,
+    TypeOid,
+    TypeName,
+    TupleTag,
+    ColumnKind,
+    ColumnLength,
+    ColumnData,
+    RelationCount,
+    MessageLsn,
+    MessagePrefix,
+    MessageLength,
+    MessageContent,
+    FirstSegment,
+    WalStart,
+    WalEnd,
+    SendTime,
+    ReplyRequested,
+    End,
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            kind,
+            field,
+            tag,
+            offset,
+        } = *self;
+        match kind {
+            ErrorKind::Empty => return f.write_str("empty message"),
+            ErrorKind::UnknownTag => return write!(f, "{kind} {}", Byte(tag)),
+            ErrorKind::TrailingBytes => write!(f, "{kind}, in {}", Byte(tag))?,
+            _ => write!(f, "{kind}, in {field} of {}", Byte(tag))?,
+        }
+        write!(f, " at byte {offset}")
+    }
+}
+
+impl core::error::Error for Error {}
+
+impl fmt::Display for ErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Empty => "empty message",
+            Self::Truncated => "message ends too early",
+            Self::TrailingBytes => "bytes left over after the message",
+            Self::UnknownTag => "unknown message type",
+            Self::InsideBlock => "message not allowed inside a stream block",
+            Self::OutsideBlock => "stream stop outside a stream block",
+            Self::Unterminated => "string without closing zero byte",
+            Self::NotUtf8 => "string is not UTF-8",
+            Self::TooLong => "string too long",
+            Self::Negative => "negative number",
+            Self::PastEnd => "length or count past the end of the message",
+            Self::UnexpectedByte => "unexpected byte",
+            Self::BinaryNotAsked => "binary column although text was asked for",
+            Self::NonZeroFlags => "flags are not zero",
+            Self::ZeroLsn => "position is 0/0",
+            Self::AbortWithoutPosition => {
+                "no abort position although streaming=parallel was asked for"
+            }
+            Self::AbortWithPosition => {
+                "abort position although streaming=parallel was not asked for"
+            }
+        })
+    }
+}
+
+impl fmt::Display for Field {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Tag => "message type",
+            Self::Xid => "transaction id",
+            Self::SubXid => "subtransaction id",
+            Self::Flags => "flags",
+            Self::FinalLsn => "final position",
+            Self::CommitLsn => "commit position",
+            Self::EndLsn => "end position",
+            Self::PrepareLsn => "prepare position",
+            Self::PrepareEndLsn => "end position of the prepare",
+            Self::RollbackEndLsn => "end position of the rollback",
+            Self::AbortLsn => "abort position",
+            Self::CommitTime => "commit time",
+            Self::PrepareTime => "prepare time",
+            Self::RollbackTime => "rollback time",
+            Self::AbortTime => "abort time",
+            Self::Gid => "global transaction identifier",
+            Self::OriginName => "origin name",
+            Self::RelationOid => "relation oid",
+            Self::Namespace => "namespace",
+            Self::RelationName => "relation name",
+            Self::ReplicaIdentity => "replica identity",
+            Self::ColumnCount => "column count",
+            Self::ColumnFlags => "column flags",
+            Self::ColumnName => "column name",
+            Self::ColumnType => "column type",
+            Self::ColumnTypmod => "column type modifier",
+            Self::TypeOid => "type oid",
+            Self::TypeName => "type name",
+            Self::TupleTag => "tuple tag",
+            Self::ColumnKind => "column kind",
+            Self::ColumnLength => "column length",
+            Self::ColumnData => "column data",
+            Self::RelationCount => "relation count",
+            Self::MessageLsn => "message position",
+            Self::MessagePrefix => "message prefix",
+            Self::MessageLength => "message length",
+            Self::MessageContent => "message content",
+            Self::FirstSegment => "first segment mark",
+            Self::WalStart => "WAL start",
+            Self::WalEnd => "WAL end",
+            Self::SendTime => "send time",
+            Self::ReplyRequested => "reply request",
+            Self::End => "end",
+        })
+    }
+}
+
+/// A tag as a reader knows it: name and letter, or the number where it is no tag.
+struct Byte(u8);
+
+impl fmt::Display for Byte {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match crate::message::name(self.0) {
+            Some(name) => write!(f, "{name} ('{}')", char::from(self.0)),
+            None if self.0.is_ascii_graphic() => write!(f, "'{}'", char::from(self.0)),
+            None => write!(f, "0x{:02X}", self.0),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use super::*;
+    use std::string::ToString;
+
+    #[test]
+    fn an_error_is_one_word() {
+        assert_eq!(size_of::<Error>(), 8);
+    }
+
+    #[test]
+    fn says_what_where_and_at_which_byte() {
+        let error = |kind, field, tag| {
+            Error {
+                kind,
+                field,
+                tag,
+                offset: 41,
+            }
+            .to_string()
+        };
+        assert_eq!(
+            error(ErrorKind::PastEnd, Field::ColumnLength, b'I'),
+            "length or count past the end of the message, in column length of Insert ('I') at byte 41"
+        );
+        assert_eq!(
+            error(ErrorKind::UnknownTag, Field::Tag, b'z'),
+            "unknown message type 'z'"
+        );
+        assert_eq!(
+            error(ErrorKind::UnknownTag, Field::Tag, 7),
+            "unknown message type 0x07"
+        );
+        assert_eq!(error(ErrorKind::Empty, Field::Tag, 0), "empty message");
+        assert_eq!(
+            error(ErrorKind::TrailingBytes, Field::End, b'C'),
+            "bytes left over after the message, in Commit ('C') at byte 41"
+        );
+    }
+}

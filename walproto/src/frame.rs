@@ -1,0 +1,72 @@
+//! What the server wraps around messages: WAL data and keepalives.
+
+use crate::error::{ErrorKind, Field, Result};
+use crate::reader::Reader;
+use crate::{Lsn, Timestamp};
+
+/// The content of one CopyData message from the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Frame<'a> {
+    /// `w`: one pgoutput message.
+    WalData(WalData<'a>),
+    /// `k`: how far the server is, and perhaps a request to answer.
+    Keepalive(Keepalive),
+}
+
+/// One pgoutput message with what the server says around it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WalData<'a> {
+    /// Position of the message, 0/0 for some. Neither a range with [`end`](Self::end) nor rising: never confirm it.
+    pub start: Lsn,
+    /// Equal to [`start`](Self::start) for pgoutput.
+    pub end: Lsn,
+    /// When the server sent it.
+    pub sent_at: Timestamp,
+    /// Exactly one message for [`Decoder::decode`](crate::Decoder::decode).
+    pub data: &'a [u8],
+}
+
+/// How far the server has decoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Keepalive {
+    /// End of the last record decoded. Every published transaction that committed before it has been sent before.
+    pub wal_end: Lsn,
+    /// When the server sent it.
+    pub sent_at: Timestamp,
+    /// The server wants a status update now, or it will close the connection.
+    pub reply_requested: bool,
+}
+
+impl<'a> Frame<'a> {
+    /// Reads the content of one CopyData message.
+    ///
+    /// Layout: `w`, start (8), end (8), time (8), message; or `k`, WAL end (8), time (8), reply request (1).
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::UnknownTag`] for any other first byte (`s` comes from server 19 on, and only when asked for),
+    /// [`ErrorKind::Truncated`] and [`ErrorKind::TrailingBytes`].
+    // walsender.c: WalSndPrepareWrite, WalSndKeepalive
+    pub fn parse(bytes: &'a [u8]) -> Result<Self> {
+        let mut r = Reader::new(bytes)?;
+        match r.tag() {
+            b'w' => Ok(Self::WalData(WalData {
+                start: r.lsn(Field::WalStart)?,
+                end: r.lsn(Field::WalEnd)?,
+                sent_at: r.timestamp(Field::SendTime)?,
+                data: r.rest(),
+            })),
+            b'k' => {
+                let keepalive = Keepalive {
+                    wal_end: r.lsn(Field::WalEnd)?,
+                    sent_at: r.timestamp(Field::SendTime)?,
+                    reply_requested: r.u8(Field::ReplyRequested)? != 0,
+                };
+                r.finish()?;
+                Ok(Self::Keepalive(keepalive))
+            }
+            _ => Err(r.error_at(bytes, ErrorKind::UnknownTag, Field::Tag)),
+        }
+    }
+}

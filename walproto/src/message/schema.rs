@@ -1,0 +1,177 @@
+//! What tables look like: relations, their columns, and types that are not built in.
+
+use core::fmt;
+use core::iter::FusedIterator;
+
+use crate::Oid;
+use crate::error::{ErrorKind, Field, Result};
+use crate::reader::Reader;
+
+/// Sent before the first change of a table in a session, and again after anything about the table may have changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Relation<'a> {
+    /// The table.
+    pub oid: Oid,
+    /// Its schema; empty means `pg_catalog`.
+    pub namespace: &'a str,
+    /// Its name.
+    pub name: &'a str,
+    /// What old rows carry.
+    pub identity: ReplicaIdentity,
+    /// The columns that are sent: neither dropped nor left out by a column list, generated ones only when published.
+    pub columns: ColumnDefs<'a>,
+}
+
+impl<'a> Relation<'a> {
+    // proto.c: logicalrep_write_rel, logicalrep_write_attrs
+    pub(crate) fn read(r: &mut Reader<'a>) -> Result<Self> {
+        Ok(Self {
+            oid: r.oid(Field::RelationOid)?,
+            namespace: r.name(Field::Namespace)?,
+            name: r.name(Field::RelationName)?,
+            identity: ReplicaIdentity::read(r)?,
+            columns: ColumnDefs::read(r)?,
+        })
+    }
+}
+
+/// What the server tells about the old row of an update or delete.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ReplicaIdentity {
+    /// `d`: the primary key, if there is one.
+    Default,
+    /// `n`: nothing; updates and deletes cannot be published.
+    Nothing,
+    /// `f`: the whole old row. Every column is then marked as part of the key.
+    Full,
+    /// `i`: the columns of one unique index.
+    Index,
+}
+
+impl ReplicaIdentity {
+    /// The letter in `pg_class.relreplident`.
+    pub const fn letter(self) -> char {
+        match self {
+            Self::Default => 'd',
+            Self::Nothing => 'n',
+            Self::Full => 'f',
+            Self::Index => 'i',
+        }
+    }
+
+    fn read(r: &mut Reader<'_>) -> Result<Self> {
+        let at = r.rest();
+        match r.u8(Field::ReplicaIdentity)? {
+            b'd' => Ok(Self::Default),
+            b'n' => Ok(Self::Nothing),
+            b'f' => Ok(Self::Full),
+            b'i' => Ok(Self::Index),
+            _ => Err(r.error_at(at, ErrorKind::UnexpectedByte, Field::ReplicaIdentity)),
+        }
+    }
+}
+
+/// The columns of a [`Relation`]; iterate over them or clone them, they were checked when they were read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct ColumnDefs<'a> {
+    left: u16,
+    rest: &'a [u8],
+}
+
+impl<'a> ColumnDefs<'a> {
+    fn read(r: &mut Reader<'a>) -> Result<Self> {
+        let at = r.rest();
+        let count = r.u16(Field::ColumnCount)?;
+        let columns = r.rest();
+        if usize::from(count) > columns.len() {
+            return Err(r.error_at(at, ErrorKind::PastEnd, Field::ColumnCount));
+        }
+        for _ in 0..count {
+            ColumnDef::read(r)?;
+        }
+        let (rest, _) = columns.split_at(columns.len() - r.rest().len());
+        Ok(Self { left: count, rest })
+    }
+
+    /// Number of columns that are left.
+    pub const fn len(&self) -> usize {
+        self.left as usize
+    }
+
+    /// Whether no columns are left.
+    pub const fn is_empty(&self) -> bool {
+        self.left == 0
+    }
+}
+
+impl<'a> Iterator for ColumnDefs<'a> {
+    type Item = ColumnDef<'a>;
+
+    fn next(&mut self) -> Option<ColumnDef<'a>> {
+        self.left = self.left.checked_sub(1)?;
+        let mut r = Reader::over(self.rest);
+        let column = ColumnDef::read(&mut r).ok()?;
+        self.rest = r.rest();
+        Some(column)
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (self.len(), Some(self.len()))
+    }
+}
+
+impl ExactSizeIterator for ColumnDefs<'_> {}
+impl FusedIterator for ColumnDefs<'_> {}
+
+impl fmt::Debug for ColumnDefs<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(*self).finish()
+    }
+}
+
+/// One column of a table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ColumnDef<'a> {
+    /// Whether it is part of what the replica identity sends; under `FULL` every column is.
+    pub key: bool,
+    /// Its name.
+    pub name: &'a str,
+    /// Its type; for a domain the domain's own.
+    pub type_oid: Oid,
+    /// As `pg_attribute.atttypmod`; -1 for none.
+    pub typmod: i32,
+}
+
+impl<'a> ColumnDef<'a> {
+    fn read(r: &mut Reader<'a>) -> Result<Self> {
+        Ok(Self {
+            // Bits without a meaning yet are let through, as by PostgreSQL's own reader.
+            key: r.u8(Field::ColumnFlags)? & 1 != 0,
+            name: r.name(Field::ColumnName)?,
+            type_oid: r.oid(Field::ColumnType)?,
+            typmod: r.i32(Field::ColumnTypmod)?,
+        })
+    }
+}
+
+/// Sent before a relation for each column whose type is not built in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Type<'a> {
+    /// The type; for a domain the domain's own, although the names are its base type's.
+    pub oid: Oid,
+    /// Schema of the (base) type; empty means `pg_catalog`.
+    pub namespace: &'a str,
+    /// Name of the (base) type, `_name` for an array.
+    pub name: &'a str,
+}
+
+impl<'a> Type<'a> {
+    // proto.c: logicalrep_write_typ
+    pub(crate) fn read(r: &mut Reader<'a>) -> Result<Self> {
+        Ok(Self {
+            oid: r.oid(Field::TypeOid)?,
+            namespace: r.name(Field::Namespace)?,
+            name: r.name(Field::TypeName)?,
+        })
+    }
+}

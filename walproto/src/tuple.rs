@@ -1,0 +1,298 @@
+//! A row as it travels: checked once, then walked without errors.
+
+use core::fmt;
+use core::iter::FusedIterator;
+use core::str::Utf8Error;
+
+use crate::error::{Error, ErrorKind, Field, Result};
+use crate::reader::Reader;
+
+/// One column of a row.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Column<'a> {
+    /// SQL NULL; in a key-only old row also "not sent", see [`OldRow::Key`](crate::OldRow::Key).
+    Null,
+    /// A TOASTed value that the update did not touch; the message does not hold it.
+    Unchanged,
+    /// The type's text form in the client encoding, without a zero byte.
+    Text(&'a [u8]),
+    /// The type's binary form, as its send function made it.
+    Binary(&'a [u8]),
+}
+
+impl<'a> Column<'a> {
+    /// The bytes of the value, whatever its form; `None` for NULL and for an unchanged TOASTed value.
+    pub const fn as_bytes(self) -> Option<&'a [u8]> {
+        match self {
+            Self::Text(bytes) | Self::Binary(bytes) => Some(bytes),
+            Self::Null | Self::Unchanged => None,
+        }
+    }
+
+    /// The text form as a string; `None` for everything that is not text.
+    ///
+    /// # Errors
+    ///
+    /// The bytes may be no UTF-8 when the database's encoding is `SQL_ASCII`.
+    pub fn as_str(self) -> Option<Result<&'a str, Utf8Error>> {
+        match self {
+            Self::Text(bytes) => Some(core::str::from_utf8(bytes)),
+            Self::Null | Self::Unchanged | Self::Binary(_) => None,
+        }
+    }
+}
+
+impl fmt::Debug for Column<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Null => f.write_str("Null"),
+            Self::Unchanged => f.write_str("Unchanged"),
+            Self::Text(bytes) => write!(f, "Text(\"{}\")", bytes.escape_ascii()),
+            Self::Binary(bytes) => write!(f, "Binary(\"{}\")", bytes.escape_ascii()),
+        }
+    }
+}
+
+/// A row; its columns stand in the order of the latest [`Relation`](crate::Relation) for its table.
+///
+/// Layout: 16-bit count, then per column a kind byte `n`, `u`, `t` or `b`, for `t` and `b` a 32-bit length and
+/// that many bytes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Tuple<'a> {
+    count: u16,
+    columns: &'a [u8],
+}
+
+impl<'a> Tuple<'a> {
+    // proto.c: logicalrep_write_tuple
+    pub(crate) fn read(r: &mut Reader<'a>, binary: bool) -> Result<Self> {
+        let at = r.rest();
+        let count = r.u16(Field::ColumnCount)?;
+        let columns = r.rest();
+        if usize::from(count) > columns.len() {
+            return Err(r.error_at(at, ErrorKind::PastEnd, Field::ColumnCount));
+        }
+        let mut rest = columns;
+        for _ in 0..count {
+            rest = match skip(rest, binary) {
+                Some(rest) => rest,
+                None => return Err(explain(r, rest, binary)),
+            };
+        }
+        r.continue_at(rest);
+        let (columns, _) = columns.split_at(columns.len() - rest.len());
+        Ok(Self { count, columns })
+    }
+
+    /// Number of columns.
+    pub const fn len(&self) -> usize {
+        self.count as usize
+    }
+
+    /// Whether the row has no columns, as in a table without any.
+    pub const fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// The columns in order.
+    pub const fn columns(&self) -> Columns<'a> {
+        Columns {
+            left: self.count,
+            rest: self.columns,
+        }
+    }
+}
+
+impl fmt::Debug for Tuple<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.columns()).finish()
+    }
+}
+
+impl<'a> IntoIterator for Tuple<'a> {
+    type Item = Column<'a>;
+    type IntoIter = Columns<'a>;
+
+    fn into_iter(self) -> Columns<'a> {
+        self.columns()
+    }
+}
+
+/// What follows the first column of `rest`, if that is sound.
+#[inline]
+fn skip(rest: &[u8], binary: bool) -> Option<&[u8]> {
+    let (&kind, rest) = rest.split_first()?;
+    match kind {
+        b'n' | b'u' => Some(rest),
+        b't' => value(rest).map(|(_, rest)| rest),
+        b'b' if binary => value(rest).map(|(_, rest)| rest),
+        _ => None,
+    }
+}
+
+#[inline]
+fn value(rest: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (len, rest) = rest.split_first_chunk()?;
+    // A negative length becomes one of two gigabytes and more, which no message holds.
+    rest.split_at_checked(u32::from_be_bytes(*len) as usize)
+}
+
+/// Finds out what [`skip`] did not like, off the fast path.
+#[cold]
+fn explain(r: &Reader<'_>, at: &[u8], binary: bool) -> Error {
+    let Some((kind, rest)) = at.split_first() else {
+        return r.error_at(at, ErrorKind::Truncated, Field::ColumnKind);
+    };
+    match kind {
+        b'b' if !binary => return r.error_at(at, ErrorKind::BinaryNotAsked, Field::ColumnKind),
+        b't' | b'b' => {}
+        _ => return r.error_at(at, ErrorKind::UnexpectedByte, Field::ColumnKind),
+    }
+    let kind = match rest.split_first_chunk() {
+        None => ErrorKind::Truncated,
+        Some((len, _)) if i32::from_be_bytes(*len) < 0 => ErrorKind::Negative,
+        Some(_) => ErrorKind::PastEnd,
+    };
+    r.error_at(rest, kind, Field::ColumnLength)
+}
+
+/// The columns of a [`Tuple`]; never fails, because the row was checked when it was read.
+#[derive(Clone, Debug)]
+pub struct Columns<'a> {
+    left: u16,
+    rest: &'a [u8],
+}
+
+impl<'a> Iterator for Columns<'a> {
+    type Item = Column<'a>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Column<'a>> {
+        let (&kind, rest) = self.rest.split_first()?;
+        let (column, rest) = match kind {
+            b'n' => (Column::Null, rest),
+            b'u' => (Column::Unchanged, rest),
+            kind => {
+                let (bytes, rest) = value(rest)?;
+                (
+                    if kind == b't' {
+                        Column::Text(bytes)
+                    } else {
+                        Column::Binary(bytes)
+                    },
+                    rest,
+                )
+            }
+        };
+        self.left -= 1;
+        self.rest = rest;
+        Some(column)
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (usize::from(self.left), Some(usize::from(self.left)))
+    }
+}
+
+impl ExactSizeIterator for Columns<'_> {}
+impl FusedIterator for Columns<'_> {}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use super::*;
+    use std::vec::Vec;
+
+    fn read(bytes: &[u8], binary: bool) -> Result<Tuple<'_>> {
+        Tuple::read(&mut Reader::over(bytes), binary)
+    }
+
+    const ROW: &[u8] = &[
+        0, 4, // four columns
+        b'n', b'u', // NULL, unchanged TOAST
+        b't', 0, 0, 0, 2, b'4', b'2', // text
+        b't', 0, 0, 0, 0, // empty text
+    ];
+
+    #[test]
+    fn null_unchanged_and_empty_are_three_things() {
+        let row = read(ROW, false).unwrap();
+        let columns: Vec<_> = row.columns().collect();
+        assert_eq!(
+            columns,
+            [
+                Column::Null,
+                Column::Unchanged,
+                Column::Text(b"42"),
+                Column::Text(b"")
+            ]
+        );
+        assert_eq!(row.columns().len(), 4);
+    }
+
+    #[test]
+    fn the_iterator_knows_what_is_left() {
+        let mut columns = read(ROW, false).unwrap().columns();
+        for left in (0..4).rev() {
+            assert!(columns.next().is_some());
+            assert_eq!(columns.len(), left);
+        }
+        assert_eq!(columns.next(), None);
+    }
+
+    #[test]
+    fn broken_columns_are_named_with_their_byte() {
+        for (bytes, kind, field, offset) in [
+            (
+                &[0, 1, b'x'][..],
+                ErrorKind::UnexpectedByte,
+                Field::ColumnKind,
+                2,
+            ),
+            (
+                &[0, 1, b'b', 0, 0, 0, 0],
+                ErrorKind::BinaryNotAsked,
+                Field::ColumnKind,
+                2,
+            ),
+            (&[0, 2, b'n'], ErrorKind::PastEnd, Field::ColumnCount, 0),
+            (
+                &[0, 1, b't', 0, 0, 0],
+                ErrorKind::Truncated,
+                Field::ColumnLength,
+                3,
+            ),
+            (
+                &[0, 1, b't', 0, 0, 0, 2, b'4'],
+                ErrorKind::PastEnd,
+                Field::ColumnLength,
+                3,
+            ),
+            (
+                &[0, 1, b't', 0xFF, 0xFF, 0xFF, 0xFF, b'4'],
+                ErrorKind::Negative,
+                Field::ColumnLength,
+                3,
+            ),
+            (
+                &[0, 2, b't', 0, 0, 0, 1, b'4'],
+                ErrorKind::Truncated,
+                Field::ColumnKind,
+                8,
+            ),
+        ] {
+            let error = read(bytes, false).unwrap_err();
+            assert_eq!(
+                (error.kind, error.field, error.offset),
+                (kind, field, offset),
+                "{bytes:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn binary_columns_come_when_asked_for() {
+        let row = read(&[0, 1, b'b', 0, 0, 0, 1, 7], true).unwrap();
+        assert_eq!(row.columns().next(), Some(Column::Binary(&[7])));
+    }
+}
