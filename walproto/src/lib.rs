@@ -69,3 +69,8 @@ pub use message::transaction::{Begin, Commit, Origin};
 pub use message::truncate::{RelationOids, Truncate};
 pub use timestamp::Timestamp;
 pub use tuple::{Column, Columns, Tuple};
+
+// So that the README's example is compiled too.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
