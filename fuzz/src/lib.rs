@@ -1,1 +1,167 @@
-//! Placeholder.
+//! What the fuzzer runs: plain functions from bytes to nothing, which panic where a promise is broken.
+//!
+//! `tests/replay.rs` runs them on captures and on inputs saved in `crashes/`, with any toolchain. To fuzz:
+//! `cargo +nightly fuzz run --fuzz-dir fuzz decode`.
+
+use walproto::{Column, Decoder, ErrorKind, Frame, Message, Tuple};
+
+/// Messages one after the other through one decoder, each behind a 16-bit length; the first byte is what was asked for.
+///
+/// A message that is read is read from all of its bytes and no others; one that is refused changes nothing.
+pub fn decode(data: &[u8]) {
+    let Some((&asked, mut rest)) = data.split_first() else {
+        return;
+    };
+    let mut decoder = Decoder::new()
+        .parallel(asked & 1 != 0)
+        .binary(asked & 2 != 0)
+        .inside_block(asked & 4 != 0);
+    while let Some((len, tail)) = rest.split_first_chunk() {
+        let len = usize::from(u16::from_be_bytes(*len)).min(tail.len());
+        let (bytes, tail) = tail.split_at(len);
+        message(&mut decoder, bytes);
+        rest = tail;
+    }
+}
+
+/// One message through a decoder that has read others before.
+pub fn message(decoder: &mut Decoder, bytes: &[u8]) {
+    let before = *decoder;
+    match decoder.decode(bytes) {
+        Ok(decoded) => {
+            let tag = bytes[0];
+            assert_eq!(
+                decoded.xid.is_some(),
+                before.in_block() && b"RYIUDTM".contains(&tag)
+            );
+            assert_eq!(
+                decoder.in_block(),
+                tag == b'S' || (tag != b'E' && before.in_block())
+            );
+            visit(&decoded.message);
+
+            let shorter = &bytes[..bytes.len() - 1];
+            let error = before
+                .clone()
+                .decode(shorter)
+                .expect_err("a byte is missing");
+            assert!(error.offset as usize <= shorter.len(), "{error}");
+            let longer = [bytes, &[0]].concat();
+            let error = before.clone().decode(&longer).expect_err("a byte too many");
+            assert_eq!(error.kind, ErrorKind::TrailingBytes);
+            assert_eq!(error.offset as usize, bytes.len());
+        }
+        Err(error) => {
+            assert_eq!(*decoder, before, "an error must not move the decoder");
+            assert_eq!(error.tag, bytes.first().copied().unwrap_or(0));
+            assert!(error.offset as usize <= bytes.len(), "{error}");
+            assert!(!error.to_string().is_empty());
+        }
+    }
+}
+
+/// Walks over everything that a message lends out.
+fn visit(message: &Message<'_>) {
+    match message {
+        Message::Insert(insert) => row(insert.new),
+        Message::Update(update) => {
+            if let Some(old) = update.old {
+                row(old.tuple());
+            }
+            row(update.new);
+        }
+        Message::Delete(delete) => row(delete.old.tuple()),
+        Message::Relation(relation) => {
+            assert_eq!(relation.columns.count(), relation.columns.len());
+        }
+        Message::Truncate(truncate) => {
+            assert_eq!(truncate.relations.count(), truncate.relations.len());
+        }
+        _ => {}
+    }
+    assert!(!format!("{message:?}").is_empty());
+}
+
+fn row(tuple: Tuple<'_>) {
+    assert_eq!(tuple.columns().count(), tuple.len());
+    for column in tuple.columns() {
+        if let Some(Ok(text)) = column.as_str() {
+            assert_eq!(Some(text.as_bytes()), column.as_bytes());
+        }
+    }
+}
+
+/// The content of one CopyData message, and the message in it.
+pub fn frames(data: &[u8]) {
+    let sound = match data.first() {
+        Some(b'w') => data.len() >= 25,
+        Some(b'k') => data.len() == 18,
+        _ => false,
+    };
+    match Frame::parse(data) {
+        Ok(Frame::WalData(wal)) => {
+            assert!(sound);
+            assert_eq!(wal.data, &data[25..]);
+            assert_eq!(wal.start.0.to_be_bytes(), data[1..9]);
+            assert_eq!(wal.end.0.to_be_bytes(), data[9..17]);
+            assert_eq!(wal.sent_at.0.to_be_bytes(), data[17..25]);
+            message(&mut Decoder::new(), wal.data);
+        }
+        Ok(Frame::Keepalive(keepalive)) => {
+            assert!(sound);
+            assert_eq!(keepalive.wal_end.0.to_be_bytes(), data[1..9]);
+            assert_eq!(keepalive.sent_at.0.to_be_bytes(), data[9..17]);
+            assert_eq!(keepalive.reply_requested, data[17] != 0);
+        }
+        Ok(other) => panic!("a frame this test does not know: {other:?}"),
+        Err(error) => {
+            assert!(!sound, "{error}");
+            assert!(error.offset as usize <= data.len(), "{error}");
+        }
+    }
+}
+
+/// One row, read by walproto and by the plainest code that does the same.
+pub fn tuple(data: &[u8]) {
+    for binary in [false, true] {
+        let bytes = [&[b'I', 0, 0, 0, 1, b'N'], data].concat();
+        let mut decoder = Decoder::new().binary(binary);
+        let read = match decoder.decode(&bytes) {
+            Ok(decoded) => match decoded.message {
+                Message::Insert(insert) => Some(insert.new.columns().collect::<Vec<_>>()),
+                other => panic!("an insert, not {other:?}"),
+            },
+            Err(_) => None,
+        };
+        assert_eq!(read, plain_row(data, binary));
+    }
+}
+
+/// The columns of a row that takes up all of `data`.
+fn plain_row(data: &[u8], binary: bool) -> Option<Vec<Column<'_>>> {
+    let count = u16::from_be_bytes([*data.first()?, *data.get(1)?]);
+    let mut at = 2;
+    let mut columns = Vec::new();
+    for _ in 0..count {
+        let kind = *data.get(at)?;
+        at += 1;
+        if kind == b'n' || kind == b'u' {
+            columns.push(if kind == b'n' {
+                Column::Null
+            } else {
+                Column::Unchanged
+            });
+            continue;
+        }
+        let len = i32::from_be_bytes(data.get(at..at + 4)?.try_into().ok()?);
+        at += 4;
+        let value = data.get(at..at.checked_add(usize::try_from(len).ok()?)?)?;
+        at += value.len();
+        columns.push(match kind {
+            b't' => Column::Text(value),
+            b'b' if binary => Column::Binary(value),
+            _ => return None,
+        });
+    }
+    (at == data.len()).then_some(columns)
+}
