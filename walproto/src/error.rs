@@ -41,7 +41,7 @@ pub enum ErrorKind {
     Unterminated,
     /// A name is not UTF-8, although the client encoding is.
     NotUtf8,
-    /// A global transaction identifier is longer than the 199 bytes a server allows.
+    /// A global transaction identifier is longer than the 199 characters a server allows.
     TooLong,
     /// A length or count below zero.
     Negative,

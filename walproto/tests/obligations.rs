@@ -295,7 +295,8 @@ fn a_name_that_is_not_utf8_is_refused_and_never_mended() {
 }
 
 #[test]
-fn a_global_identifier_of_200_bytes_is_refused() {
+fn a_global_identifier_of_200_characters_is_refused() {
+    // PostgreSQL's own reader cuts it off.
     for (message, offset) in [(BEGIN_PREPARE, 29), (PREPARE, 30), (ROLLBACK_PREPARED, 38)] {
         let long = [&message[..offset], &[b'g'; 200], &[0]].concat();
         let offset = u32::try_from(offset).unwrap();
