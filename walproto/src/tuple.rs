@@ -130,6 +130,9 @@ fn skip(rest: &[u8], binary: bool) -> Option<&[u8]> {
     }
 }
 
+// Where this is not so, a length would lose its upper half below.
+const _: () = assert!(size_of::<usize>() >= size_of::<u32>());
+
 #[inline]
 fn value(rest: &[u8]) -> Option<(&[u8], &[u8])> {
     let (len, rest) = rest.split_first_chunk()?;
