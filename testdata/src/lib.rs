@@ -1,1 +1,16 @@
-//! Placeholder.
+//! What the tests stand on: real servers, captured WAL, and a writer of messages.
+//!
+//! Nothing in here uses `walproto` or `walstream`, so that each checks the other.
+
+mod client;
+mod cluster;
+mod install;
+mod port;
+mod server;
+mod version;
+pub mod writer;
+
+pub use client::{Client, ClientError, Next, Row, ServerError};
+pub use install::program;
+pub use server::{Builder, Server};
+pub use version::Version;
