@@ -1,0 +1,201 @@
+//! How far we are: four positions that only rise, and the tokens that raise them.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crossbeam_utils::CachePadded;
+use walproto::Lsn;
+
+/// Positions reached, readable from any thread without a lock.
+///
+/// Each only rises. `received` starts anew with each connection; the others are true for as long as the
+/// destination is.
+#[derive(Debug, Default)]
+pub struct Progress {
+    received: CachePadded<AtomicU64>,
+    durable: CachePadded<AtomicU64>,
+    applied: CachePadded<AtomicU64>,
+}
+
+impl Progress {
+    /// End of the last transaction received whole, or the last keepalive.
+    pub fn received(&self) -> Lsn {
+        Lsn(self.received.load(Ordering::Acquire))
+    }
+
+    /// Everything before it is durable in the destination; 0/0 until something was confirmed.
+    pub fn durable(&self) -> Lsn {
+        Lsn(self.durable.load(Ordering::Acquire))
+    }
+
+    /// Everything before it is visible in the destination.
+    pub fn applied(&self) -> Lsn {
+        Lsn(self.applied.load(Ordering::Acquire))
+    }
+
+    pub(crate) fn raise_received(&self, lsn: Lsn) {
+        self.received.fetch_max(lsn.0, Ordering::AcqRel);
+    }
+}
+
+/// Hands out tokens in the order of the stream and makes a prefix out of their confirmations.
+///
+/// It stands on the confirming side: the socket task reads only [`Progress`].
+pub(crate) struct Ledger {
+    progress: Arc<Progress>,
+    open: Mutex<Open>,
+    /// Called when a position rose, so that the server hears of it soon.
+    wake: Box<dyn Fn() + Send + Sync>,
+}
+
+#[derive(Debug, Default)]
+struct Open {
+    /// Number of the first entry.
+    first: u64,
+    entries: VecDeque<Entry>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    lsn: Lsn,
+    confirmed: bool,
+}
+
+impl Ledger {
+    pub(crate) fn new(progress: Arc<Progress>, wake: impl Fn() + Send + Sync + 'static) -> Arc<Self> {
+        Arc::new(Self { progress, open: Mutex::default(), wake: Box::new(wake) })
+    }
+
+    /// A token behind all those handed out before; `lsn` counts once it and they are confirmed.
+    pub(crate) fn issue(self: &Arc<Self>, lsn: Lsn) -> Token {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let number = open.first + open.entries.len() as u64;
+        open.entries.push_back(Entry { lsn, confirmed: false });
+        Token { ledger: Arc::clone(self), number, lsn }
+    }
+
+    fn confirm(&self, number: u64) {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let entry = number.checked_sub(open.first).and_then(|at| usize::try_from(at).ok());
+        if let Some(entry) = entry.and_then(|at| open.entries.get_mut(at)) {
+            entry.confirmed = true;
+        }
+        let mut reached = Lsn::ZERO;
+        while let Some(entry) = open.entries.pop_front_if(|entry| entry.confirmed) {
+            open.first += 1;
+            reached = reached.max(entry.lsn);
+        }
+        // Raised under the lock: a later confirmation cannot overtake an earlier one.
+        self.progress.durable.fetch_max(reached.0, Ordering::AcqRel);
+        self.progress.applied.fetch_max(reached.0, Ordering::AcqRel);
+        drop(open);
+        if !reached.is_zero() {
+            (self.wake)();
+        }
+    }
+}
+
+impl fmt::Debug for Ledger {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ledger").field("progress", &self.progress).field("open", &self.open).finish_non_exhaustive()
+    }
+}
+
+/// The only way to confirm a position: comes with what was received, is handed back once that is durable.
+///
+/// A token that is dropped holds the position for good; what it came with is sent again after a restart.
+#[derive(Debug)]
+#[must_use = "a position is confirmed by handing its token back; a dropped token holds the slot"]
+pub struct Token {
+    ledger: Arc<Ledger>,
+    number: u64,
+    lsn: Lsn,
+}
+
+impl Token {
+    /// The position it stands for.
+    pub const fn lsn(&self) -> Lsn {
+        self.lsn
+    }
+
+    /// Says that what this token came with is durable and visible in the destination.
+    ///
+    /// The server may then delete that WAL, so call this after the destination has committed, not before. The
+    /// server is told once everything received earlier is confirmed too, in whatever order that happens.
+    pub fn confirm(self) {
+        self.ledger.confirm(self.number);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::AtomicUsize;
+
+    fn ledger() -> (Arc<Progress>, Arc<Ledger>) {
+        let progress = Arc::new(Progress::default());
+        (Arc::clone(&progress), Ledger::new(progress, || {}))
+    }
+
+    #[test]
+    fn confirmations_out_of_order_yield_the_prefix() {
+        let (progress, ledger) = ledger();
+        let [a, b, c] = [10, 20, 30].map(|lsn| ledger.issue(Lsn(lsn)));
+        c.confirm();
+        assert_eq!(progress.durable(), Lsn(0));
+        a.confirm();
+        assert_eq!(progress.durable(), Lsn(10));
+        b.confirm();
+        assert_eq!(progress.durable(), Lsn(30));
+        assert_eq!(progress.applied(), Lsn(30));
+    }
+
+    #[test]
+    fn a_dropped_token_holds_the_position() {
+        let (progress, ledger) = ledger();
+        ledger.issue(Lsn(10)).confirm();
+        drop(ledger.issue(Lsn(20)));
+        ledger.issue(Lsn(30)).confirm();
+        assert_eq!(progress.durable(), Lsn(10));
+    }
+
+    #[test]
+    fn a_lower_position_behind_a_higher_one_changes_nothing() {
+        let (progress, ledger) = ledger();
+        ledger.issue(Lsn(30)).confirm();
+        ledger.issue(Lsn(20)).confirm();
+        assert_eq!(progress.durable(), Lsn(30));
+    }
+
+    #[test]
+    fn who_sends_is_woken_only_when_a_position_rose() {
+        let woken = Arc::new(AtomicUsize::new(0));
+        let counter = Arc::clone(&woken);
+        let ledger = Ledger::new(Arc::default(), move || {
+            counter.fetch_add(1, Ordering::Relaxed);
+        });
+        let [a, b] = [10, 20].map(|lsn| ledger.issue(Lsn(lsn)));
+        b.confirm();
+        assert_eq!(woken.load(Ordering::Relaxed), 0);
+        a.confirm();
+        assert_eq!(woken.load(Ordering::Relaxed), 1);
+    }
+
+    #[test]
+    fn workers_on_several_threads_lose_nothing() {
+        let (progress, ledger) = ledger();
+        let tokens: Vec<_> = (1..=1000).map(|lsn| ledger.issue(Lsn(lsn))).collect();
+        let mut lots: [Vec<Token>; 4] = Default::default();
+        for (number, token) in tokens.into_iter().enumerate() {
+            lots[number % 4].push(token);
+        }
+        std::thread::scope(|scope| {
+            for lot in lots {
+                scope.spawn(move || lot.into_iter().rev().for_each(Token::confirm));
+            }
+        });
+        assert_eq!(progress.durable(), Lsn(1000));
+    }
+}

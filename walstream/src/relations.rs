@@ -1,0 +1,73 @@
+//! Tables as the stream describes them, kept by oid.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use walproto::{Oid, ReplicaIdentity};
+
+/// What a table looks like at one place of the stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Relation {
+    /// The table.
+    pub oid: Oid,
+    /// Its schema.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// What old rows carry.
+    pub identity: ReplicaIdentity,
+    /// The columns, in the order of the rows.
+    pub columns: Vec<RelationColumn>,
+}
+
+/// One column of a [`Relation`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RelationColumn {
+    /// Its name.
+    pub name: String,
+    /// Its type; for a domain the domain's own.
+    pub type_oid: Oid,
+    /// As `pg_attribute.atttypmod`; -1 for none.
+    pub typmod: i32,
+    /// Whether it is part of what the replica identity sends; under `FULL` every column is.
+    pub key: bool,
+}
+
+impl Relation {
+    /// An owned copy; `Err` with the name of a column that is there twice.
+    pub(crate) fn read<'a>(wire: &walproto::Relation<'a>) -> Result<Self, &'a str> {
+        let mut names = std::collections::HashSet::with_capacity(wire.columns.len());
+        if let Some(twice) = wire.columns.map(|column| column.name).find(|name| !names.insert(*name)) {
+            return Err(twice);
+        }
+        Ok(Self {
+            oid: wire.oid,
+            namespace: if wire.namespace.is_empty() { "pg_catalog" } else { wire.namespace }.to_owned(),
+            name: wire.name.to_owned(),
+            identity: wire.identity,
+            columns: wire
+                .columns
+                .map(|column| RelationColumn {
+                    name: column.name.to_owned(),
+                    type_oid: column.type_oid,
+                    typmod: column.typmod,
+                    key: column.key,
+                })
+                .collect(),
+        })
+    }
+}
+
+/// The relations that count at one place of the stream.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Relations(HashMap<Oid, Arc<Relation>>);
+
+impl Relations {
+    pub(crate) fn get(&self, oid: Oid) -> Option<&Arc<Relation>> {
+        self.0.get(&oid)
+    }
+
+    pub(crate) fn put(&mut self, relation: Arc<Relation>) {
+        self.0.insert(relation.oid, relation);
+    }
+}
