@@ -1,0 +1,333 @@
+//! Framed messages over a socket: many per system call, reading and writing independent of each other.
+//!
+//! # Memory
+//!
+//! Bodies are slices of the read buffer. A kept body keeps the buffer it came in: [`READ_BUFFER`] bytes, or a buffer
+//! of its own size where the message is larger. The buffer is used again as soon as no body of it is left, so who
+//! keeps small bodies for long copies them.
+
+use std::future::poll_fn;
+use std::io;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, ready};
+
+use bytes::{Buf, Bytes, BytesMut};
+use postgres_protocol::message::frontend;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
+use tokio::net::{TcpSocket, UnixStream, tcp, unix};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::server_error::ServerError;
+
+/// Room for one read; fits the second-level cache of every server processor.
+const READ_BUFFER: usize = 128 << 10;
+
+/// With less room than this a read is hardly worth its system call.
+const LEAST_ROOM: usize = READ_BUFFER / 8;
+
+/// Until the server has shown that it is one, it may send this much at once.
+pub(crate) const STARTUP_LIMIT: usize = 64 << 10;
+
+/// A message of the server: its type, and what follows the length.
+#[derive(Clone, Debug)]
+pub(crate) struct BackendMessage {
+    pub(crate) tag: u8,
+    pub(crate) body: Bytes,
+}
+
+/// A connection to a server.
+#[derive(Debug)]
+pub(crate) struct Channel {
+    reader: Reader,
+    writer: Writer,
+}
+
+/// What comes from the server.
+#[derive(Debug)]
+pub(crate) struct Reader {
+    socket: ReadHalf,
+    buffer: BytesMut,
+    /// Size of the allocation behind `buffer`.
+    allocated: usize,
+    limit: usize,
+}
+
+/// What goes to the server. Nothing leaves before [`flush`](Self::flush).
+#[derive(Debug)]
+pub(crate) struct Writer {
+    socket: WriteHalf,
+    buffer: BytesMut,
+}
+
+#[derive(Debug)]
+enum ReadHalf {
+    Tcp(tcp::OwnedReadHalf),
+    Unix(unix::OwnedReadHalf),
+}
+
+#[derive(Debug)]
+enum WriteHalf {
+    Tcp(tcp::OwnedWriteHalf),
+    Unix(unix::OwnedWriteHalf),
+}
+
+impl Channel {
+    pub(crate) async fn tcp(address: SocketAddr) -> io::Result<Self> {
+        let socket = if address.is_ipv4() {
+            TcpSocket::new_v4()?
+        } else {
+            TcpSocket::new_v6()?
+        };
+        // A status update or a short query waits for nothing.
+        socket.set_nodelay(true)?;
+        // Notices a peer that vanished while we wait for a long statement; the stream has its own timeout.
+        socket.set_keepalive(true)?;
+        let (read, write) = socket.connect(address).await?.into_split();
+        Ok(Self::new(ReadHalf::Tcp(read), WriteHalf::Tcp(write)))
+    }
+
+    pub(crate) async fn unix(path: &Path) -> io::Result<Self> {
+        Ok(Self::from(UnixStream::connect(path).await?))
+    }
+
+    fn new(read: ReadHalf, write: WriteHalf) -> Self {
+        Self {
+            reader: Reader {
+                socket: read,
+                buffer: BytesMut::with_capacity(READ_BUFFER),
+                allocated: READ_BUFFER,
+                limit: STARTUP_LIMIT,
+            },
+            writer: Writer {
+                socket: write,
+                buffer: BytesMut::new(),
+            },
+        }
+    }
+
+    /// Sets the largest message that is accepted.
+    pub(crate) fn set_limit(&mut self, bytes: usize) {
+        self.reader.limit = bytes;
+    }
+
+    /// Reading and writing apart, so that one goes on while the other waits.
+    pub(crate) fn split(self) -> (Reader, Writer) {
+        (self.reader, self.writer)
+    }
+
+    pub(crate) fn writer(&mut self) -> &mut Writer {
+        &mut self.writer
+    }
+
+    /// The next message; writes what is pending meanwhile, so that a server which wants to be read first cannot
+    /// block both sides.
+    ///
+    /// Cancel safe: bytes read and bytes not yet written stay where they are.
+    pub(crate) async fn recv(&mut self) -> Result<BackendMessage> {
+        let Self { reader, writer } = self;
+        poll_fn(|cx| {
+            // Writing may fail because the server has closed after an error, which is then still to be read.
+            let written = if writer.is_pending() {
+                writer.poll_flush(cx)
+            } else {
+                Poll::Pending
+            };
+            match (reader.poll_recv(cx), written) {
+                (Poll::Ready(message), _) => Poll::Ready(message),
+                (Poll::Pending, Poll::Ready(Err(error))) => Poll::Ready(Err(error)),
+                (Poll::Pending, _) => Poll::Pending,
+            }
+        })
+        .await
+    }
+}
+
+impl From<UnixStream> for Channel {
+    fn from(stream: UnixStream) -> Self {
+        let (read, write) = stream.into_split();
+        Self::new(ReadHalf::Unix(read), WriteHalf::Unix(write))
+    }
+}
+
+impl Reader {
+    /// The next message. Notices go to the log and are not returned.
+    ///
+    /// Cancel safe: a message that has come in part stays in the buffer.
+    pub(crate) async fn recv(&mut self) -> Result<BackendMessage> {
+        poll_fn(|cx| self.poll_recv(cx)).await
+    }
+
+    fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Result<BackendMessage>> {
+        loop {
+            if let Some(message) = self.try_recv()? {
+                return Poll::Ready(Ok(message));
+            }
+            ready!(self.poll_fill(cx))?;
+        }
+    }
+
+    /// A message that has already come whole.
+    pub(crate) fn try_recv(&mut self) -> Result<Option<BackendMessage>> {
+        while let Some(size) = self.size()? {
+            if self.buffer.len() < size {
+                break;
+            }
+            let mut body = self.buffer.split_to(size);
+            let tag = body.get_u8();
+            body.advance(4);
+            if tag == b'N' {
+                log(&ServerError::read(&body));
+                continue;
+            }
+            return Ok(Some(BackendMessage {
+                tag,
+                body: body.freeze(),
+            }));
+        }
+        Ok(None)
+    }
+
+    /// Size of the first message in the buffer with its header, once the header is there.
+    fn size(&self) -> Result<Option<usize>> {
+        let Some((&[tag, length @ ..], _)) = self.buffer.split_first_chunk::<5>() else {
+            return Ok(None);
+        };
+        // The length counts itself.
+        let length = match usize::try_from(i32::from_be_bytes(length)) {
+            Ok(length) if length >= 4 => length,
+            _ => {
+                let length = i32::from_be_bytes(length);
+                return Err(Error::protocol(format!(
+                    "the server sent a message {tag:#04X} of length {length}"
+                )));
+            }
+        };
+        if length > self.limit {
+            return Err(self.too_large(tag, length));
+        }
+        Ok(Some(length + 1))
+    }
+
+    fn too_large(&self, tag: u8, length: usize) -> Error {
+        let limit = self.limit;
+        if limit == STARTUP_LIMIT {
+            return Error::protocol("what answered does not speak PostgreSQL's protocol")
+                .with_hint("Check host and port.");
+        }
+        let what = format!(
+            "the server sent a message {tag:#04X} of {length} bytes, and the limit is {limit}"
+        );
+        Error::new(ErrorKind::Limit, what)
+            .with_hint("Raise max_message_size, up to 1 GiB, the largest that a server can send.")
+    }
+
+    fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        let size = self.size()?.unwrap_or(0);
+        self.make_room(size);
+        let Self { socket, buffer, .. } = self;
+        match ready!(pin!(socket.read_buf(buffer)).poll(cx)) {
+            Ok(0) => Poll::Ready(Err(Error::closed())),
+            Ok(_) => Poll::Ready(Ok(())),
+            Err(error) => Poll::Ready(Err(Error::lost(error))),
+        }
+    }
+
+    /// Room for the rest of a message of this size, and for a good deal more where it costs nothing.
+    fn make_room(&mut self, size: usize) {
+        let held = self.buffer.len();
+        let need = size.max(held + LEAST_ROOM);
+        // A buffer made for one large message is not kept for the small ones.
+        let too_big =
+            self.allocated > READ_BUFFER && size <= READ_BUFFER && held < READ_BUFFER - LEAST_ROOM;
+        if !too_big && (self.buffer.capacity() >= need || self.buffer.try_reclaim(need - held)) {
+            return;
+        }
+        self.allocated = need.max(READ_BUFFER);
+        let mut fresh = BytesMut::with_capacity(self.allocated);
+        fresh.extend_from_slice(&self.buffer);
+        self.buffer = fresh;
+    }
+}
+
+fn log(notice: &ServerError) {
+    tracing::debug!(
+        severity = notice.severity,
+        code = notice.code,
+        "notice from the server: {}",
+        notice.message
+    );
+}
+
+impl Writer {
+    /// Whether something waits to be written.
+    pub(crate) fn is_pending(&self) -> bool {
+        !self.buffer.is_empty()
+    }
+
+    /// Writes everything that is pending.
+    ///
+    /// Cancel safe: what was not written stays pending.
+    pub(crate) async fn flush(&mut self) -> Result<()> {
+        poll_fn(|cx| self.poll_flush(cx)).await
+    }
+
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        let Self { socket, buffer } = self;
+        while !buffer.is_empty() {
+            let written = match socket {
+                WriteHalf::Tcp(socket) => Pin::new(socket).poll_write(cx, buffer),
+                WriteHalf::Unix(socket) => Pin::new(socket).poll_write(cx, buffer),
+            };
+            match ready!(written) {
+                Ok(0) => return Poll::Ready(Err(Error::closed())),
+                Ok(written) => buffer.advance(written),
+                Err(error) => return Poll::Ready(Err(Error::lost(error))),
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Messages in the form of PostgreSQL's protocol, as [`frontend`] writes them.
+    pub(crate) fn put(
+        &mut self,
+        write: impl FnOnce(&mut BytesMut) -> io::Result<()>,
+    ) -> Result<()> {
+        let before = self.buffer.len();
+        write(&mut self.buffer).map_err(|error| {
+            // Half a message must not go out.
+            self.buffer.truncate(before);
+            Error::config("text for the server contains a zero byte or is too long")
+                .with_source(error)
+        })
+    }
+
+    pub(crate) fn copy_data(&mut self, data: &[u8]) {
+        // Callers send messages of 34 bytes; only 2 GiB would be too long.
+        if let Ok(message) = frontend::CopyData::new(data) {
+            message.write(&mut self.buffer);
+        }
+    }
+
+    pub(crate) fn copy_done(&mut self) {
+        frontend::copy_done(&mut self.buffer);
+    }
+
+    pub(crate) fn terminate(&mut self) {
+        frontend::terminate(&mut self.buffer);
+    }
+}
+
+impl AsyncRead for ReadHalf {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut tokio::io::ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tcp(socket) => Pin::new(socket).poll_read(cx, buffer),
+            Self::Unix(socket) => Pin::new(socket).poll_read(cx, buffer),
+        }
+    }
+}

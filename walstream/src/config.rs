@@ -1,0 +1,382 @@
+//! Where a server is, who we are there, and how long we wait.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::conninfo;
+use crate::error::{Error, Result};
+
+/// How to reach a server.
+///
+/// ```
+/// use walstream::Config;
+///
+/// let config: Config = "postgres://app:secret@db.example:5433/shop?connect_timeout=5".parse()?;
+/// assert_eq!((config.database(), config.user()), ("shop", "app"));
+///
+/// let same = Config::new("db.example", "app").with_port(5433).with_database("shop").with_password("secret");
+/// assert_eq!(same.host(), config.host());
+/// # Ok::<(), walstream::Error>(())
+/// ```
+#[derive(Clone, PartialEq, Eq)]
+pub struct Config {
+    pub(crate) host: Host,
+    pub(crate) port: u16,
+    pub(crate) user: String,
+    pub(crate) password: Option<String>,
+    pub(crate) database: Option<String>,
+    pub(crate) application_name: String,
+    pub(crate) options: Option<String>,
+    pub(crate) connect_timeout: Duration,
+    pub(crate) wal_sender_timeout: Duration,
+    pub(crate) max_message_size: usize,
+}
+
+/// A place where a server listens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Host {
+    /// A name or an address.
+    Tcp(String),
+    /// The folder of a Unix socket.
+    Unix(PathBuf),
+    /// The Unix socket in one of the usual folders if there is one, otherwise `localhost`.
+    Default,
+}
+
+impl Config {
+    /// A server at a TCP name or address or, where the text begins with `/`, in the folder of a Unix socket.
+    pub fn new(host: &str, user: &str) -> Self {
+        Self {
+            user: user.to_owned(),
+            ..Self::unnamed()
+        }
+        .with_host(host)
+    }
+
+    /// Reads `postgres://user:password@host:port/database?parameter=value` or `host=… port=… user=…`.
+    ///
+    /// Parameters are those of libpq that have a meaning here: `host`, `port`, `user`, `password`, `dbname`,
+    /// `application_name`, `options`, `connect_timeout` (seconds, 0 for no limit), `sslmode` (`disable`, `allow` and
+    /// `prefer`, all of which connect without TLS for now); and our own `wal_sender_timeout` and `max_message_size`
+    /// (milliseconds and bytes, or with a unit as in postgresql.conf). The user defaults to `$USER`, the database to
+    /// the name of the user.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config) names the parameter that is unknown, malformed or asks for what
+    /// there is not. Nothing is ignored.
+    pub fn parse(text: &str) -> Result<Self> {
+        let mut config = Self::unnamed();
+        for (name, value) in conninfo::parse(text)? {
+            config.set(&name, value)?;
+        }
+        if config.user.is_empty() {
+            let variable = |name| std::env::var(name).ok().filter(|user| !user.is_empty());
+            config.user = variable("USER")
+                .or_else(|| variable("LOGNAME"))
+                .ok_or_else(|| {
+                    Error::config("the connection string names no user")
+                        .with_hint("Put user= or postgres://USER@… into it.")
+                })?;
+        }
+        config.check()?;
+        Ok(config)
+    }
+
+    fn unnamed() -> Self {
+        Self {
+            host: Host::Default,
+            port: 5432,
+            user: String::new(),
+            password: None,
+            database: None,
+            application_name: "walstream".into(),
+            options: None,
+            connect_timeout: Duration::from_secs(30),
+            wal_sender_timeout: Duration::from_secs(15),
+            max_message_size: 1 << 30,
+        }
+    }
+
+    fn set(&mut self, name: &str, value: String) -> Result<()> {
+        match name {
+            "host" => self.host = host(&value)?,
+            "port" => {
+                self.port = match value.parse() {
+                    Ok(port) if port > 0 => port,
+                    _ if value.contains(',') => return Err(several()),
+                    // The value stays untold: an unencoded / or @ in a password makes a part of it look like a port.
+                    _ => return Err(Error::config("the port is not a number from 1 to 65535").with_hint(
+                        "Characters such as / : @ ? % in user or password are written as %2F %3A %40 %3F %25 in a URL.",
+                    )),
+                }
+            }
+            "user" => self.user = value,
+            "password" => self.password = Some(value).filter(|value| !value.is_empty()),
+            "dbname" => self.database = Some(value).filter(|value| !value.is_empty()),
+            "application_name" => self.application_name = value,
+            "options" => self.options = Some(value).filter(|value| !value.is_empty()),
+            "connect_timeout" => {
+                let seconds = value
+                    .parse()
+                    .map_err(|_| malformed(name, &value, "a number of seconds"))?;
+                self.connect_timeout = Duration::from_secs(seconds);
+            }
+            "sslmode" => match &*value {
+                "disable" | "allow" | "prefer" => {}
+                "require" | "verify-ca" | "verify-full" => {
+                    return Err(Error::config(format!("sslmode={value} asks for TLS, which is not there yet"))
+                        .with_hint("Connect over a Unix socket, a private network or a tunnel with sslmode=disable."));
+                }
+                _ => return Err(malformed(name, &value, "disable, allow or prefer")),
+            },
+            "wal_sender_timeout" => {
+                let units = [("ms", 1), ("s", 1000), ("min", 60_000), ("h", 3_600_000)];
+                let milliseconds = number(&value, &units)
+                    .ok_or_else(|| malformed(name, &value, "a time such as 15s or 15000"))?;
+                self.wal_sender_timeout = Duration::from_millis(milliseconds);
+            }
+            "max_message_size" => {
+                let units = [("B", 1), ("kB", 1 << 10), ("MB", 1 << 20), ("GB", 1 << 30)];
+                self.max_message_size = number(&value, &units)
+                    .and_then(|bytes| usize::try_from(bytes).ok())
+                    .ok_or_else(|| malformed(name, &value, "a size such as 256MB"))?;
+            }
+            _ => {
+                return Err(Error::config(format!("unknown connection parameter \"{}\"", name.escape_debug())).with_hint(
+                    "Known are host, port, user, password, dbname, application_name, options, connect_timeout, sslmode, wal_sender_timeout and max_message_size.",
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// What setters accept and a server would not.
+    pub(crate) fn check(&self) -> Result<()> {
+        let texts = [
+            ("user", Some(&self.user)),
+            ("password", self.password.as_ref()),
+            ("dbname", self.database.as_ref()),
+            ("application_name", Some(&self.application_name)),
+            ("options", self.options.as_ref()),
+        ];
+        for (name, text) in texts {
+            if text.is_some_and(|text| text.contains('\0')) {
+                return Err(Error::config(format!("{name} contains a zero byte")));
+            }
+        }
+        if self.user.is_empty() {
+            return Err(Error::config("the user's name is empty"));
+        }
+        if self.wal_sender_timeout.as_millis() > i32::MAX.unsigned_abs().into() {
+            return Err(Error::config(
+                "wal_sender_timeout is longer than a server allows, 2147483647 ms",
+            ));
+        }
+        const LEAST: usize = 64 << 10;
+        if self.max_message_size < LEAST {
+            return Err(Error::config(format!(
+                "max_message_size is below {LEAST} bytes"
+            )));
+        }
+        match self.options.as_deref().and_then(conninfo::pinned_option) {
+            Some(setting) => Err(Error::config(format!(
+                "options sets {setting}, which shapes values or ends sessions and is fixed"
+            ))
+            .with_hint(if setting == "wal_sender_timeout" {
+                "Use the connection parameter wal_sender_timeout."
+            } else {
+                "Leave it out of options."
+            })),
+            None => Ok(()),
+        }
+    }
+
+    /// Sets the TCP name or address or, where the text begins with `/`, the folder of the Unix socket.
+    #[must_use]
+    pub fn with_host(mut self, host: &str) -> Self {
+        self.host = if host.starts_with('/') {
+            Host::Unix(host.into())
+        } else {
+            Host::Tcp(host.to_owned())
+        };
+        self
+    }
+
+    /// Sets the port, also part of the name of a Unix socket; 5432 if not set.
+    #[must_use]
+    pub const fn with_port(mut self, port: u16) -> Self {
+        self.port = port;
+        self
+    }
+
+    /// Sets the password.
+    #[must_use]
+    pub fn with_password(mut self, password: &str) -> Self {
+        self.password = Some(password.to_owned());
+        self
+    }
+
+    /// Sets the database; the user's name if not set.
+    #[must_use]
+    pub fn with_database(mut self, database: &str) -> Self {
+        self.database = Some(database.to_owned());
+        self
+    }
+
+    /// Sets the name under which `pg_stat_activity` and `synchronous_standby_names` know us; `walstream` if not set.
+    #[must_use]
+    pub fn with_application_name(mut self, name: &str) -> Self {
+        self.application_name = name.to_owned();
+        self
+    }
+
+    /// Sets command line options for the server's session, such as `-c work_mem=64MB`.
+    ///
+    /// Settings that shape values or end sessions are fixed, see [`Client::connect`](crate::Client::connect);
+    /// connecting fails if one of them is among the options.
+    #[must_use]
+    pub fn with_options(mut self, options: &str) -> Self {
+        self.options = Some(options.to_owned());
+        self
+    }
+
+    /// Sets how long connecting may take, login included; zero for no limit, 30 seconds if not set.
+    #[must_use]
+    pub const fn with_connect_timeout(mut self, timeout: Duration) -> Self {
+        self.connect_timeout = timeout;
+        self
+    }
+
+    /// Sets after how much silence of ours the server ends a replication session and frees its slot; zero for never,
+    /// 15 seconds if not set.
+    #[must_use]
+    pub const fn with_wal_sender_timeout(mut self, timeout: Duration) -> Self {
+        self.wal_sender_timeout = timeout;
+        self
+    }
+
+    /// Sets the largest message that is accepted, and so how much memory one row may take; 1 GiB if not set, which
+    /// is more than a server can send.
+    #[must_use]
+    pub const fn with_max_message_size(mut self, bytes: usize) -> Self {
+        self.max_message_size = bytes;
+        self
+    }
+
+    /// Where the server listens.
+    pub const fn host(&self) -> &Host {
+        &self.host
+    }
+
+    /// The port.
+    pub const fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The user.
+    pub fn user(&self) -> &str {
+        &self.user
+    }
+
+    /// The database.
+    pub fn database(&self) -> &str {
+        self.database.as_deref().unwrap_or(&self.user)
+    }
+
+    /// The application name.
+    pub fn application_name(&self) -> &str {
+        &self.application_name
+    }
+}
+
+impl std::str::FromStr for Config {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        Self::parse(text)
+    }
+}
+
+fn host(value: &str) -> Result<Host> {
+    match value {
+        "" => Ok(Host::Default),
+        _ if value.contains('\0') => Err(Error::config("host contains a zero byte")),
+        _ if value.starts_with('/') => Ok(Host::Unix(value.into())),
+        _ if value.contains(',') => Err(several()),
+        _ if value.starts_with('@') => {
+            Err(Error::config("abstract Unix sockets are not supported"))
+        }
+        _ => Ok(Host::Tcp(value.to_owned())),
+    }
+}
+
+fn several() -> Error {
+    Error::config("the connection string names several hosts, which is not supported yet")
+        .with_hint("Name exactly one.")
+}
+
+fn malformed(name: &str, value: &str, expected: &str) -> Error {
+    Error::config(format!(
+        "connection parameter {name} is \"{}\" instead of {expected}",
+        value.escape_debug()
+    ))
+}
+
+/// A number with one of these units, or without one.
+fn number(text: &str, units: &[(&str, u64)]) -> Option<u64> {
+    let end = text
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(text.len());
+    let (digits, unit) = text.split_at_checked(end)?;
+    let factor = match unit.trim_start() {
+        "" => 1,
+        unit => units.iter().find(|(name, _)| *name == unit)?.1,
+    };
+    digits.parse::<u64>().ok()?.checked_mul(factor)
+}
+
+impl fmt::Display for Config {
+    /// The place and the role, without the password: `postgres://app@db.example:5433/shop`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (user, database) = (
+            conninfo::Encoded(&self.user),
+            conninfo::Encoded(self.database()),
+        );
+        match &self.host {
+            Host::Tcp(name) if name.contains(':') => {
+                write!(f, "postgres://{user}@[{name}]:{}/{database}", self.port)
+            }
+            Host::Tcp(name) => write!(f, "postgres://{user}@{name}:{}/{database}", self.port),
+            Host::Unix(folder) => {
+                let folder = folder.to_string_lossy();
+                write!(
+                    f,
+                    "postgres://{user}@/{database}?host={}&port={}",
+                    conninfo::Encoded(&folder),
+                    self.port
+                )
+            }
+            Host::Default => write!(f, "postgres://{user}@/{database}?port={}", self.port),
+        }
+    }
+}
+
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Config")
+            .field("host", &self.host)
+            .field("port", &self.port)
+            .field("user", &self.user)
+            .field("password", &self.password.as_ref().map(|_| "…"))
+            .field("database", &self.database)
+            .field("application_name", &self.application_name)
+            .field("options", &self.options)
+            .field("connect_timeout", &self.connect_timeout)
+            .field("wal_sender_timeout", &self.wal_sender_timeout)
+            .field("max_message_size", &self.max_message_size)
+            .finish()
+    }
+}
