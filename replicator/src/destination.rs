@@ -1,0 +1,177 @@
+//! Where rows go: what every product's destination promises.
+
+#[cfg(feature = "sqlite")]
+pub(crate) mod sqlite;
+
+use std::future::Future;
+use std::sync::Arc;
+
+use walproto::Oid;
+
+use crate::error::{Error, Result};
+use crate::plan::Operation;
+use crate::position::{PositionRow, TableRow};
+use crate::table::Table;
+use crate::value::Value;
+
+/// A database that takes rows and remembers, in the same transaction, how far it is.
+///
+/// One task owns it. A batch is [`begin`](Self::begin), any number of [`execute`](Self::execute), and
+/// [`commit`](Self::commit) or [`rollback`](Self::rollback); all else is a transaction of its own and must not come
+/// in the middle of a batch.
+///
+/// *Cancel safety*: a call whose future is dropped may still be carried out. Call `rollback`, and read the position
+/// row again, before anything else is based on it.
+pub trait Destination: Send {
+    /// Gives tables their names here, and refuses those that cannot be here.
+    ///
+    /// # Errors
+    ///
+    /// Names the table and the reason.
+    fn name_tables<'a>(&self, tables: impl IntoIterator<Item = &'a mut Table>) -> Result<()>;
+
+    /// The position row of a slot, if there is one.
+    fn position(&mut self, slot: &str) -> impl Future<Output = Result<Option<PositionRow>>> + Send;
+
+    /// The ledger's tables of a slot, in the order of their source names.
+    fn tables(&mut self, slot: &str) -> impl Future<Output = Result<Vec<TableRow>>> + Send;
+
+    /// Writes down, before the slot is made, that it is about to be; an intent that is there already is replaced.
+    ///
+    /// Gives back the row with the epoch that it got. `state` and `epoch` of the row handed in do not matter.
+    ///
+    /// # Errors
+    ///
+    /// A position row that is followed already is never overwritten.
+    fn write_intent(
+        &mut self,
+        row: &PositionRow,
+    ) -> impl Future<Output = Result<PositionRow>> + Send;
+
+    /// Takes the intent back, because the server refused to make the slot. Without an intent it does nothing.
+    fn remove_intent(&mut self, slot: &str) -> impl Future<Output = Result<()>> + Send;
+
+    /// Writes a table into the ledger, in state `copying`, and makes it.
+    ///
+    /// # Errors
+    ///
+    /// A table of that name that is here already is refused, unless `existing` accepts it and its columns can hold
+    /// what we store.
+    fn create_table(
+        &mut self,
+        slot: &str,
+        table: &Arc<Table>,
+        existing: Existing,
+    ) -> impl Future<Output = Result<()>> + Send;
+
+    /// Drops the tables that the ledger says we made for this slot, and forgets all of its tables.
+    ///
+    /// Gives back the names of those that were dropped. Only for a first copy that starts over.
+    fn drop_made_tables(&mut self, slot: &str) -> impl Future<Output = Result<Vec<String>>> + Send;
+
+    /// Adds rows of the first copy, every column in the table's order, and makes them durable.
+    ///
+    /// # Errors
+    ///
+    /// The intent must still be the one that [`write_intent`](Self::write_intent) or
+    /// [`raise_epoch`](Self::raise_epoch) gave back last; else somebody took over.
+    fn copy(
+        &mut self,
+        table: &Arc<Table>,
+        rows: Vec<Vec<Value>>,
+    ) -> impl Future<Output = Result<()>> + Send;
+
+    /// Turns the intent into a position: the first copy is complete, and the stream begins at `row.lsn`.
+    ///
+    /// All tables become `streaming`. Gives back the row as it is now.
+    fn activate(&mut self, row: &PositionRow) -> impl Future<Output = Result<PositionRow>> + Send;
+
+    /// Takes over: raises the epoch and reads the row, in one transaction. Only for who owns the slot.
+    fn raise_epoch(
+        &mut self,
+        slot: &str,
+        holder: &str,
+    ) -> impl Future<Output = Result<PositionRow>> + Send;
+
+    /// Begins a batch by moving the position row from `expected` to `next`, and holds its lock from then on.
+    ///
+    /// What may differ in `next` is position, timeline, publications and fingerprint.
+    ///
+    /// # Errors
+    ///
+    /// When position or epoch are not as expected, nothing is begun: another replicator took over.
+    fn begin(
+        &mut self,
+        expected: &PositionRow,
+        next: &PositionRow,
+    ) -> impl Future<Output = Result<()>> + Send;
+
+    /// Carries out operations in their order.
+    ///
+    /// # Errors
+    ///
+    /// An operation that does not touch exactly one row is a conflict, named by table, key and position. After any
+    /// error the batch is rolled back.
+    fn execute(&mut self, operations: Vec<Operation>) -> impl Future<Output = Result<()>> + Send;
+
+    /// Makes the batch durable; an empty batch writes only the position.
+    ///
+    /// # Errors
+    ///
+    /// When even reading the row again does not tell whether the batch is in: nothing may be confirmed or replayed
+    /// before the row has been read.
+    fn commit(&mut self) -> impl Future<Output = Result<Outcome>> + Send;
+
+    /// Undoes the batch that is open, if one is.
+    fn rollback(&mut self) -> impl Future<Output = Result<()>> + Send;
+
+    /// Forgets the slot: its position row and its tables in the ledger. The tables themselves stay.
+    fn forget(&mut self, slot: &str) -> impl Future<Output = Result<()>> + Send;
+
+    /// Marks a table as not followed any more.
+    fn stop_table(
+        &mut self,
+        slot: &str,
+        oid: Oid,
+        reason: &str,
+    ) -> impl Future<Output = Result<()>> + Send;
+
+    /// All rows of a table in chunks, for comparing; no batch may be open meanwhile.
+    fn read(&mut self, table: &Arc<Table>) -> impl Future<Output = Result<Rows>> + Send;
+
+    /// Closes it in order; what is open is rolled back.
+    fn close(self) -> impl Future<Output = Result<()>> + Send;
+}
+
+/// What became of a batch.
+#[derive(Debug)]
+#[must_use]
+pub enum Outcome {
+    /// It is durable, and this is the position row now.
+    Committed(PositionRow),
+    /// It is not here, for this reason; the position row is as it was before.
+    NotCommitted(Error),
+}
+
+/// What to do about a destination table that is there already.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Existing {
+    /// Stop: somebody else's rows must not be mixed with ours.
+    #[default]
+    Refuse,
+    /// Take it over as it is, and never drop it (`--copy no`).
+    Accept,
+}
+
+/// Rows of a table on their way out.
+#[derive(Debug)]
+pub struct Rows(pub(crate) tokio::sync::mpsc::Receiver<Result<Vec<Vec<Value>>>>);
+
+impl Rows {
+    /// The next rows, never none; `None` after the last.
+    ///
+    /// *Cancel safety*: nothing is lost.
+    pub async fn next(&mut self) -> Result<Option<Vec<Vec<Value>>>> {
+        self.0.recv().await.transpose()
+    }
+}

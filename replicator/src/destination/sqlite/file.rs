@@ -1,0 +1,161 @@
+//! Opening a SQLite file so that it keeps our promises, and saying in a sentence why it cannot.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, ErrorCode, MAIN_DB, OpenFlags, ffi};
+
+use super::SqliteOptions;
+use crate::error::{Error, Result};
+
+/// How long to wait for another program's transaction.
+const BUSY: Duration = Duration::from_secs(10);
+
+/// The file as an absolute path without symbolic links, so that all its names share one lock.
+pub(super) fn resolve(options: &SqliteOptions) -> Result<PathBuf> {
+    let path = &options.path;
+    let shown = path.display();
+    let Some(name) = path.file_name().filter(|_| path.as_os_str() != ":memory:") else {
+        return Err(
+            Error::usage(format!("{:?} is not the name of a file", path.as_os_str())).with_hint(
+                "a SQLite destination is sqlite:PATH; one in memory would forget its position",
+            ),
+        );
+    };
+    match path.canonicalize() {
+        Ok(path) if path.is_dir() => Err(Error::usage(format!(
+            "{shown} is a directory, not a SQLite file"
+        ))),
+        Ok(path) => Ok(path),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            let folder = path
+                .parent()
+                .filter(|folder| !folder.as_os_str().is_empty());
+            let folder = folder.unwrap_or(Path::new("."));
+            let folder = folder.canonicalize().map_err(|error| {
+                Error::usage(format!("the directory {} cannot be used", folder.display()))
+                    .caused_by(error)
+            })?;
+            if options.create {
+                return Ok(folder.join(name));
+            }
+            Err(Error::usage(format!("there is no file {shown}")))
+        }
+        Err(error) => Err(Error::usage(format!("{shown} cannot be used")).caused_by(error)),
+    }
+}
+
+/// Opens the file and checks what cannot be taken on trust.
+pub(super) fn open(path: &Path, create: bool) -> Result<Connection> {
+    let shown = path.display();
+    let mut flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    flags.set(OpenFlags::SQLITE_OPEN_CREATE, create);
+    let failed = |error| failure(format!("could not open {shown}"), error);
+    let db = Connection::open_with_flags(path, flags).map_err(failed)?;
+    db.busy_timeout(BUSY).map_err(failed)?;
+    // SQLite opens a file that it may not write for reading instead.
+    if db.is_readonly(MAIN_DB).map_err(failed)? {
+        return Err(Error::usage(format!("{shown} may not be written"))
+            .with_hint("check its permissions and its owner"));
+    }
+    for (setting, on) in [
+        // Otherwise a name in double quotes that is no column becomes a text.
+        (DbConfig::SQLITE_DBCONFIG_DQS_DML, false),
+        (DbConfig::SQLITE_DBCONFIG_DQS_DDL, false),
+        // The source has checked its foreign keys; a cascade here would take away rows whose deletion is still to
+        // come.
+        (DbConfig::SQLITE_DBCONFIG_ENABLE_FKEY, false),
+    ] {
+        db.set_db_config(setting, on).map_err(failed)?;
+    }
+    // The first statement that reads the file tells whether it is a database.
+    let mode: String = db
+        .pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))
+        .map_err(failed)?;
+    if !mode.eq_ignore_ascii_case("wal") {
+        return Err(Error::usage(format!(
+            "{shown} stays in journal mode {mode}, and we need WAL"
+        ))
+        .with_hint("WAL mode needs a local file system"));
+    }
+    db.pragma_update(None, "synchronous", "FULL")
+        .map_err(failed)?;
+    let synchronous: i64 = db
+        .pragma_query_value(None, "synchronous", |row| row.get(0))
+        .map_err(failed)?;
+    if synchronous != 2 {
+        return Err(Error::usage(format!(
+            "{shown} cannot be written with synchronous=FULL"
+        )));
+    }
+    Ok(db)
+}
+
+/// What SQLite reports, in our words: whether another try may help, and what to do.
+pub(super) fn failure(what: impl Into<String>, error: rusqlite::Error) -> Error {
+    let what = what.into();
+    let (make, why, hint): (fn(String) -> Error, _, _) = match error.sqlite_error_code() {
+        Some(ErrorCode::NotADatabase) => (
+            Error::usage,
+            "the file is not a SQLite database",
+            "name another file, or move this one away",
+        ),
+        Some(ErrorCode::CannotOpen) => (
+            Error::usage,
+            "the file cannot be opened",
+            "check the directory and its permissions",
+        ),
+        Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => (
+            Error::usage,
+            "the file may not be written",
+            "check the permissions and the owner of the file and of its directory",
+        ),
+        Some(ErrorCode::DiskFull) => (
+            Error::retry,
+            "the disk is full",
+            "make room and start again; nothing is lost",
+        ),
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => (
+            Error::retry,
+            "another program keeps the database locked",
+            "end its transaction and start again",
+        ),
+        Some(ErrorCode::SystemIoFailure) => (
+            Error::retry,
+            "the file could not be read or written",
+            "look into the system's log",
+        ),
+        Some(ErrorCode::OutOfMemory) => (
+            Error::retry,
+            "there is not enough memory",
+            "start again with more of it",
+        ),
+        Some(ErrorCode::DatabaseCorrupt) => (
+            Error::person,
+            "the database is damaged",
+            "restore it from a backup, or move it away and copy everything again",
+        ),
+        Some(ErrorCode::TooBig) => (
+            Error::person,
+            "a row is larger than the 1000000000 bytes that SQLite holds",
+            "leave the column or the table out of the publication",
+        ),
+        _ => return Error::person(what).caused_by(error),
+    };
+    make(format!("{what}: {why}"))
+        .with_hint(hint)
+        .caused_by(error)
+}
+
+/// Whether a statement failed because a row with that key is there.
+pub(super) fn is_duplicate(error: &rusqlite::Error) -> bool {
+    let duplicate = [
+        ffi::SQLITE_CONSTRAINT_PRIMARYKEY,
+        ffi::SQLITE_CONSTRAINT_UNIQUE,
+        ffi::SQLITE_CONSTRAINT_ROWID,
+    ];
+    error
+        .sqlite_error()
+        .is_some_and(|error| duplicate.contains(&error.extended_code))
+}

@@ -1,0 +1,288 @@
+//! Our own two tables in a SQLite file.
+
+use rusqlite::{Connection, OptionalExtension, Row, params};
+use walproto::{Lsn, Oid};
+
+use super::file::failure;
+use crate::error::{Error, Result};
+use crate::position::{PositionRow, SCHEMA_VERSION, State, TableRow, TableState};
+use crate::table::Table;
+
+const CREATE: &str = "
+CREATE TABLE IF NOT EXISTS _replicator_position (
+    slot TEXT NOT NULL PRIMARY KEY,
+    version INTEGER NOT NULL,
+    state TEXT NOT NULL,
+    system_id TEXT NOT NULL,
+    timeline INTEGER NOT NULL,
+    \"database\" TEXT NOT NULL,
+    publications TEXT NOT NULL,
+    lsn TEXT NOT NULL,
+    epoch INTEGER NOT NULL,
+    holder TEXT NOT NULL,
+    fingerprint TEXT NOT NULL
+);
+CREATE TABLE IF NOT EXISTS _replicator_tables (
+    slot TEXT NOT NULL,
+    oid INTEGER NOT NULL,
+    version INTEGER NOT NULL,
+    relfilenode INTEGER NOT NULL,
+    \"schema\" TEXT NOT NULL,
+    name TEXT NOT NULL,
+    identity TEXT NOT NULL,
+    destination TEXT NOT NULL,
+    columns TEXT NOT NULL,
+    \"key\" TEXT NOT NULL,
+    made_by_us INTEGER NOT NULL,
+    state TEXT NOT NULL,
+    reason TEXT,
+    sync_position TEXT,
+    PRIMARY KEY (slot, oid)
+);";
+
+/// Makes our tables where they are missing.
+pub(super) fn create(db: &Connection) -> Result<()> {
+    db.execute_batch(CREATE).map_err(broken)
+}
+
+/// Whether our tables are there; an error if their layout is one that we do not know.
+pub(super) fn exists(db: &Connection) -> Result<bool> {
+    let sql = "SELECT count(*) FROM sqlite_schema WHERE type = 'table'
+               AND name IN ('_replicator_position', '_replicator_tables')";
+    let count: i64 = db.query_row(sql, [], |row| row.get(0)).map_err(broken)?;
+    if count < 2 {
+        return Ok(false);
+    }
+    let sql = "SELECT max(version) FROM (SELECT version FROM _replicator_position
+               UNION ALL SELECT version FROM _replicator_tables)";
+    let version: Option<i64> = db.query_row(sql, [], |row| row.get(0)).map_err(broken)?;
+    match version {
+        Some(version) if version > SCHEMA_VERSION => Err(Error::person(format!(
+            "the destination was written by a newer replicator (layout {version} of its own tables; this one knows {SCHEMA_VERSION})"
+        ))
+        .with_hint("use the newer replicator")),
+        Some(version) if version < 1 => Err(Error::person(format!(
+            "the destination's own tables have the unknown layout {version}"
+        ))),
+        _ => Ok(true),
+    }
+}
+
+pub(super) fn position(db: &Connection, slot: &str) -> Result<Option<PositionRow>> {
+    let sql = "SELECT state, system_id, timeline, \"database\", publications, lsn, epoch, holder, fingerprint
+               FROM _replicator_position WHERE slot = ?";
+    let found = db
+        .prepare_cached(sql)
+        .and_then(|mut statement| {
+            statement
+                .query_row([slot], |row| Ok(read_position(slot, row)))
+                .optional()
+        })
+        .map_err(broken)?;
+    found.transpose()
+}
+
+fn read_position(slot: &str, row: &Row<'_>) -> Result<PositionRow> {
+    Ok(PositionRow {
+        slot: slot.to_owned(),
+        state: text(row, 0)?.parse()?,
+        system_id: text(row, 1)?,
+        timeline: row.get(2).map_err(broken)?,
+        database: text(row, 3)?,
+        publications: serde_json::from_str(&text(row, 4)?).map_err(foreign)?,
+        lsn: lsn(&text(row, 5)?)?,
+        epoch: row.get(6).map_err(broken)?,
+        holder: text(row, 7)?,
+        fingerprint: text(row, 8)?,
+    })
+}
+
+/// Writes an intent, over an older one.
+pub(super) fn put_intent(db: &Connection, row: &PositionRow) -> Result<()> {
+    let sql = "INSERT OR REPLACE INTO _replicator_position
+               (slot, version, state, system_id, timeline, \"database\", publications, lsn, epoch, holder, fingerprint)
+               VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+    let PositionRow {
+        slot,
+        system_id,
+        timeline,
+        database,
+        epoch,
+        holder,
+        fingerprint,
+        ..
+    } = row;
+    let (publications, lsn) = (json(&row.publications)?, row.lsn.to_string());
+    let state = State::Intent.name();
+    let values = params![
+        slot,
+        SCHEMA_VERSION,
+        state,
+        system_id,
+        timeline,
+        database,
+        publications,
+        lsn,
+        epoch,
+        holder,
+        fingerprint
+    ];
+    db.execute(sql, values).map(drop).map_err(broken)
+}
+
+/// Moves the row from `expected` to `next`; false when it is not as expected.
+pub(super) fn compare_and_set(
+    db: &Connection,
+    expected: &PositionRow,
+    next: &PositionRow,
+) -> Result<bool> {
+    let sql = "UPDATE _replicator_position
+               SET state = ?, timeline = ?, publications = ?, lsn = ?, fingerprint = ?
+               WHERE slot = ? AND state = ? AND lsn = ? AND epoch = ?";
+    let values = params![
+        next.state.name(),
+        next.timeline,
+        json(&next.publications)?,
+        next.lsn.to_string(),
+        next.fingerprint,
+        expected.slot,
+        expected.state.name(),
+        expected.lsn.to_string(),
+        expected.epoch,
+    ];
+    let rows = db
+        .prepare_cached(sql)
+        .and_then(|mut statement| statement.execute(values));
+    rows.map(|rows| rows == 1).map_err(broken)
+}
+
+pub(super) fn raise_epoch(db: &Connection, slot: &str, holder: &str) -> Result<bool> {
+    let sql = "UPDATE _replicator_position SET epoch = epoch + 1, holder = ? WHERE slot = ?";
+    db.execute(sql, [holder, slot])
+        .map(|rows| rows == 1)
+        .map_err(broken)
+}
+
+pub(super) fn delete_position(db: &Connection, slot: &str) -> Result<()> {
+    let sql = "DELETE FROM _replicator_position WHERE slot = ?";
+    db.execute(sql, [slot]).map(drop).map_err(broken)
+}
+
+pub(super) fn tables(db: &Connection, slot: &str) -> Result<Vec<TableRow>> {
+    let sql = "SELECT oid, relfilenode, \"schema\", name, identity, destination, columns, \"key\", made_by_us, state,
+               reason, sync_position FROM _replicator_tables WHERE slot = ? ORDER BY \"schema\", name";
+    let mut statement = db.prepare_cached(sql).map_err(broken)?;
+    let rows = statement
+        .query_map([slot], |row| Ok(read_table(row)))
+        .map_err(broken)?;
+    rows.map(|row| row.map_err(broken)?).collect()
+}
+
+fn read_table(row: &Row<'_>) -> Result<TableRow> {
+    let columns: Vec<_> = serde_json::from_str(&text(row, 6)?).map_err(foreign)?;
+    let key: Vec<usize> = serde_json::from_str(&text(row, 7)?).map_err(foreign)?;
+    if key.iter().any(|at| *at >= columns.len()) {
+        return Err(foreign("a key outside the columns"));
+    }
+    let reason: Option<String> = row.get(10).map_err(broken)?;
+    let sync: Option<String> = row.get(11).map_err(broken)?;
+    Ok(TableRow {
+        table: Table {
+            oid: Oid(row.get(0).map_err(broken)?),
+            schema: text(row, 2)?,
+            name: text(row, 3)?,
+            destination: text(row, 5)?,
+            columns,
+            key,
+            identity: text(row, 4)?
+                .chars()
+                .next()
+                .ok_or_else(|| foreign("no replica identity"))?,
+            relfilenode: row.get(1).map_err(broken)?,
+        },
+        made_by_us: row.get(8).map_err(broken)?,
+        state: TableState::read(&text(row, 9)?, reason)?,
+        sync_position: sync.as_deref().map(lsn).transpose()?,
+    })
+}
+
+pub(super) fn put_table(
+    db: &Connection,
+    slot: &str,
+    table: &Table,
+    made_by_us: bool,
+) -> Result<()> {
+    let sql = "INSERT OR REPLACE INTO _replicator_tables
+               (slot, oid, version, relfilenode, \"schema\", name, identity, destination, columns, \"key\", made_by_us, state)
+               VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+    let values = params![
+        slot,
+        table.oid.0,
+        SCHEMA_VERSION,
+        table.relfilenode,
+        table.schema,
+        table.name,
+        table.identity.to_string(),
+        table.destination,
+        json(&table.columns)?,
+        json(&table.key)?,
+        made_by_us,
+        TableState::Copying.name(),
+    ];
+    db.execute(sql, values).map(drop).map_err(broken)
+}
+
+/// Who made the table of this name, if our ledger knows it.
+pub(super) fn maker(db: &Connection, destination: &str) -> Result<Option<String>> {
+    let sql = "SELECT slot FROM _replicator_tables WHERE destination = ? COLLATE NOCASE";
+    db.query_row(sql, [destination], |row| row.get(0))
+        .optional()
+        .map_err(broken)
+}
+
+pub(super) fn set_all_streaming(db: &Connection, slot: &str, sync: Lsn) -> Result<()> {
+    let sql =
+        "UPDATE _replicator_tables SET state = ?, reason = NULL, sync_position = ? WHERE slot = ?";
+    let values = params![TableState::Streaming.name(), sync.to_string(), slot];
+    db.execute(sql, values).map(drop).map_err(broken)
+}
+
+pub(super) fn stop_table(db: &Connection, slot: &str, oid: Oid, reason: &str) -> Result<()> {
+    let sql = "UPDATE _replicator_tables SET state = ?, reason = ? WHERE slot = ? AND oid = ?";
+    let state = TableState::Stopped(String::new());
+    db.execute(sql, params![state.name(), reason, slot, oid.0])
+        .map(drop)
+        .map_err(broken)
+}
+
+pub(super) fn delete_tables(db: &Connection, slot: &str) -> Result<()> {
+    let sql = "DELETE FROM _replicator_tables WHERE slot = ?";
+    db.execute(sql, [slot]).map(drop).map_err(broken)
+}
+
+fn text(row: &Row<'_>, at: usize) -> Result<String> {
+    row.get(at).map_err(broken)
+}
+
+fn lsn(text: &str) -> Result<Lsn> {
+    text.parse()
+        .map_err(|_| foreign(format!("the position {text:?}")))
+}
+
+fn json(value: &impl serde::Serialize) -> Result<String> {
+    serde_json::to_string(value)
+        .map_err(|error| Error::person("could not write the ledger").caused_by(error))
+}
+
+fn broken(error: rusqlite::Error) -> Error {
+    failure(
+        "could not use the replicator's own tables at the destination",
+        error,
+    )
+}
+
+fn foreign(what: impl std::fmt::Display) -> Error {
+    Error::person(format!(
+        "the replicator's own tables at the destination hold what no replicator wrote: {what}"
+    ))
+}

@@ -1,0 +1,185 @@
+//! Operations on their way through prepared statements, each with its row count checked.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use rusqlite::types::{ToSqlOutput, ValueRef};
+use rusqlite::{Connection, Statement, ToSql};
+
+use super::file::{failure, is_duplicate};
+use crate::dialect::{Dialect, Shape, sqlite::Sqlite};
+use crate::error::{Error, Result};
+use crate::plan::{Action, Operation};
+use crate::table::Table;
+use crate::value::Value;
+
+/// `SQLITE_MAX_LENGTH` as SQLite is built everywhere.
+pub(super) const LONGEST: usize = 1_000_000_000;
+/// Statements kept ready. Updates that leave out different TOASTed columns each have their own.
+const KEPT: usize = 512;
+
+/// Prepared statements by table and shape.
+pub(super) struct Statements<'db> {
+    db: &'db Connection,
+    /// By address; the `Arc` keeps it from being given to another table.
+    tables: HashMap<usize, (Arc<Table>, Prepared<'db>)>,
+    kept: usize,
+    longest: usize,
+}
+
+type Prepared<'db> = Vec<(Shape, Statement<'db>)>;
+
+impl<'db> Statements<'db> {
+    pub(super) fn new(db: &'db Connection, longest: usize) -> Self {
+        Self {
+            db,
+            tables: HashMap::new(),
+            kept: 0,
+            longest,
+        }
+    }
+
+    /// Lets go of all statements; before a table is dropped.
+    pub(super) fn clear(&mut self) {
+        self.tables.clear();
+        self.kept = 0;
+    }
+
+    /// Carries out one operation, which must touch exactly one row.
+    pub(super) fn run(&mut self, operation: &Operation) -> Result<()> {
+        if self.kept >= KEPT {
+            self.clear();
+        }
+        let longest = self.longest;
+        let statement = self.prepared(operation)?;
+        match &operation.action {
+            Action::Insert { values } => {
+                bind(statement, operation, longest, values.iter().enumerate())?;
+            }
+            Action::Update { set, matched } => {
+                let set = set.iter().map(|(at, value)| (*at, value));
+                bind(
+                    statement,
+                    operation,
+                    longest,
+                    set.chain(operation.table.matched().zip(matched)),
+                )?;
+            }
+            Action::Delete { matched } => {
+                bind(
+                    statement,
+                    operation,
+                    longest,
+                    operation.table.matched().zip(matched),
+                )?;
+            }
+            Action::Truncate => {}
+        }
+        match (statement.raw_execute(), &operation.action) {
+            (Ok(_), Action::Truncate) | (Ok(1), _) => Ok(()),
+            (Ok(rows), _) => Err(conflict(operation, Some(rows))),
+            (Err(error), _) if is_duplicate(&error) => {
+                Err(conflict(operation, None).caused_by(error))
+            }
+            (Err(error), _) => Err(failure(describe(operation), error)),
+        }
+    }
+
+    fn prepared(&mut self, operation: &Operation) -> Result<&mut Statement<'db>> {
+        let table = &operation.table;
+        let (_, prepared) = self
+            .tables
+            .entry(Arc::as_ptr(table).addr())
+            .or_insert_with(|| (Arc::clone(table), Vec::new()));
+        let at = match prepared.iter().position(|(shape, _)| shape.fits(operation)) {
+            Some(at) => at,
+            None => {
+                let shape = Shape::of(operation);
+                let sql = Sqlite.statement(table, &shape);
+                let statement = self
+                    .db
+                    .prepare(&sql)
+                    .map_err(|error| failure(describe(operation), error))?;
+                self.kept += 1;
+                prepared.push((shape, statement));
+                prepared.len() - 1
+            }
+        };
+        Ok(&mut prepared[at].1)
+    }
+}
+
+/// Binds values, each with the place of its column.
+fn bind<'a>(
+    statement: &mut Statement<'_>,
+    operation: &Operation,
+    longest: usize,
+    values: impl Iterator<Item = (usize, &'a Value)>,
+) -> Result<()> {
+    for (at, (column, value)) in values.enumerate() {
+        let length = match value {
+            Value::Text(text) => text.len(),
+            Value::Blob(bytes) => bytes.len(),
+            Value::Null | Value::Integer(_) | Value::Real(_) => 0,
+        };
+        if length > longest {
+            return Err(too_long(operation, column, length, longest));
+        }
+        statement
+            .raw_bind_parameter(at + 1, Parameter(value))
+            .map_err(|error| failure(describe(operation), error))?;
+    }
+    Ok(())
+}
+
+struct Parameter<'a>(&'a Value);
+
+impl ToSql for Parameter<'_> {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::Borrowed(match self.0 {
+            Value::Null => ValueRef::Null,
+            Value::Integer(number) => ValueRef::Integer(*number),
+            Value::Real(number) => ValueRef::Real(*number),
+            Value::Text(text) => ValueRef::Text(text.as_bytes()),
+            Value::Blob(bytes) => ValueRef::Blob(bytes),
+        }))
+    }
+}
+
+/// `table public.orders, update at 16/B374D848`
+fn describe(operation: &Operation) -> String {
+    let verb = match operation.action {
+        Action::Insert { .. } => "insert",
+        Action::Update { .. } => "update",
+        Action::Delete { .. } => "delete",
+        Action::Truncate => "truncate",
+    };
+    format!("table {}, {verb} at {}", operation.table, operation.lsn)
+}
+
+#[cold]
+fn conflict(operation: &Operation, rows: Option<usize>) -> Error {
+    let (what, row) = (describe(operation), operation.row());
+    let found = match (rows, &operation.action) {
+        (None, Action::Update { .. }) => {
+            format!("the new values collide with another row than the one with {row}")
+        }
+        (None, _) => format!("a row with {row} is there already"),
+        (Some(0), _) => format!("there is no row with {row}"),
+        (Some(rows), _) => format!("{rows} rows were touched instead of the one with {row}"),
+    };
+    let destination = &operation.table.destination;
+    Error::person(format!("{what}: conflict: {found}")).with_hint(format!(
+        "somebody else has changed table {destination:?} at the destination; undo that there and start again, or copy everything again"
+    ))
+}
+
+#[cold]
+fn too_long(operation: &Operation, column: usize, length: usize, longest: usize) -> Error {
+    let (what, column) = (describe(operation), operation.table.columns.get(column));
+    let column = column.map_or("?", |column| &column.name);
+    Error::person(format!(
+        "{what}: column {column} has {length} bytes, and SQLite holds {longest}"
+    ))
+    .with_hint("leave the column or the table out of the publication")
+}

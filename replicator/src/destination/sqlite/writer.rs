@@ -1,0 +1,503 @@
+//! What the writing thread does with the file: one method for each of the destination's promises.
+
+use std::sync::Arc;
+
+use rusqlite::{Connection, OptionalExtension, types::ValueRef};
+use tokio::sync::mpsc::Sender;
+use walproto::Oid;
+
+use super::file::failure;
+use super::statements::{LONGEST, Statements};
+use super::{Existing, Outcome, ledger};
+use crate::dialect::{Dialect, sqlite};
+use crate::error::{Error, Result};
+use crate::fail_point;
+use crate::plan::{Action, Operation};
+use crate::position::{PositionRow, State, TableRow};
+use crate::table::Table;
+use crate::value::Value;
+
+/// Rows that leave the thread together.
+const CHUNK: usize = 1000;
+
+/// The open file and the batch on its way into it.
+pub(super) struct Writer<'db> {
+    db: &'db Connection,
+    statements: Statements<'db>,
+    batch: Option<Batch>,
+    /// The intent under which a first copy runs.
+    held: Option<PositionRow>,
+    #[cfg(test)]
+    pub(super) fault: Option<Fault>,
+}
+
+/// A commit that goes wrong, for tests.
+#[cfg(test)]
+#[derive(Clone, Copy)]
+pub(super) enum Fault {
+    /// Before anything is durable.
+    Before,
+    /// The batch is durable, and the answer is lost.
+    After,
+}
+
+/// An open destination transaction.
+struct Batch {
+    expected: PositionRow,
+    next: PositionRow,
+}
+
+impl<'db> Writer<'db> {
+    pub(super) fn new(db: &'db Connection) -> Self {
+        Self::with_longest(db, LONGEST)
+    }
+
+    /// With another limit for the length of a value.
+    pub(super) fn with_longest(db: &'db Connection, longest: usize) -> Self {
+        Self {
+            db,
+            statements: Statements::new(db, longest),
+            batch: None,
+            held: None,
+            #[cfg(test)]
+            fault: None,
+        }
+    }
+
+    pub(super) fn position(&mut self, slot: &str) -> Result<Option<PositionRow>> {
+        if ledger::exists(self.db)? {
+            ledger::position(self.db, slot)
+        } else {
+            Ok(None)
+        }
+    }
+
+    pub(super) fn tables(&mut self, slot: &str) -> Result<Vec<TableRow>> {
+        if ledger::exists(self.db)? {
+            ledger::tables(self.db, slot)
+        } else {
+            Ok(Vec::new())
+        }
+    }
+
+    pub(super) fn write_intent(&mut self, row: PositionRow) -> Result<PositionRow> {
+        let held = self.transaction(|writer| {
+            ledger::exists(writer.db)?;
+            ledger::create(writer.db)?;
+            let old = ledger::position(writer.db, &row.slot)?;
+            if let Some(PositionRow {
+                state: State::Streaming,
+                slot,
+                lsn,
+                ..
+            }) = old
+            {
+                return Err(Error::person(format!(
+                    "slot {slot} is followed already, and is at {lsn}"
+                )));
+            }
+            let epoch = old.map_or(1, |old| old.epoch + 1);
+            let row = PositionRow {
+                state: State::Intent,
+                epoch,
+                ..row
+            };
+            ledger::put_intent(writer.db, &row)?;
+            Ok(row)
+        })?;
+        self.held = Some(held.clone());
+        Ok(held)
+    }
+
+    pub(super) fn remove_intent(&mut self, slot: &str) -> Result<()> {
+        self.transaction(|writer| match writer.position(slot)? {
+            None => Ok(()),
+            Some(PositionRow {
+                state: State::Intent,
+                ..
+            }) => ledger::delete_position(writer.db, slot),
+            Some(PositionRow {
+                state: State::Streaming,
+                lsn,
+                ..
+            }) => Err(Error::person(format!(
+                "slot {slot} is followed already, and is at {lsn}"
+            ))),
+        })
+    }
+
+    pub(super) fn create_table(
+        &mut self,
+        slot: &str,
+        table: &Arc<Table>,
+        existing: Existing,
+    ) -> Result<()> {
+        self.transaction(|writer| {
+            ledger::exists(writer.db)?;
+            ledger::create(writer.db)?;
+            let found = writer.object(&table.destination)?;
+            let Some(kind) = found else {
+                // The order matters where a product commits its DDL by itself; here both are one transaction.
+                ledger::put_table(writer.db, slot, table, true)?;
+                let sql = sqlite::Sqlite.create_table(table);
+                let made = writer.db.execute_batch(&sql);
+                return made.map_err(|error| failure(format!("could not make a table for {table}"), error));
+            };
+            let name = &table.destination;
+            if let Some(maker) = ledger::maker(writer.db, name)? {
+                return Err(Error::person(format!("the destination's table {name:?} belongs to slot {maker}"))
+                    .with_hint("replicate into another file, or drop the other slot and the table first"));
+            }
+            if kind != "table" || existing == Existing::Refuse {
+                return Err(Error::person(format!(
+                    "the destination has a {kind} {name:?} that we did not make, and table {table} would need that name"
+                ))
+                .with_hint("drop or rename it, or use --copy no to go on with the rows it has"));
+            }
+            writer.check_existing(table)?;
+            ledger::put_table(writer.db, slot, table, false)
+        })
+    }
+
+    /// What has this name, whatever its case: a table, a view, an index.
+    fn object(&self, name: &str) -> Result<Option<String>> {
+        let sql =
+            "SELECT type FROM sqlite_schema WHERE name = ? COLLATE NOCASE AND type <> 'trigger'";
+        let found = self.db.query_row(sql, [name], |row| row.get(0)).optional();
+        found.map_err(|error| failure("could not read the destination's schema", error))
+    }
+
+    /// Whether somebody else's table can hold what we store.
+    fn check_existing(&self, table: &Table) -> Result<()> {
+        let name = &table.destination;
+        let sql = "SELECT name, type FROM pragma_table_xinfo(?)";
+        let columns: Vec<(String, String)> = self
+            .db
+            .prepare(sql)
+            .and_then(|mut statement| {
+                statement
+                    .query_map([name], |row| Ok((row.get(0)?, row.get(1)?)))?
+                    .collect()
+            })
+            .map_err(|error| failure(format!("could not read the columns of {name:?}"), error))?;
+        for column in &table.columns {
+            let found = columns
+                .iter()
+                .find(|(name, _)| name.eq_ignore_ascii_case(&column.name));
+            let Some((_, declared)) = found else {
+                return Err(Error::person(format!(
+                    "the destination's table {name:?} has no column {}",
+                    column.name
+                ))
+                .with_hint("add it, or drop the table and let us make it"));
+            };
+            if !sqlite::keeps(column.kind, declared) {
+                let (column, kind) = (&column.name, column.kind.name());
+                return Err(Error::person(format!(
+                    "column {column} of the destination's table {name:?} is declared {declared}, which changes values of type {kind}"
+                ))
+                .with_hint("declare it without a type, or drop the table and let us make it"));
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn drop_made_tables(&mut self, slot: &str) -> Result<Vec<String>> {
+        self.statements.clear();
+        self.transaction(|writer| {
+            let mut dropped = Vec::new();
+            for TableRow {
+                table, made_by_us, ..
+            } in writer.tables(slot)?
+            {
+                if !made_by_us {
+                    continue;
+                }
+                let mut sql = "DROP TABLE IF EXISTS ".to_owned();
+                sqlite::Sqlite.identifier(&mut sql, &table.destination);
+                let gone = writer.db.execute_batch(&sql);
+                gone.map_err(|error| {
+                    failure(format!("could not drop {:?}", table.destination), error)
+                })?;
+                dropped.push(table.destination);
+            }
+            if ledger::exists(writer.db)? {
+                ledger::delete_tables(writer.db, slot)?;
+            }
+            Ok(dropped)
+        })
+    }
+
+    pub(super) fn copy(&mut self, table: &Arc<Table>, rows: Vec<Vec<Value>>) -> Result<()> {
+        let held = self
+            .held
+            .clone()
+            .ok_or_else(|| Error::person("a first copy needs an intent"))?;
+        self.transaction(|writer| {
+            if !ledger::compare_and_set(writer.db, &held, &held)? {
+                return Err(writer.not_as_expected(&held)?);
+            }
+            for values in rows {
+                let action = Action::Insert { values };
+                let operation = Operation {
+                    table: Arc::clone(table),
+                    lsn: held.lsn,
+                    action,
+                };
+                writer.statements.run(&operation)?;
+            }
+            Ok(())
+        })
+    }
+
+    pub(super) fn activate(&mut self, row: PositionRow) -> Result<PositionRow> {
+        let held = self
+            .held
+            .clone()
+            .ok_or_else(|| Error::person("a position needs an intent before it"))?;
+        let next = PositionRow {
+            state: State::Streaming,
+            epoch: held.epoch,
+            holder: held.holder.clone(),
+            ..row
+        };
+        let next = self.transaction(|writer| {
+            if !ledger::compare_and_set(writer.db, &held, &next)? {
+                return Err(writer.not_as_expected(&held)?);
+            }
+            ledger::set_all_streaming(writer.db, &next.slot, next.lsn)?;
+            Ok(next)
+        })?;
+        self.held = None;
+        Ok(next)
+    }
+
+    pub(super) fn raise_epoch(&mut self, slot: &str, holder: &str) -> Result<PositionRow> {
+        let row = self.transaction(|writer| {
+            let missing =
+                || Error::person(format!("the destination has no position for slot {slot}"));
+            if !ledger::exists(writer.db)? || !ledger::raise_epoch(writer.db, slot, holder)? {
+                return Err(missing());
+            }
+            ledger::position(writer.db, slot)?.ok_or_else(missing)
+        })?;
+        self.held = (row.state == State::Intent).then(|| row.clone());
+        Ok(row)
+    }
+
+    pub(super) fn begin(&mut self, expected: PositionRow, next: PositionRow) -> Result<()> {
+        self.rollback()?;
+        let next = PositionRow {
+            lsn: next.lsn.max(expected.lsn),
+            ..next
+        };
+        self.start()?;
+        let moved = ledger::compare_and_set(self.db, &expected, &next).and_then(|moved| {
+            if moved {
+                Ok(())
+            } else {
+                Err(self.not_as_expected(&expected)?)
+            }
+        });
+        if let Err(error) = moved {
+            self.undo();
+            return Err(error);
+        }
+        self.batch = Some(Batch { expected, next });
+        fail_point!("batch-begun");
+        Ok(())
+    }
+
+    /// Why the compare-and-set hit no row.
+    fn not_as_expected(&self, expected: &PositionRow) -> Result<Error> {
+        let PositionRow {
+            slot, lsn, epoch, ..
+        } = expected;
+        Ok(match ledger::position(self.db, slot)? {
+            None => Error::person(format!("the position row of slot {slot} is gone from the destination"))
+                .with_hint("restore the destination, or drop the slot and copy everything again"),
+            Some(now) if now.epoch != *epoch => Error::retry(format!(
+                "another replicator took over slot {slot}: {} (epoch {}, ours was {epoch})",
+                now.holder, now.epoch
+            ))
+            .with_hint("nothing of ours was written after that; let one of the two run"),
+            Some(now) => Error::person(format!(
+                "the position row of slot {slot} was at {lsn} and is at {} now, although nobody took over",
+                now.lsn
+            ))
+            .with_hint("somebody has changed the destination by hand or restored it; undo that, or copy everything again"),
+        })
+    }
+
+    pub(super) fn execute(&mut self, operations: Vec<Operation>) -> Result<()> {
+        if self.batch.is_none() {
+            return Err(Error::retry("no batch is open at the destination"));
+        }
+        for operation in &operations {
+            fail_point!("batch-middle");
+            if let Err(error) = self.statements.run(operation) {
+                self.batch = None;
+                self.undo();
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn commit(&mut self) -> Result<Outcome> {
+        let Some(Batch { expected, next }) = self.batch.take() else {
+            return Err(Error::retry("no batch is open at the destination"));
+        };
+        fail_point!("batch-before-commit");
+        let error = match self.finish() {
+            Ok(()) => {
+                fail_point!("batch-after-commit");
+                return Ok(Outcome::Committed(next));
+            }
+            Err(error) => error,
+        };
+        self.undo();
+        let now = ledger::position(self.db, &next.slot).map_err(|unread| {
+            Error::retry(format!(
+                "it is unknown whether the batch up to {} was committed: {error}",
+                next.lsn
+            ))
+            .caused_by(unread)
+        })?;
+        match now {
+            // An idle write that moves nothing is the same before and after.
+            Some(now) if now == next => Ok(Outcome::Committed(next)),
+            Some(now) if now == expected => Ok(Outcome::NotCommitted(error)),
+            _ => Err(self.not_as_expected(&expected)?),
+        }
+    }
+
+    pub(super) fn rollback(&mut self) -> Result<()> {
+        self.batch = None;
+        self.undo();
+        if self.db.is_autocommit() {
+            return Ok(());
+        }
+        Err(Error::retry(
+            "the destination's transaction can be neither committed nor rolled back",
+        ))
+    }
+
+    pub(super) fn forget(&mut self, slot: &str) -> Result<()> {
+        self.transaction(|writer| {
+            if ledger::exists(writer.db)? {
+                ledger::delete_position(writer.db, slot)?;
+                ledger::delete_tables(writer.db, slot)?;
+            }
+            Ok(())
+        })
+    }
+
+    pub(super) fn stop_table(&mut self, slot: &str, oid: Oid, reason: &str) -> Result<()> {
+        self.transaction(|writer| ledger::stop_table(writer.db, slot, oid, reason))
+    }
+
+    /// Sends all rows of a table until nobody listens.
+    pub(super) fn read(&mut self, table: &Table, to: &Sender<Result<Vec<Vec<Value>>>>) {
+        if let Err(error) = self.read_rows(table, to) {
+            let error = failure(
+                format!("could not read the rows of {:?}", table.destination),
+                error,
+            );
+            let _ = to.blocking_send(Err(error));
+        }
+    }
+
+    fn read_rows(
+        &mut self,
+        table: &Table,
+        to: &Sender<Result<Vec<Vec<Value>>>>,
+    ) -> rusqlite::Result<()> {
+        let mut statement = self.db.prepare(&sqlite::Sqlite.select(table))?;
+        let mut rows = statement.query([])?;
+        let mut chunk = Vec::with_capacity(CHUNK);
+        while let Some(row) = rows.next()? {
+            let values = (0..table.columns.len())
+                .map(|at| row.get_ref(at).and_then(|value| read_value(at, value)));
+            chunk.push(values.collect::<rusqlite::Result<Vec<_>>>()?);
+            if chunk.len() == CHUNK && to.blocking_send(Ok(std::mem::take(&mut chunk))).is_err() {
+                return Ok(());
+            }
+        }
+        if !chunk.is_empty() {
+            let _ = to.blocking_send(Ok(chunk));
+        }
+        Ok(())
+    }
+
+    /// Runs `work` in a transaction of its own.
+    fn transaction<T>(&mut self, work: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+        if self.batch.is_some() {
+            return Err(Error::retry("a batch is open at the destination"));
+        }
+        self.start()?;
+        let done = work(self).and_then(|value| self.finish().map(|()| value));
+        if done.is_err() {
+            self.undo();
+        }
+        done
+    }
+
+    fn start(&self) -> Result<()> {
+        // Takes the write lock at once: a later upgrade could fail in the middle.
+        let begun = self
+            .db
+            .prepare_cached("BEGIN IMMEDIATE")
+            .and_then(|mut begin| begin.execute([]));
+        begun
+            .map(drop)
+            .map_err(|error| failure("could not begin a transaction at the destination", error))
+    }
+
+    fn finish(&mut self) -> Result<()> {
+        let failed = |error| failure("could not commit at the destination", error);
+        #[cfg(test)]
+        let fault = self.fault.take();
+        #[cfg(test)]
+        if let Some(Fault::Before) = fault {
+            return Err(failed(test_fault()));
+        }
+        self.db
+            .prepare_cached("COMMIT")
+            .and_then(|mut commit| commit.execute([]))
+            .map_err(failed)?;
+        #[cfg(test)]
+        if let Some(Fault::After) = fault {
+            return Err(failed(test_fault()));
+        }
+        Ok(())
+    }
+
+    /// Rolls back what is open, if SQLite has not done so itself.
+    fn undo(&self) {
+        if !self.db.is_autocommit()
+            && let Err(error) = self.db.execute_batch("ROLLBACK")
+        {
+            tracing::warn!(%error, "could not roll back at the destination");
+        }
+    }
+}
+
+#[cfg(test)]
+fn test_fault() -> rusqlite::Error {
+    rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_IOERR), None)
+}
+
+fn read_value(at: usize, value: ValueRef<'_>) -> rusqlite::Result<Value> {
+    Ok(match value {
+        ValueRef::Null => Value::Null,
+        ValueRef::Integer(number) => Value::Integer(number),
+        ValueRef::Real(number) => Value::Real(number),
+        ValueRef::Text(text) => {
+            let text =
+                std::str::from_utf8(text).map_err(|error| rusqlite::Error::Utf8Error(at, error))?;
+            Value::Text(text.to_owned())
+        }
+        ValueRef::Blob(bytes) => Value::Blob(bytes.to_vec()),
+    })
+}

@@ -1,0 +1,67 @@
+//! Operations as SQL text, one file per product. Pure: nothing here opens a connection.
+//!
+//! Values are always parameters. What a statement's parameters are follows from its [`Shape`]: the values of an
+//! insert; those set by an update and then those matched; those matched by a delete.
+
+pub(crate) mod sqlite;
+
+use crate::error::Result;
+use crate::plan::{Action, Operation};
+use crate::table::Table;
+
+/// The SQL of one product.
+pub trait Dialect {
+    /// Gives tables their names at the destination, and refuses those that cannot be there.
+    ///
+    /// # Errors
+    ///
+    /// Names the table: two that land on one name, a reserved name, something that the product cannot hold.
+    fn name_tables<'a>(&self, tables: impl IntoIterator<Item = &'a mut Table>) -> Result<()>;
+
+    /// Appends a quoted name.
+    fn identifier(&self, out: &mut String, name: &str);
+
+    /// The statement that makes the table: its columns and its key, nothing else.
+    fn create_table(&self, table: &Table) -> String;
+
+    /// The statement for all operations of one shape.
+    fn statement(&self, table: &Table, shape: &Shape) -> String;
+}
+
+/// What operations of one table have in common when they can share a prepared statement.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Shape {
+    /// Every column.
+    Insert,
+    /// These columns are set.
+    Update(Box<[usize]>),
+    /// By key, or by all columns.
+    Delete,
+    /// All rows.
+    Truncate,
+}
+
+impl Shape {
+    /// The shape of an operation.
+    pub fn of(operation: &Operation) -> Self {
+        match &operation.action {
+            Action::Insert { .. } => Self::Insert,
+            Action::Update { set, .. } => Self::Update(set.iter().map(|(at, _)| *at).collect()),
+            Action::Delete { .. } => Self::Delete,
+            Action::Truncate => Self::Truncate,
+        }
+    }
+
+    /// Whether an operation has this shape; as comparing with [`of`](Self::of), without allocating.
+    pub fn fits(&self, operation: &Operation) -> bool {
+        match (self, &operation.action) {
+            (Self::Update(ours), Action::Update { set, .. }) => {
+                ours.iter().eq(set.iter().map(|(at, _)| at))
+            }
+            (Self::Insert, Action::Insert { .. })
+            | (Self::Delete, Action::Delete { .. })
+            | (Self::Truncate, Action::Truncate) => true,
+            _ => false,
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! What went wrong, where, what to do next, and the exit code that tells a script.
+
+use std::error::Error as StdError;
+use std::fmt;
+
+/// Result of everything that can fail here.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// A failure in words for a person and as an exit code for a script.
+///
+/// Prints what went wrong and where (table, column, position), without its [source](StdError::source) and without
+/// the [hint](Self::hint); a caller that shows it to people prints all three.
+pub struct Error(Box<Inner>);
+
+struct Inner {
+    kind: ErrorKind,
+    message: String,
+    hint: Option<String>,
+    source: Option<Box<dyn StdError + Send + Sync>>,
+}
+
+/// Who can mend it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// Nobody needs to: starting again may do (a lost connection, a full disk, a file in use).
+    Retry,
+    /// Whoever wrote the command line or the configuration.
+    Usage,
+    /// A person has to decide: a lost slot, a gap, a conflict, a refused value, a schema change.
+    Person,
+    /// Nothing failed, but both sides are not the same.
+    Differences,
+}
+
+impl Error {
+    /// A failure of this kind; `message` is lower case and has no full stop.
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self(Box::new(Inner {
+            kind,
+            message: message.into(),
+            hint: None,
+            source: None,
+        }))
+    }
+
+    /// Worth another try.
+    pub fn retry(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Retry, message)
+    }
+
+    /// A mistake in how we were called.
+    pub fn usage(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Usage, message)
+    }
+
+    /// Needs a person.
+    pub fn person(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Person, message)
+    }
+
+    /// A comparison found differences.
+    pub fn differences(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Differences, message)
+    }
+
+    /// Adds what to do next: a command, or a sentence. Replaces an earlier hint.
+    #[must_use]
+    pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.0.hint = Some(hint.into());
+        self
+    }
+
+    /// Adds the error underneath.
+    #[must_use]
+    pub fn caused_by(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        self.0.source = Some(source.into());
+        self
+    }
+
+    /// Who can mend it.
+    pub fn kind(&self) -> ErrorKind {
+        self.0.kind
+    }
+
+    /// What to do next.
+    pub fn hint(&self) -> Option<&str> {
+        self.0.hint.as_deref()
+    }
+
+    /// The exit code of a process that ends with this error; they are part of the command line's interface.
+    pub fn exit_code(&self) -> u8 {
+        match self.0.kind {
+            ErrorKind::Retry => 1,
+            ErrorKind::Usage => 2,
+            ErrorKind::Person => 3,
+            ErrorKind::Differences => 4,
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.message)
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Inner {
+            kind,
+            message,
+            hint,
+            source,
+        } = &*self.0;
+        f.debug_struct("Error")
+            .field("kind", kind)
+            .field("message", message)
+            .field("hint", hint)
+            .field("source", source)
+            .finish()
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        match &self.0.source {
+            Some(source) => Some(&**source),
+            None => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exit_codes_are_those_that_scripts_know() {
+        assert_eq!(Error::retry("").exit_code(), 1);
+        assert_eq!(Error::usage("").exit_code(), 2);
+        assert_eq!(Error::person("").exit_code(), 3);
+        assert_eq!(Error::differences("").exit_code(), 4);
+    }
+
+    #[test]
+    fn the_message_does_not_repeat_its_source_nor_the_hint() {
+        let error = Error::retry("could not commit")
+            .with_hint("free some space")
+            .caused_by(std::io::Error::other("disk full"));
+        assert_eq!(error.to_string(), "could not commit");
+        assert_eq!(error.hint(), Some("free some space"));
+        assert_eq!(error.source().unwrap().to_string(), "disk full");
+    }
+}

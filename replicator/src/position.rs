@@ -1,0 +1,178 @@
+//! What the destination remembers of us: the position, written with the data, and the tables.
+//!
+//! Both are plain tables at the destination, `_replicator_position` and `_replicator_tables`, readable with any
+//! tool. Each row carries the version of its layout.
+
+use walproto::Lsn;
+
+use crate::error::{Error, Result};
+use crate::table::Table;
+
+/// Layout of our own tables. A newer one is refused, an older one would be migrated.
+pub(crate) const SCHEMA_VERSION: i64 = 1;
+
+/// One row of `_replicator_position`: how far a slot's changes are in this destination, and who writes them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PositionRow {
+    /// The slot, and the row's key.
+    pub slot: String,
+    /// Whether the slot was about to be made, or is being followed.
+    pub state: State,
+    /// `IDENTIFY_SYSTEM`: the cluster that the position belongs to.
+    pub system_id: String,
+    /// The timeline that the position lies on.
+    pub timeline: u32,
+    /// The database that the slot belongs to.
+    pub database: String,
+    /// The publications that were read.
+    pub publications: Vec<String>,
+    /// Everything that committed before this is in the destination. For an intent: the source's position before the
+    /// slot was made.
+    pub lsn: Lsn,
+    /// Grows with each process that takes over; a batch of an older one fails.
+    pub epoch: i64,
+    /// The process that raised the epoch, for people.
+    pub holder: String,
+    /// What the publications were; changes when anything about them does.
+    pub fingerprint: String,
+}
+
+/// How far the first start has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum State {
+    /// Written before the slot is made: a slot of this name that is not older is ours to drop.
+    Intent,
+    /// The first copy is complete, and the stream goes on from `lsn`.
+    Streaming,
+}
+
+impl State {
+    /// As the row has it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Intent => "intent",
+            Self::Streaming => "streaming",
+        }
+    }
+}
+
+impl std::str::FromStr for State {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        match text {
+            "intent" => Ok(Self::Intent),
+            "streaming" => Ok(Self::Streaming),
+            _ => Err(Error::person(format!(
+                "the position row has the unknown state {text:?}"
+            ))),
+        }
+    }
+}
+
+impl PositionRow {
+    /// The row as it will be once everything before `lsn` is in the destination; a position never goes back.
+    #[must_use]
+    pub fn advanced(&self, lsn: Lsn) -> Self {
+        Self {
+            lsn: self.lsn.max(lsn),
+            ..self.clone()
+        }
+    }
+}
+
+/// One row of `_replicator_tables`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TableRow {
+    /// The table as it was when it was written down.
+    pub table: Table,
+    /// Whether we made it, and so may drop it when a first copy starts over.
+    pub made_by_us: bool,
+    /// How far it is.
+    pub state: TableState,
+    /// Changes that committed before this are in its first copy.
+    pub sync_position: Option<Lsn>,
+}
+
+/// How far a table is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TableState {
+    /// Its first copy is not complete.
+    Copying,
+    /// Copied, and behind the others.
+    CatchingUp,
+    /// Whole transactions reach it.
+    Streaming,
+    /// Not followed any more, and why.
+    Stopped(String),
+}
+
+impl TableState {
+    /// As the row has it.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Copying => "copying",
+            Self::CatchingUp => "catching up",
+            Self::Streaming => "streaming",
+            Self::Stopped(_) => "stopped",
+        }
+    }
+
+    /// Reads the row's two columns.
+    ///
+    /// # Errors
+    ///
+    /// An unknown state: somebody else wrote it.
+    pub fn read(name: &str, reason: Option<String>) -> Result<Self> {
+        match name {
+            "copying" => Ok(Self::Copying),
+            "catching up" => Ok(Self::CatchingUp),
+            "streaming" => Ok(Self::Streaming),
+            "stopped" => Ok(Self::Stopped(reason.unwrap_or_default())),
+            _ => Err(Error::person(format!(
+                "the ledger has a table in the unknown state {name:?}"
+            ))),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_position_never_goes_back() {
+        let row = PositionRow {
+            slot: "s".to_owned(),
+            state: State::Streaming,
+            system_id: "1".to_owned(),
+            timeline: 1,
+            database: "d".to_owned(),
+            publications: vec![],
+            lsn: Lsn(40),
+            epoch: 1,
+            holder: String::new(),
+            fingerprint: String::new(),
+        };
+        assert_eq!(row.advanced(Lsn(41)).lsn, Lsn(41));
+        assert_eq!(row.advanced(Lsn(39)).lsn, Lsn(40));
+    }
+
+    #[test]
+    fn states_survive_the_table() {
+        for state in [State::Intent, State::Streaming] {
+            assert_eq!(state.name().parse::<State>().unwrap(), state);
+        }
+        for state in [
+            TableState::Copying,
+            TableState::CatchingUp,
+            TableState::Streaming,
+            TableState::Stopped("why".to_owned()),
+        ] {
+            let reason = Some("why".to_owned());
+            assert_eq!(TableState::read(state.name(), reason).unwrap(), state);
+        }
+        assert!("gone".parse::<State>().is_err());
+        assert!(TableState::read("gone", None).is_err());
+    }
+}

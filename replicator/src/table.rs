@@ -1,0 +1,359 @@
+//! A table as it was when we began to follow it: what the ledger keeps and every change is held against.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use walproto::{Lsn, Oid, ReplicaIdentity};
+use walstream::Relation;
+
+use crate::error::Error;
+use crate::value::{Kind, ValueError};
+
+/// A source table and its place at the destination.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Table {
+    /// The source's number for it.
+    pub oid: Oid,
+    /// Its schema at the source.
+    pub schema: String,
+    /// Its name at the source.
+    pub name: String,
+    /// Its name at the destination; empty until the destination gave it one.
+    pub destination: String,
+    /// The published columns, in the order in which rows carry them.
+    pub columns: Vec<Column>,
+    /// The columns that identify a row, as places in `columns`, in the key's own order. Empty where there is no
+    /// usable key: a row is then matched on all columns.
+    pub key: Vec<usize>,
+    /// `pg_class.relreplident`.
+    pub identity: char,
+    /// Changes when the table is rewritten or truncated; 0 for a partitioned table.
+    pub relfilenode: u32,
+}
+
+/// A column of a [`Table`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "ColumnRecord", into = "ColumnRecord")]
+pub struct Column {
+    /// Its name, at both sides.
+    pub name: String,
+    /// Its type; for a domain the domain's own.
+    pub type_oid: Oid,
+    /// As `pg_attribute.atttypmod`; -1 for none.
+    pub typmod: i32,
+    /// Its type with domains resolved.
+    pub base_oid: Oid,
+    /// What its text means; follows from `base_oid`.
+    pub kind: Kind,
+}
+
+impl Column {
+    /// A column of type `type_oid`, which is `base_oid` once domains are resolved.
+    pub fn new(name: impl Into<String>, type_oid: Oid, typmod: i32, base_oid: Oid) -> Self {
+        Self {
+            name: name.into(),
+            type_oid,
+            typmod,
+            base_oid,
+            kind: Kind::of(base_oid),
+        }
+    }
+}
+
+/// A column as the ledger has it.
+#[derive(Serialize, Deserialize)]
+struct ColumnRecord {
+    name: String,
+    #[serde(rename = "type")]
+    type_oid: u32,
+    typmod: i32,
+    base: u32,
+}
+
+impl From<ColumnRecord> for Column {
+    fn from(record: ColumnRecord) -> Self {
+        let ColumnRecord {
+            name,
+            type_oid,
+            typmod,
+            base,
+        } = record;
+        Self::new(name, Oid(type_oid), typmod, Oid(base))
+    }
+}
+
+impl From<Column> for ColumnRecord {
+    fn from(column: Column) -> Self {
+        Self {
+            name: column.name,
+            type_oid: column.type_oid.0,
+            typmod: column.typmod,
+            base: column.base_oid.0,
+        }
+    }
+}
+
+impl Table {
+    /// The columns that find a row at the destination: the key, or all of them where there is none.
+    pub fn matched(&self) -> impl ExactSizeIterator<Item = usize> {
+        let all = if self.key.is_empty() {
+            self.columns.len()
+        } else {
+            0
+        };
+        let count = self.key.len() + all;
+        (0..count).map(move |at| self.key.get(at).copied().unwrap_or(at))
+    }
+
+    /// Whether the stream still speaks of the table that we know.
+    ///
+    /// The replica identity may change as long as updates and deletes still carry our key.
+    ///
+    /// # Errors
+    ///
+    /// Says in words what is different: the schema, the name, a column, or a key that is no longer sent.
+    pub fn matches(&self, relation: &Relation) -> Result<(), String> {
+        if (&self.schema, &self.name) != (&relation.namespace, &relation.name) {
+            return Err(format!(
+                "it is {}.{} now",
+                relation.namespace, relation.name
+            ));
+        }
+        for (at, (ours, theirs)) in self.columns.iter().zip(&relation.columns).enumerate() {
+            if ours.name != theirs.name {
+                return Err(format!(
+                    "column {} was {} and is {} now",
+                    at + 1,
+                    ours.name,
+                    theirs.name
+                ));
+            }
+            if ours.type_oid != theirs.type_oid {
+                let (was, is) = (ours.type_oid, theirs.type_oid);
+                return Err(format!(
+                    "the type of column {} had oid {was} and has {is} now",
+                    ours.name
+                ));
+            }
+            if ours.typmod != theirs.typmod {
+                let (was, is) = (ours.typmod, theirs.typmod);
+                return Err(format!(
+                    "the type modifier of column {} was {was} and is {is} now",
+                    ours.name
+                ));
+            }
+        }
+        if let Some(new) = relation.columns.get(self.columns.len()) {
+            return Err(format!("column {} is new", new.name));
+        }
+        if let Some(gone) = self.columns.get(relation.columns.len()) {
+            return Err(format!("column {} is gone", gone.name));
+        }
+        self.key_still_sent(relation)
+    }
+
+    fn key_still_sent(&self, relation: &Relation) -> Result<(), String> {
+        if matches!(
+            relation.identity,
+            ReplicaIdentity::Full | ReplicaIdentity::Nothing
+        ) {
+            // The whole old row holds any key; without an identity no update or delete can come.
+            return Ok(());
+        }
+        let flagged = |at: usize| relation.columns.get(at).is_some_and(|column| column.key);
+        let count = relation.columns.iter().filter(|column| column.key).count();
+        if count == 0 {
+            // A default identity without a primary key: no update or delete can come either.
+            return Ok(());
+        }
+        if count == self.key.len() && self.key.iter().all(|at| flagged(*at)) {
+            return Ok(());
+        }
+        let names = |places: &mut dyn Iterator<Item = usize>| {
+            let names: Vec<&str> = places
+                .filter_map(|at| self.columns.get(at))
+                .map(|c| c.name.as_str())
+                .collect();
+            if names.is_empty() {
+                "none".to_owned()
+            } else {
+                names.join(", ")
+            }
+        };
+        let was = names(&mut self.key.iter().copied());
+        let is = names(&mut (0..relation.columns.len()).filter(|at| flagged(*at)));
+        Err(format!("its key was {was} and is {is} now"))
+    }
+}
+
+impl fmt::Display for Table {
+    /// Schema and name at the source, for messages.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.schema, self.name)
+    }
+}
+
+impl ValueError {
+    /// The refusal with its place: table, column and position.
+    pub fn at(self, table: &Table, column: &Column, lsn: Lsn) -> Error {
+        Error::person(format!(
+            "table {table}, column {}, at {lsn}: {self}",
+            column.name
+        ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use walstream::RelationColumn;
+
+    fn table(key: &[usize]) -> Table {
+        Table {
+            oid: Oid(16384),
+            schema: "public".to_owned(),
+            name: "orders".to_owned(),
+            destination: "orders".to_owned(),
+            columns: vec![
+                Column::new("id", Oid(23), -1, Oid(23)),
+                Column::new("total", Oid(1700), 655_366, Oid(1700)),
+                Column::new("note", Oid(16_999), -1, Oid(25)),
+            ],
+            key: key.to_vec(),
+            identity: 'd',
+            relfilenode: 16384,
+        }
+    }
+
+    fn relation(identity: ReplicaIdentity, key: &[usize]) -> Relation {
+        let table = table(key);
+        Relation {
+            oid: table.oid,
+            namespace: table.schema,
+            name: table.name,
+            identity,
+            columns: table
+                .columns
+                .into_iter()
+                .enumerate()
+                .map(|(at, column)| RelationColumn {
+                    name: column.name,
+                    type_oid: column.type_oid,
+                    typmod: column.typmod,
+                    key: key.contains(&at),
+                })
+                .collect(),
+        }
+    }
+
+    #[test]
+    fn the_same_table_sent_again_changes_nothing() {
+        assert_eq!(
+            table(&[0]).matches(&relation(ReplicaIdentity::Default, &[0])),
+            Ok(())
+        );
+    }
+
+    #[test]
+    fn every_change_of_meaning_is_named() {
+        let differs = |change: fn(&mut Relation)| {
+            let mut relation = relation(ReplicaIdentity::Default, &[0]);
+            change(&mut relation);
+            table(&[0]).matches(&relation).unwrap_err()
+        };
+        assert_eq!(
+            differs(|r| r.namespace = "old".to_owned()),
+            "it is old.orders now"
+        );
+        assert_eq!(
+            differs(|r| r.name = "orders2".to_owned()),
+            "it is public.orders2 now"
+        );
+        assert_eq!(
+            differs(|r| r.columns[1].name = "sum".to_owned()),
+            "column 2 was total and is sum now"
+        );
+        assert_eq!(
+            differs(|r| r.columns.swap(1, 2)),
+            "column 2 was total and is note now"
+        );
+        assert_eq!(
+            differs(|r| r.columns[0].type_oid = Oid(20)),
+            "the type of column id had oid 23 and has 20 now"
+        );
+        assert_eq!(
+            differs(|r| r.columns[1].typmod = -1),
+            "the type modifier of column total was 655366 and is -1 now"
+        );
+        assert_eq!(differs(|r| r.columns.truncate(2)), "column note is gone");
+        assert_eq!(
+            differs(|r| {
+                let mut new = r.columns[0].clone();
+                new.name = "new".to_owned();
+                r.columns.push(new);
+            }),
+            "column new is new"
+        );
+    }
+
+    #[test]
+    fn the_identity_may_change_while_our_key_is_sent() {
+        use ReplicaIdentity::{Default, Full, Index, Nothing};
+        let every = [0, 1, 2];
+        for (ours, identity, flagged, fine) in [
+            (&[0][..], Index, &[0][..], true),
+            (&[0], Full, &every, true),
+            (&[0], Nothing, &[], true),
+            (&[0], Default, &[], true),
+            (&[0], Index, &[1], false),
+            (&[0], Default, &[0, 1], false),
+            (&[1, 0], Default, &[0, 1], true),
+            (&[], Full, &every, true),
+            (&[], Default, &[], true),
+            (&[], Nothing, &[], true),
+            (&[], Default, &[0], false),
+        ] {
+            let answer = table(ours).matches(&relation(identity, flagged));
+            assert_eq!(
+                answer.is_ok(),
+                fine,
+                "{ours:?} {identity:?} {flagged:?}: {answer:?}"
+            );
+        }
+        let answer = table(&[]).matches(&relation(Index, &[0, 1]));
+        assert_eq!(
+            answer,
+            Err("its key was none and is id, total now".to_owned())
+        );
+    }
+
+    #[test]
+    fn rows_are_matched_on_the_key_or_on_everything() {
+        assert_eq!(table(&[1, 0]).matched().collect::<Vec<_>>(), [1, 0]);
+        assert_eq!(table(&[]).matched().collect::<Vec<_>>(), [0, 1, 2]);
+    }
+
+    #[test]
+    fn columns_survive_the_ledger_with_their_kind() {
+        let columns = table(&[0]).columns;
+        let json = serde_json::to_string(&columns).unwrap();
+        assert!(
+            json.starts_with(r#"[{"name":"id","type":23,"typmod":-1,"base":23}"#),
+            "{json}"
+        );
+        assert_eq!(serde_json::from_str::<Vec<Column>>(&json).unwrap(), columns);
+    }
+
+    #[test]
+    fn a_refused_value_is_named_with_its_place() {
+        let table = table(&[0]);
+        let error = crate::value::Value::from_text(Kind::Int4, b"x")
+            .unwrap_err()
+            .at(&table, &table.columns[0], Lsn(0x1_0000_0002));
+        assert_eq!(
+            error.to_string(),
+            "table public.orders, column id, at 1/2: 'x' is not what PostgreSQL prints for type integer"
+        );
+        assert_eq!(error.exit_code(), 3);
+    }
+}
