@@ -1,4 +1,60 @@
 //! PostgreSQL logical replication client for tokio: whole transactions, positions that never lie.
+//!
+//! ```no_run
+//! use walstream::{Client, Config, Event, Limits, Stream, StreamOptions, walproto::Lsn};
+//!
+//! # async fn print() -> Result<(), walstream::Error> {
+//! let config = Config::parse("postgres://app@localhost/shop")?;
+//! let client = Client::connect_replication(&config).await?;
+//! let options = StreamOptions::new("my_slot", ["my_publication"]);
+//! let mut stream = Stream::start(client, &options, Lsn::ZERO, Limits::default()).await?;
+//! while let Some(event) = stream.next().await? {
+//!     match event {
+//!         Event::Transaction(mut transaction) => {
+//!             let mut changes = transaction.changes()?;
+//!             while let Some((lsn, change)) = changes.next()? {
+//!                 println!("{lsn} {change:?}");
+//!             }
+//!             transaction.confirm(); // only once it is durable wherever you put it
+//!         }
+//!         Event::Idle(idle) => idle.confirm(),
+//!         _ => {}
+//!     }
+//! }
+//! stream.finish().await
+//! # }
+//! ```
+//!
+//! # Positions
+//!
+//! The server deletes WAL up to the position it is told, unchecked. So there is one way to tell it: each event comes
+//! with a [`Token`], and the position moves over the longest row of tokens from the beginning that were handed back.
+//! A token that is dropped holds it. In this order:
+//!
+//! | step | a crash after it | comes again |
+//! |---|---|---|
+//! | 1. a transaction arrives whole, a token is issued | nothing was told | yes |
+//! | 2. the consumer makes it durable, with its [`end_lsn`](Transaction::end_lsn) beside it | nothing was told | yes: skip what has `commit_lsn` below the stored position |
+//! | 3. the token is handed back | nothing was told | yes, skipped |
+//! | 4. a status update carries the position | the server may forget it again in a crash of its own | perhaps, skipped |
+//!
+//! [`Event::Idle`] is the same for positions without changes: store it, then confirm it. Otherwise WAL piles up at a
+//! server whose published tables are quiet.
+//!
+//! # Feedback
+//!
+//! One task owns the socket. It sends status updates when a third of the server's timeout has passed, at once when
+//! the server asks, and as soon as a position became durable; in the middle of a message and of a transaction, and
+//! while nobody takes events. When more waits than [`Limits`] allows it stops reading, and goes on with that.
+//!
+//! # Transactions
+//!
+//! Those that are sent whole and those that are streamed before they commit come out the same, in commit order:
+//! every change that survived, none of a subtransaction that was rolled back. What is large waits in files without a
+//! name, which vanish with the process and are never a reason to confirm anything.
+//!
+//! Prepared transactions arrive at COMMIT PREPARED on a slot without `two_phase`; a slot that has it stops with an
+//! error.
 
 mod auth;
 mod channel;
@@ -8,10 +64,17 @@ mod config;
 mod connect;
 mod conninfo;
 mod error;
+mod progress;
+mod relations;
 mod row;
 mod server_error;
+mod session;
 mod slot;
+mod spool;
+mod stream;
 mod system;
+mod transaction;
+mod transactions;
 mod version;
 
 pub use walproto;
@@ -20,8 +83,17 @@ pub use client::{Client, CopyOut};
 pub use command::{SlotOptions, Snapshot, StreamOptions, Streaming, quote_identifier, quote_literal};
 pub use config::{Config, Host};
 pub use error::{Error, ErrorKind, Result};
+pub use progress::{Progress, Token};
+pub use relations::{Relation, RelationColumn};
 pub use row::Row;
 pub use server_error::ServerError;
 pub use slot::{CreatedSlot, Slot, SlotState};
+pub use stream::{Event, Idle, Limits, LogicalMessage, Stream};
 pub use system::{SystemIdentity, TimelineSwitch};
+pub use transaction::{Change, Changes, Transaction};
+pub use transactions::Origin;
 pub use version::ServerVersion;
+
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

@@ -83,9 +83,9 @@ impl Ledger {
             entry.confirmed = true;
         }
         let mut reached = Lsn::ZERO;
-        while let Some(entry) = open.entries.pop_front_if(|entry| entry.confirmed) {
+        while open.entries.front().is_some_and(|entry| entry.confirmed) {
+            reached = open.entries.pop_front().map_or(reached, |entry| reached.max(entry.lsn));
             open.first += 1;
-            reached = reached.max(entry.lsn);
         }
         // Raised under the lock: a later confirmation cannot overtake an earlier one.
         self.progress.durable.fetch_max(reached.0, Ordering::AcqRel);
