@@ -124,10 +124,42 @@ impl fmt::Debug for Error {
 
 impl StdError for Error {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        match &self.0.source {
-            Some(source) => Some(&**source),
-            None => None,
+        let source = self.0.source.as_deref()?;
+        match source.downcast_ref::<Same>() {
+            Some(same) => same.source(),
+            None => Some(source),
         }
+    }
+}
+
+impl From<walstream::Error> for Error {
+    /// Kind and remedy as `walstream` says; its own words stay the message, and what caused it the cause.
+    fn from(error: walstream::Error) -> Self {
+        let kind = match error.kind() {
+            walstream::ErrorKind::Config | walstream::ErrorKind::Unsupported => ErrorKind::Usage,
+            _ if error.needs_person() => ErrorKind::Person,
+            _ => ErrorKind::Retry,
+        };
+        let mut ours = Self::new(kind, error.to_string());
+        ours.0.hint = error.hint().map(str::to_owned);
+        ours.0.source = Some(Box::new(Same(error)));
+        ours
+    }
+}
+
+/// An error whose words are those of the one that wraps it; its source is the wrapper's.
+#[derive(Debug)]
+struct Same(walstream::Error);
+
+impl fmt::Display for Same {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl StdError for Same {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.0.source()
     }
 }
 

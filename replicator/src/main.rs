@@ -1,2 +1,119 @@
-//! The command line.
-fn main() {}
+//! The program: reads the command line, sets up logs, runs, and turns errors into words and exit codes.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use replicator::cli::{Cli, Command, DemoArgs, DropArgs, RunArgs};
+use replicator::{Config, Error, Result, ShutdownHandle};
+use tracing_subscriber::EnvFilter;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let logs = EnvFilter::builder()
+        .with_env_var("REPLICATOR_LOG")
+        .try_from_env();
+    tracing_subscriber::fmt()
+        .with_env_filter(logs.unwrap_or_else(|_| EnvFilter::new("info")))
+        .with_writer(std::io::stderr)
+        .with_target(false)
+        .init();
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => return report(&Error::retry("cannot start the runtime").caused_by(error)),
+    };
+    let done = runtime.block_on(async {
+        match cli.command {
+            Command::Run(args) => run(args).await,
+            Command::Drop(args) => drop(args).await,
+            Command::Demo(args) => demo(args).await,
+        }
+    });
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => report(&error),
+    }
+}
+
+async fn run(args: RunArgs) -> Result<()> {
+    let (handle, shutdown) = ShutdownHandle::new();
+    listen(handle)?;
+    let summary = replicator::run(Config::from(args), shutdown).await?;
+    tracing::info!(
+        transactions = summary.transactions,
+        changes = summary.changes,
+        position = %summary.position,
+        "done: everything up to this position is durable at the destination and confirmed to the source"
+    );
+    Ok(())
+}
+
+/// The first SIGTERM or SIGINT finishes properly, the second ends the process; nothing is lost either way.
+fn listen(handle: ShutdownHandle) -> Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let cannot = |error: std::io::Error| Error::retry("cannot listen to signals").caused_by(error);
+    let mut terminate = signal(SignalKind::terminate()).map_err(cannot)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(cannot)?;
+    tokio::spawn(async move {
+        let mut asked = false;
+        loop {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            if asked {
+                std::process::exit(1);
+            }
+            asked = true;
+            tracing::info!("finishing; a second signal ends at once");
+            handle.shut_down();
+        }
+    });
+    Ok(())
+}
+
+async fn drop(args: DropArgs) -> Result<()> {
+    let DropArgs {
+        source,
+        destination,
+    } = args;
+    let removed = replicator::remove(
+        &source.source,
+        destination.as_deref(),
+        &source.slot,
+        &source.publication,
+    )
+    .await?;
+    let say = |what: &str, was: bool| {
+        println!("{what}: {}", if was { "removed" } else { "was not there" })
+    };
+    say(&format!("replication slot {:?}", source.slot), removed.slot);
+    for name in &removed.publications {
+        println!("publication {name:?}: removed");
+    }
+    match destination {
+        Some(_) => say("position at the destination", removed.position),
+        None => println!("position at the destination: kept, as no --destination was given"),
+    }
+    Ok(())
+}
+
+async fn demo(_args: DemoArgs) -> Result<()> {
+    Err(Error::usage("the demo is not there yet"))
+}
+
+/// What happened, why, and what to do, each on its line.
+fn report(error: &Error) -> ExitCode {
+    eprintln!("error: {error}");
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        eprintln!("cause: {cause}");
+        source = cause.source();
+    }
+    if let Some(hint) = error.hint() {
+        eprintln!(" hint: {hint}");
+    }
+    ExitCode::from(error.exit_code())
+}

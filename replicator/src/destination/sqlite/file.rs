@@ -32,7 +32,7 @@ pub(super) fn resolve(options: &SqliteOptions) -> Result<PathBuf> {
             let folder = path
                 .parent()
                 .filter(|folder| !folder.as_os_str().is_empty());
-            let folder = folder.unwrap_or(Path::new("."));
+            let folder = folder.unwrap_or_else(|| Path::new("."));
             let folder = folder.canonicalize().map_err(|error| {
                 Error::usage(format!("the directory {} cannot be used", folder.display()))
                     .caused_by(error)

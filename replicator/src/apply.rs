@@ -1,0 +1,319 @@
+//! The loop: transactions into batches, batches into the destination, positions back to the source.
+//!
+//! # Order of events, and what a crash leaves behind
+//!
+//! | step | a crash after it leaves | the next start |
+//! |---|---|---|
+//! | 1. BEGIN; the position row moves from the value we read, with our epoch | nothing: the destination rolls back | gets the batch again |
+//! | 2. every change of the batch's transactions is applied, its row count checked | nothing | gets the batch again |
+//! | 3. COMMIT, durable | changes and position, the slot behind them | skips what lies below the position |
+//! | 4. the tokens are confirmed, the server is told | the same, until the server wrote it down | skips |
+//!
+//! An error at or after COMMIT leaves its outcome unknown; the destination reads the row before anything else. An
+//! idle position goes the same way with a batch of nothing, before it is confirmed.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, MissedTickBehavior};
+use walstream::walproto::Lsn;
+use walstream::{Event, Idle, Transaction};
+
+use crate::config::{Config, Until};
+use crate::destination::{Destination, Outcome};
+use crate::error::{Error, Result};
+use crate::fail_point;
+use crate::position::PositionRow;
+use crate::shutdown::Shutdown;
+use crate::start::{self, Started};
+
+/// What a run did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// Source transactions applied.
+    pub transactions: u64,
+    /// Changes of rows, and truncated tables, applied.
+    pub changes: u64,
+    /// Where the destination is.
+    pub position: Lsn,
+}
+
+/// Bounds of a batch, whichever comes first: what one destination transaction may hold of several source ones.
+const BATCH_BYTES: u64 = 8 << 20;
+const BATCH_TRANSACTIONS: usize = 10_000;
+
+/// Operations that go to the destination together.
+const CHUNK: usize = 1000;
+/// And their bytes, so that large rows do not pile up.
+const CHUNK_BYTES: usize = 1 << 20;
+
+/// How often the publications are looked at while streaming: from 18 on the server is silent about a missing one.
+const WATCH: Duration = Duration::from_secs(10);
+
+/// How often the server is asked how far it is while a target is waited for.
+const PING: Duration = Duration::from_millis(200);
+
+/// Applies until the end is asked for or reached.
+pub(crate) async fn apply<D: Destination>(
+    config: &Config,
+    started: Started,
+    destination: D,
+    shutdown: &mut Shutdown,
+) -> Result<Summary> {
+    let mut apply = Apply {
+        config,
+        started,
+        destination,
+        idle: Vec::new(),
+        written: Instant::now(),
+        summary: Summary::default(),
+    };
+    apply.run(shutdown).await?;
+    // The batch is finished; what remains is the idle position, its confirmation and CopyDone.
+    apply.write_idle().await?;
+    apply.summary.position = apply.started.position.lsn;
+    apply.started.stream.finish().await?;
+    apply.destination.close().await?;
+    Ok(apply.summary)
+}
+
+struct Apply<'a, D> {
+    config: &'a Config,
+    started: Started,
+    destination: D,
+    /// Idle positions that are not stored yet, all below or at the last.
+    idle: Vec<Idle>,
+    /// When a position was stored last.
+    written: Instant,
+    summary: Summary,
+}
+
+impl<D: Destination> Apply<'_, D> {
+    async fn run(&mut self, shutdown: &mut Shutdown) -> Result<()> {
+        let target = self.target().await?;
+        let mut watch = tokio::time::interval(WATCH);
+        watch.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut ping = tokio::time::interval(PING);
+        ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        while target.is_none_or(|target| self.started.position.lsn < target) {
+            let idle_due = self.written + self.config.idle_interval;
+            tokio::select! {
+                biased;
+                () = shutdown.asked() => break,
+                _ = watch.tick() => self.watch().await?,
+                event = self.started.stream.next() => match event? {
+                    Some(Event::Transaction(transaction)) => self.batch(transaction).await?,
+                    Some(Event::Idle(idle)) => self.idle(idle, target).await?,
+                    Some(Event::Message(message)) => message.confirm(),
+                    Some(_) => {}
+                    None => return Err(Error::retry("the source ended the stream, as it does when it shuts down")),
+                },
+                _ = ping.tick(), if target.is_some() => self.started.stream.ping(),
+                () = tokio::time::sleep_until(idle_due), if !self.idle.is_empty() => self.write_idle().await?,
+            }
+        }
+        Ok(())
+    }
+
+    /// The position at which to stop.
+    async fn target(&mut self) -> Result<Option<Lsn>> {
+        let source = &mut self.started.source;
+        let target = match self.config.until {
+            None => return Ok(None),
+            Some(Until::Lsn(lsn)) => lsn,
+            Some(Until::Current) => {
+                let lsn = source.insert_lsn().await?;
+                source.flush_wal().await;
+                lsn
+            }
+        };
+        let (page, segment) = source.wal_sizes().await?;
+        Ok(Some(boundary(target, page, segment)))
+    }
+
+    /// Publications, tables, filters and column lists must be what they were.
+    async fn watch(&mut self) -> Result<()> {
+        let Started {
+            source,
+            publications,
+            position,
+            ..
+        } = &mut self.started;
+        if let Some(name) = source.missing(publications).await?.first() {
+            return Err(start::publication_missing(name, true));
+        }
+        let fingerprint = source.fingerprint(publications).await?;
+        if fingerprint != position.fingerprint {
+            return Err(start::publication_changed(
+                &position.fingerprint,
+                &fingerprint,
+            ));
+        }
+        Ok(())
+    }
+
+    async fn idle(&mut self, idle: Idle, target: Option<Lsn>) -> Result<()> {
+        let reached = target.is_some_and(|target| idle.lsn() >= target);
+        let now = idle.reply_requested()
+            || reached
+            || self.written.elapsed() >= self.config.idle_interval;
+        self.idle.push(idle);
+        if now { self.write_idle().await } else { Ok(()) }
+    }
+
+    /// Stores the last idle position, then confirms it.
+    async fn write_idle(&mut self) -> Result<()> {
+        let Some(lsn) = self.idle.iter().map(Idle::lsn).max() else {
+            return Ok(());
+        };
+        if lsn > self.started.position.lsn {
+            self.begin(lsn).await?;
+            self.commit().await?;
+            fail_point!("idle-written");
+        }
+        self.written = Instant::now();
+        self.idle.drain(..).for_each(Idle::confirm);
+        Ok(())
+    }
+
+    /// Gathers what is there already behind `first`, and applies it as one.
+    async fn batch(&mut self, first: Transaction) -> Result<()> {
+        let mut batch = Vec::new();
+        let mut bytes = 0;
+        let mut next = Some(first);
+        while let Some(transaction) = next {
+            // Everything whose commit record begins before the stored position is in the destination.
+            if transaction.commit_lsn() < self.started.position.lsn {
+                transaction.confirm();
+            } else {
+                bytes += transaction.size();
+                batch.push(transaction);
+            }
+            let full = bytes >= BATCH_BYTES || batch.len() >= BATCH_TRANSACTIONS;
+            next = if full {
+                None
+            } else {
+                self.started.stream.try_transaction()
+            };
+        }
+        if batch.is_empty() {
+            return Ok(());
+        }
+        let Err(error) = self.write(&mut batch).await else {
+            fail_point!("committed");
+            return self.confirm(batch);
+        };
+        self.destination.rollback().await?;
+        if batch.len() == 1 || error.kind() != crate::ErrorKind::Person {
+            return Err(error);
+        }
+        // One of them cannot be applied. Those before it can, so that the stop is exactly there.
+        for transaction in batch {
+            let mut one = vec![transaction];
+            if let Err(error) = self.write(&mut one).await {
+                self.destination.rollback().await?;
+                return Err(error);
+            }
+            self.confirm(one)?;
+        }
+        Ok(())
+    }
+
+    /// One destination transaction with all of the batch, the position first.
+    async fn write(&mut self, batch: &mut [Transaction]) -> Result<()> {
+        let Some(last) = batch.last() else {
+            return Ok(());
+        };
+        let (to, count) = (last.end_lsn(), batch.len() as u64);
+        self.begin(to).await?;
+        let mut changes = 0;
+        let mut chunk = Vec::with_capacity(CHUNK);
+        let mut bytes = 0;
+        for transaction in batch {
+            let mut walk = transaction.changes()?;
+            while let Some((lsn, change)) = walk.next()? {
+                self.started.tables.follow(lsn, &change, |operation| {
+                    bytes += operation.size();
+                    chunk.push(operation);
+                })?;
+                if chunk.len() >= CHUNK || bytes >= CHUNK_BYTES {
+                    changes += chunk.len() as u64;
+                    bytes = 0;
+                    self.destination
+                        .execute(std::mem::replace(&mut chunk, Vec::with_capacity(CHUNK)))
+                        .await?;
+                }
+            }
+        }
+        changes += chunk.len() as u64;
+        if !chunk.is_empty() {
+            self.destination.execute(chunk).await?;
+        }
+        self.commit().await?;
+        self.summary.changes += changes;
+        self.summary.transactions += count;
+        Ok(())
+    }
+
+    async fn begin(&mut self, to: Lsn) -> Result<()> {
+        let position = &self.started.position;
+        let next = PositionRow {
+            timeline: self.started.timeline,
+            ..position.advanced(to)
+        };
+        self.destination.begin(position, &next).await
+    }
+
+    /// Commits; the position we hold follows only a commit that is known.
+    async fn commit(&mut self) -> Result<()> {
+        match self.destination.commit().await? {
+            Outcome::Committed(row) => {
+                self.started.position = row;
+                Ok(())
+            }
+            Outcome::NotCommitted(error) => Err(error),
+        }
+    }
+
+    /// Hands the tokens back: the batch is durable.
+    fn confirm(&mut self, batch: Vec<Transaction>) -> Result<()> {
+        batch.into_iter().for_each(Transaction::confirm);
+        // All of them lie below the batch.
+        self.idle.drain(..).for_each(Idle::confirm);
+        self.written = Instant::now();
+        Ok(())
+    }
+}
+
+/// A position within the header of a page counts as the boundary before it: nothing lies between, and that is where
+/// the server says it is.
+fn boundary(lsn: Lsn, page: u64, segment: u64) -> Lsn {
+    // xlog_internal.h: SizeOfXLogShortPHD, SizeOfXLogLongPHD
+    let header = if lsn.0 % segment < page { 40 } else { 24 };
+    let within = lsn.0 % page;
+    if within <= header {
+        Lsn(lsn.0 - within)
+    } else {
+        lsn
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_target_within_a_page_header_is_the_boundary() {
+        const PAGE: u64 = 8192;
+        const SEGMENT: u64 = 16 << 20;
+        let at = |lsn| boundary(Lsn(lsn), PAGE, SEGMENT).0;
+        assert_eq!(
+            at(SEGMENT + 40),
+            SEGMENT,
+            "a segment begins with a long header"
+        );
+        assert_eq!(at(SEGMENT + 41), SEGMENT + 41);
+        assert_eq!(at(SEGMENT + PAGE + 24), SEGMENT + PAGE);
+        assert_eq!(at(SEGMENT + PAGE + 25), SEGMENT + PAGE + 25);
+        assert_eq!(at(SEGMENT + PAGE), SEGMENT + PAGE);
+    }
+}

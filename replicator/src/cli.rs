@@ -1,0 +1,206 @@
+//! The command line: what can be asked for, and how it becomes a [`Config`].
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::config::{Config, Copy, Keyless, Streaming, Until};
+
+/// PostgreSQL changes into other databases, exactly once.
+#[derive(Debug, Parser)]
+#[command(
+    name = "replicator",
+    version,
+    propagate_version = true,
+    max_term_width = 100
+)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What can be done.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Copy what is there, then stream changes until stopped
+    Run(RunArgs),
+    /// Remove slot, publication (only if ours) and our tables' rows at the destination
+    Drop(DropArgs),
+    /// Show the whole thing on a throwaway PostgreSQL and a SQLite file
+    Demo(DemoArgs),
+}
+
+/// Source, slot and publications.
+#[derive(Debug, Args)]
+pub struct SourceArgs {
+    /// PostgreSQL to read from, as postgres://user@host:port/database
+    #[arg(
+        long,
+        env = "REPLICATOR_SOURCE",
+        hide_env_values = true,
+        value_name = "URL"
+    )]
+    pub source: String,
+    /// Replication slot; also names the position at the destination
+    #[arg(
+        long,
+        env = "REPLICATOR_SLOT",
+        default_value = "replicator",
+        value_name = "NAME"
+    )]
+    pub slot: String,
+    /// Publication to read; can be given more than once. `replicator` is made when it does not exist
+    #[arg(
+        long,
+        env = "REPLICATOR_PUBLICATION",
+        value_name = "NAME",
+        value_delimiter = ','
+    )]
+    pub publication: Vec<String>,
+}
+
+/// Options of `run`.
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap takes it as a heading")]
+    pub source: SourceArgs,
+    /// Where to write, as sqlite:PATH
+    #[arg(
+        long,
+        env = "REPLICATOR_DESTINATION",
+        hide_env_values = true,
+        value_name = "URL"
+    )]
+    pub destination: String,
+    /// Limit a publication that we make to these tables, as schema.table,…
+    #[arg(
+        long,
+        env = "REPLICATOR_TABLES",
+        value_name = "TABLES",
+        value_delimiter = ','
+    )]
+    pub tables: Vec<String>,
+    /// What a publication that we make does with tables without a usable key
+    #[arg(long, env = "REPLICATOR_KEYLESS", value_enum, default_value = "skip")]
+    pub keyless: KeylessArg,
+    /// Whether rows that are there already are copied first; `no` also accepts existing tables and slots
+    #[arg(long, env = "REPLICATOR_COPY", value_enum, default_value = "yes")]
+    pub copy: CopyArg,
+    /// Stop when everything committed before the start (`current`), or up to a position, is durable
+    #[arg(long, env = "REPLICATOR_UNTIL", value_name = "current|LSN")]
+    pub until: Option<Until>,
+    /// Protocol version; the highest that the server speaks without this
+    #[arg(long, env = "REPLICATOR_PROTOCOL", value_name = "1..4", value_parser = clap::value_parser!(u8).range(1..=4))]
+    pub protocol: Option<u8>,
+    /// Whether large transactions are sent before they commit; as far as the protocol allows without this
+    #[arg(long, env = "REPLICATOR_STREAMING", value_enum)]
+    pub streaming: Option<StreamingArg>,
+    /// Folder for transactions that do not fit into memory
+    #[arg(long, env = "REPLICATOR_SPOOL", value_name = "FOLDER")]
+    pub spool: Option<PathBuf>,
+    /// Largest size of what lies in that folder, in MiB
+    #[arg(long, env = "REPLICATOR_SPOOL_LIMIT", value_name = "MIB", default_value_t = 16 << 10)]
+    pub spool_limit: u64,
+    /// Received changes kept in memory, in MiB
+    #[arg(
+        long,
+        env = "REPLICATOR_MEMORY",
+        value_name = "MIB",
+        default_value_t = 32
+    )]
+    pub memory: u64,
+}
+
+/// Options of `drop`.
+#[derive(Debug, Args)]
+pub struct DropArgs {
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap takes it as a heading")]
+    pub source: SourceArgs,
+    /// Also forget the position there, as sqlite:PATH; the tables stay
+    #[arg(
+        long,
+        env = "REPLICATOR_DESTINATION",
+        hide_env_values = true,
+        value_name = "URL"
+    )]
+    pub destination: Option<String>,
+}
+
+/// Options of `demo`.
+#[derive(Debug, Args)]
+pub struct DemoArgs {
+    /// Folder with initdb and postgres; looked for in the usual places without this
+    #[arg(long, env = "REPLICATOR_DEMO_POSTGRES", value_name = "FOLDER")]
+    pub postgres: Option<PathBuf>,
+    /// The SQLite file to write; a temporary one that is removed without this
+    #[arg(long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Seconds of workload
+    #[arg(long, default_value_t = 10, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=600))]
+    pub seconds: u64,
+}
+
+/// `--keyless`
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum KeylessArg {
+    /// Leave them out and name them
+    Skip,
+    /// Follow inserts and truncates only
+    InsertOnly,
+    /// Set REPLICA IDENTITY FULL on them at the source
+    Full,
+}
+
+/// `--copy`
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum CopyArg {
+    /// Copy them once, into tables that we make
+    Yes,
+    /// The destination has them already
+    No,
+}
+
+/// `--streaming`
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum StreamingArg {
+    /// Never
+    Off,
+    /// From protocol 2 on
+    On,
+    /// From protocol 4 on
+    Parallel,
+}
+
+impl From<RunArgs> for Config {
+    fn from(args: RunArgs) -> Self {
+        let mut config = Self::new(args.source.source, args.destination)
+            .slot(args.source.slot)
+            .tables(args.tables)
+            .keyless(match args.keyless {
+                KeylessArg::Skip => Keyless::Skip,
+                KeylessArg::InsertOnly => Keyless::InsertOnly,
+                KeylessArg::Full => Keyless::Full,
+            })
+            .copy(match args.copy {
+                CopyArg::Yes => Copy::Yes,
+                CopyArg::No => Copy::No,
+            })
+            .memory(args.memory.saturating_mul(1 << 20))
+            .spool(
+                args.spool.unwrap_or_else(std::env::temp_dir),
+                args.spool_limit.saturating_mul(1 << 20),
+            );
+        config.publications = args.source.publication;
+        config.until = args.until;
+        config.protocol = args.protocol;
+        config.streaming = args.streaming.map(|streaming| match streaming {
+            StreamingArg::Off => Streaming::Off,
+            StreamingArg::On => Streaming::On,
+            StreamingArg::Parallel => Streaming::Parallel,
+        });
+        config
+    }
+}

@@ -1,0 +1,209 @@
+//! Everything a run can be told, with defaults.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use walstream::walproto::Lsn;
+
+use crate::error::{Error, Result};
+
+/// What to replicate, from where to where, and how.
+///
+/// ```
+/// use replicator::Config;
+///
+/// let config = Config::new("postgres://app@db.example/shop", "sqlite:shop.db").slot("shop").publication("shop");
+/// # let _ = config;
+/// ```
+#[derive(Clone, Debug)]
+pub struct Config {
+    pub(crate) source: String,
+    pub(crate) destination: String,
+    pub(crate) slot: String,
+    pub(crate) publications: Vec<String>,
+    pub(crate) tables: Vec<String>,
+    pub(crate) keyless: Keyless,
+    pub(crate) copy: Copy,
+    pub(crate) until: Option<Until>,
+    pub(crate) protocol: Option<u8>,
+    pub(crate) streaming: Option<Streaming>,
+    pub(crate) spool: PathBuf,
+    pub(crate) spool_limit: u64,
+    pub(crate) memory: u64,
+    pub(crate) takeover: Duration,
+    pub(crate) idle_interval: Duration,
+}
+
+impl Config {
+    /// From a source URL to a destination URL, everything else as the command line has it.
+    pub fn new(source: impl Into<String>, destination: impl Into<String>) -> Self {
+        Self {
+            source: source.into(),
+            destination: destination.into(),
+            slot: "replicator".to_owned(),
+            publications: Vec::new(),
+            tables: Vec::new(),
+            keyless: Keyless::default(),
+            copy: Copy::default(),
+            until: None,
+            protocol: None,
+            streaming: None,
+            spool: std::env::temp_dir(),
+            spool_limit: 16 << 30,
+            memory: 32 << 20,
+            takeover: Duration::from_secs(30),
+            idle_interval: Duration::from_secs(10),
+        }
+    }
+
+    /// The replication slot, `replicator` without this; also the name of the position row.
+    #[must_use]
+    pub fn slot(mut self, name: impl Into<String>) -> Self {
+        self.slot = name.into();
+        self
+    }
+
+    /// Adds a publication to read. Without any it is `replicator`, made when it does not exist.
+    #[must_use]
+    pub fn publication(mut self, name: impl Into<String>) -> Self {
+        self.publications.push(name.into());
+        self
+    }
+
+    /// Limits a publication that we make to these tables (`schema.table`).
+    #[must_use]
+    pub fn tables(mut self, tables: impl IntoIterator<Item = String>) -> Self {
+        self.tables = tables.into_iter().collect();
+        self
+    }
+
+    /// What a publication that we make does with tables that have no usable key.
+    #[must_use]
+    pub const fn keyless(mut self, keyless: Keyless) -> Self {
+        self.keyless = keyless;
+        self
+    }
+
+    /// Whether rows that exist already are copied first.
+    #[must_use]
+    pub const fn copy(mut self, copy: Copy) -> Self {
+        self.copy = copy;
+        self
+    }
+
+    /// Where to end; without this a run ends when it is told to.
+    #[must_use]
+    pub const fn until(mut self, until: Until) -> Self {
+        self.until = Some(until);
+        self
+    }
+
+    /// Protocol version, 1 to 4; without this the highest that the server speaks.
+    #[must_use]
+    pub const fn protocol(mut self, version: u8) -> Self {
+        self.protocol = Some(version);
+        self
+    }
+
+    /// Whether the server may send large transactions before they commit; without this as far as the protocol can.
+    #[must_use]
+    pub const fn streaming(mut self, streaming: Streaming) -> Self {
+        self.streaming = Some(streaming);
+        self
+    }
+
+    /// Folder and largest size in bytes of what does not fit into memory; the system's temporary folder and 16 GiB.
+    #[must_use]
+    pub fn spool(mut self, folder: impl Into<PathBuf>, limit: u64) -> Self {
+        self.spool = folder.into();
+        self.spool_limit = limit;
+        self
+    }
+
+    /// Bytes of received changes kept in memory, 32 MiB without this.
+    #[must_use]
+    pub const fn memory(mut self, bytes: u64) -> Self {
+        self.memory = bytes;
+        self
+    }
+
+    /// How long to wait for a slot or destination that another process holds, 30 s without this.
+    #[must_use]
+    pub const fn takeover(mut self, wait: Duration) -> Self {
+        self.takeover = wait;
+        self
+    }
+
+    /// How often the position of an idle stream is written to the destination, 10 s without this.
+    #[must_use]
+    pub const fn idle_interval(mut self, interval: Duration) -> Self {
+        self.idle_interval = interval;
+        self
+    }
+
+    /// The publications to read.
+    pub(crate) fn publications(&self) -> Vec<String> {
+        if self.publications.is_empty() {
+            vec!["replicator".to_owned()]
+        } else {
+            self.publications.clone()
+        }
+    }
+}
+
+/// What to do with tables without a usable key in a publication that we make.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Keyless {
+    /// Leave them out and name them.
+    #[default]
+    Skip,
+    /// Follow inserts and truncates; updates and deletes are not published.
+    InsertOnly,
+    /// `ALTER TABLE … REPLICA IDENTITY FULL` on the source.
+    Full,
+}
+
+/// Whether rows that exist already are copied.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Copy {
+    /// Once, when the slot is made, into tables that we make.
+    #[default]
+    Yes,
+    /// Never: the destination has them. Existing tables and slots are accepted.
+    No,
+}
+
+/// Whether large transactions are sent before they commit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Streaming {
+    /// Never; the server keeps them.
+    Off,
+    /// In blocks, from protocol 2 on.
+    On,
+    /// In blocks, with positions in aborts, from protocol 4 on.
+    Parallel,
+}
+
+/// Where a run ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Until {
+    /// When everything committed before the start is durable at the destination.
+    Current,
+    /// When everything up to this position is.
+    Lsn(Lsn),
+}
+
+impl std::str::FromStr for Until {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        match text {
+            "current" => Ok(Self::Current),
+            lsn => lsn.parse().map(Self::Lsn).map_err(|_| {
+                Error::usage(format!(
+                    "{text:?} is neither \"current\" nor a WAL position such as 16/B374D848"
+                ))
+            }),
+        }
+    }
+}

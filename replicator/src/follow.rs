@@ -1,0 +1,102 @@
+//! From a change of the stream to operations on the tables that we follow.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use walstream::walproto::{Lsn, Oid};
+use walstream::{Change, Relation};
+
+use crate::error::{Error, Result};
+use crate::plan::Operation;
+use crate::table::Table;
+
+/// The tables of the ledger, by the source's number.
+#[derive(Debug, Default)]
+pub(crate) struct Tables(HashMap<Oid, Arc<Table>>);
+
+impl FromIterator<Table> for Tables {
+    fn from_iter<I: IntoIterator<Item = Table>>(tables: I) -> Self {
+        Self(
+            tables
+                .into_iter()
+                .map(|table| (table.oid, Arc::new(table)))
+                .collect(),
+        )
+    }
+}
+
+impl Tables {
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Hands the operations that `change` means to `take`.
+    ///
+    /// A relation is compared with what the ledger says of its table, at its place in the stream: what comes after
+    /// it must mean what the destination table was made for.
+    pub(crate) fn follow(
+        &self,
+        lsn: Lsn,
+        change: &Change<'_>,
+        mut take: impl FnMut(Operation),
+    ) -> Result<()> {
+        match change {
+            Change::Insert { relation, new } => {
+                take(Operation::insert(self.find(relation, lsn)?, *new, lsn)?)
+            }
+            Change::Update { relation, old, new } => {
+                take(Operation::update(
+                    self.find(relation, lsn)?,
+                    *old,
+                    *new,
+                    lsn,
+                )?);
+            }
+            Change::Delete { relation, old } => {
+                take(Operation::delete(self.find(relation, lsn)?, *old, lsn)?)
+            }
+            Change::Truncate { relations, .. } => {
+                for relation in relations {
+                    take(Operation::truncate(self.find(relation, lsn)?, lsn));
+                }
+            }
+            Change::Relation(relation) => {
+                let table = self.find(relation, lsn)?;
+                table
+                    .matches(relation)
+                    .map_err(|difference| changed(table, &difference))?;
+            }
+            Change::Type(_) | Change::Message(_) => {}
+            _ => {
+                return Err(Error::person(format!(
+                    "a change at {lsn} is of a kind that is not known here"
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    fn find(&self, relation: &Relation, lsn: Lsn) -> Result<&Arc<Table>> {
+        self.0.get(&relation.oid).ok_or_else(|| {
+            let Relation { namespace, name, oid, .. } = relation;
+            // A relation itself carries no position.
+            let place = if lsn.is_zero() { String::new() } else { format!(" at {lsn}") };
+            Error::person(format!(
+                "table {namespace}.{name} (oid {oid}) changed{place}, but it was not published when the destination was \
+                 filled"
+            ))
+            .with_hint(
+                "it was created or added to the publication since; take it out of the publication and have no \
+                 change of it pending, or fill the destination anew: replicator drop with the same options and \
+                 --destination, remove the tables there, then replicator run",
+            )
+        })
+    }
+}
+
+fn changed(table: &Table, difference: &str) -> Error {
+    Error::person(format!("the definition of table {table} changed at the source: {difference}")).with_hint(
+        "changes of a definition are not followed yet; to fill the destination anew: replicator drop with the same \
+         options and --destination, remove the tables there, then replicator run",
+    )
+}

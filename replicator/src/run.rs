@@ -1,0 +1,129 @@
+//! A whole run, and its undoing.
+
+use std::time::Duration;
+
+use walstream::Client;
+
+use crate::apply::{self, Summary};
+use crate::config::Config;
+use crate::destination::Destination;
+use crate::destination::sqlite::{SqliteDestination, SqliteOptions};
+use crate::error::{Error, Result};
+use crate::publication;
+use crate::shutdown::Shutdown;
+use crate::source::Source;
+use crate::start;
+
+/// Copies what is there, then applies changes until `shutdown` asks for the end or [`Config::until`] is reached.
+///
+/// Starts anew or goes on, whatever an earlier run left behind.
+///
+/// # Errors
+///
+/// [`Error::exit_code`] says who can mend it. Nothing is lost by an error: the next run goes on where this one was.
+///
+/// # Cancel safety
+///
+/// Dropping the future is like a crash: nothing is lost, and the next run goes on.
+pub async fn run(config: Config, mut shutdown: Shutdown) -> Result<Summary> {
+    let mut destination = open(&config.destination, &config.slot, config.takeover).await?;
+    let started = tokio::select! {
+        started = start::start(&config, &mut destination) => Some(started?),
+        () = shutdown.asked() => None,
+    };
+    let Some(started) = started else {
+        // In the middle of the first copy, perhaps: the slot would hold back WAL until somebody starts again.
+        let source = Client::connect(&walstream::Config::parse(&config.source)?).await?;
+        start::give_up(&config, &mut Source::new(source), &mut destination).await;
+        destination.close().await?;
+        return Ok(Summary::default());
+    };
+    tracing::info!(slot = config.slot, position = %started.position.lsn, tables = started.tables.len(), "streaming");
+    apply::apply(&config, started, destination, &mut shutdown).await
+}
+
+/// What [`remove`] removed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Removed {
+    /// The slot existed.
+    pub slot: bool,
+    /// Publications that carried our mark.
+    pub publications: Vec<String>,
+    /// The destination had a position.
+    pub position: bool,
+}
+
+/// Drops the slot, the publications that we made and the position at the destination. Replicated tables stay.
+///
+/// `publications` as for [`Config::publication`]; those that somebody else made stay.
+///
+/// # Errors
+///
+/// Somebody is reading the slot, or a side cannot be reached.
+///
+/// # Cancel safety
+///
+/// What was removed when the future is dropped stays removed; call it again.
+pub async fn remove(
+    source: &str,
+    destination: Option<&str>,
+    slot: &str,
+    publications: &[String],
+) -> Result<Removed> {
+    let mut client = Client::connect(&walstream::Config::parse(source)?).await?;
+    // First the destination: it tells whether a replicator is at work, and a position without a slot stops the next
+    // run with a clear error, while a slot without a position would hold back WAL unseen.
+    let mut removed = Removed::default();
+    if let Some(url) = destination {
+        let mut destination = open(url, slot, Duration::from_secs(1)).await?;
+        if let Some(slot) = client.slot(slot).await? {
+            refuse_active(&slot)?;
+        }
+        removed.position = destination.position(slot).await?.is_some();
+        destination.forget(slot).await?;
+        destination.close().await?;
+    }
+    if let Some(slot) = client.slot(slot).await? {
+        refuse_active(&slot)?;
+        client.drop_slot(&slot.name, false).await?;
+        removed.slot = true;
+    }
+    let default = ["replicator".to_owned()];
+    for name in if publications.is_empty() {
+        &default
+    } else {
+        publications
+    } {
+        removed
+            .publications
+            .extend(publication::drop_ours(&mut client, name).await?);
+    }
+    client.close().await?;
+    Ok(removed)
+}
+
+/// The destination that a URL means.
+async fn open(url: &str, slot: &str, wait: Duration) -> Result<SqliteDestination> {
+    match url.split_once(':') {
+        Some(("sqlite", path)) if !path.is_empty() => {
+            SqliteDestination::open(SqliteOptions::new(path, slot).wait(wait)).await
+        }
+        // The URL may hold a password; its beginning does not.
+        Some((scheme, _)) if scheme.len() < 20 => Err(Error::usage(format!(
+            "{scheme}: is not a destination that is there yet"
+        ))
+        .with_hint("use sqlite:PATH")),
+        _ => Err(Error::usage("the destination is not a URL").with_hint("use sqlite:PATH")),
+    }
+}
+
+fn refuse_active(slot: &walstream::Slot) -> Result<()> {
+    match slot.active_pid {
+        None => Ok(()),
+        Some(pid) => Err(Error::retry(format!(
+            "replication slot {:?} is in use by the server process {pid}",
+            slot.name
+        ))
+        .with_hint("stop the replicator that reads it first")),
+    }
+}

@@ -1,0 +1,320 @@
+//! What the source's catalog says: identity, publications, tables and their keys.
+//!
+//! Asked over a second connection, because the replication connection is busy with the stream.
+
+use walstream::walproto::{Lsn, Oid};
+use walstream::{Client, quote_identifier, quote_literal};
+
+use crate::error::{Error, Result};
+use crate::table::{Column, Table};
+
+/// An SQL session on the source.
+#[derive(Debug)]
+pub(crate) struct Source {
+    client: Client,
+}
+
+/// Which publications a run reads, and what they publish.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Published {
+    /// Text that changes whenever a publication, its tables, filters or column lists do.
+    pub(crate) fingerprint: String,
+    /// What each table publishes.
+    pub(crate) tables: Vec<PublishedTable>,
+}
+
+/// A table with what the copy has to respect.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct PublishedTable {
+    /// The table.
+    pub(crate) table: Table,
+    /// Row filter as SQL; `None` when all rows are published.
+    pub(crate) filter: Option<String>,
+    /// A partitioned table published under its own name; its rows lie in its partitions.
+    pub(crate) partitioned: bool,
+}
+
+impl Source {
+    /// Takes over an SQL session.
+    pub(crate) const fn new(client: Client) -> Self {
+        Self { client }
+    }
+
+    /// The session itself.
+    pub(crate) const fn client(&mut self) -> &mut Client {
+        &mut self.client
+    }
+
+    /// End of the write-ahead log, flushed or not: everything committed by now lies before it.
+    pub(crate) async fn insert_lsn(&mut self) -> Result<Lsn> {
+        one_lsn(&mut self.client, "SELECT pg_current_wal_insert_lsn()").await
+    }
+
+    /// End of what is flushed of the write-ahead log.
+    pub(crate) async fn flush_lsn(&mut self) -> Result<Lsn> {
+        one_lsn(&mut self.client, "SELECT pg_current_wal_flush_lsn()").await
+    }
+
+    /// Size of a page and of a segment of the write-ahead log.
+    pub(crate) async fn wal_sizes(&mut self) -> Result<(u64, u64)> {
+        let sql = "SELECT current_setting('wal_block_size'), setting::bigint * CASE unit WHEN 'B' THEN 1 ELSE 8192 END
+                   FROM pg_settings WHERE name = 'wal_segment_size'";
+        let rows = self.client.query(sql).await?;
+        let row = rows.first().ok_or_else(|| missing_field(0))?;
+        let size = |at| row.get(at).ok_or_else(|| missing_field(at)).and_then(parse);
+        Ok((size(0)?, size(1)?))
+    }
+
+    /// What may keep a slot from being made, oldest first: transactions that run and prepared ones.
+    pub(crate) async fn blockers(&mut self) -> Result<Vec<String>> {
+        let sql = "SELECT what FROM (
+                     SELECT xact_start AS since, format('process %s (%s, %s) in a transaction since %s', pid,
+                            usename, state, xact_start::timestamptz(0)) AS what
+                     FROM pg_stat_activity WHERE backend_xid IS NOT NULL AND pid <> pg_backend_pid()
+                     UNION ALL
+                     SELECT prepared, format('prepared transaction %L since %s', gid, prepared::timestamptz(0))
+                     FROM pg_prepared_xacts) AS running
+                   ORDER BY since LIMIT 5";
+        let rows = self.client.query(sql).await?;
+        Ok(rows
+            .iter()
+            .filter_map(|row| row.get(0))
+            .map(str::to_owned)
+            .collect())
+    }
+
+    /// Makes the server flush its log now rather than when it next has a reason to.
+    ///
+    /// Rows of a transaction that has not ended can lie unflushed for a quarter of a minute, and the stream
+    /// reaches only what is flushed.
+    pub(crate) async fn flush_wal(&mut self) {
+        let flush = "SELECT pg_logical_emit_message(true, 'replicator', '')";
+        if let Err(error) = self.client.execute(flush).await {
+            tracing::debug!(%error, "the source does not flush on request; its own rhythm decides");
+        }
+    }
+
+    /// Ends the session that holds a slot, if that may be done.
+    pub(crate) async fn terminate(&mut self, pid: i32) -> Result<()> {
+        self.client
+            .execute(&format!("SELECT pg_terminate_backend({pid})"))
+            .await?;
+        Ok(())
+    }
+
+    /// Names of the publications, out of those given, that do not exist.
+    pub(crate) async fn missing(&mut self, publications: &[String]) -> Result<Vec<String>> {
+        let sql = format!(
+            "SELECT pubname FROM pg_publication WHERE pubname IN ({})",
+            literals(publications)
+        );
+        let rows = self.client.query(&sql).await?;
+        let found: Vec<&str> = rows.iter().filter_map(|row| row.get(0)).collect();
+        Ok(publications
+            .iter()
+            .filter(|name| !found.contains(&name.as_str()))
+            .cloned()
+            .collect())
+    }
+
+    /// What the publications publish, as this session (or its snapshot) sees it.
+    pub(crate) async fn published(&mut self, publications: &[String]) -> Result<Published> {
+        published(&mut self.client, publications).await
+    }
+
+    /// Whether publications, tables, filters and column lists are as they were.
+    pub(crate) async fn fingerprint(&mut self, publications: &[String]) -> Result<String> {
+        fingerprint(&mut self.client, publications).await
+    }
+}
+
+/// What the publications publish, as `client`'s transaction sees it.
+pub(crate) async fn published(client: &mut Client, publications: &[String]) -> Result<Published> {
+    let fingerprint = fingerprint(client, publications).await?;
+    let version = client.server_version().major();
+    // Before 15 there are neither column lists nor row filters. Generated columns are published from 18 on, and
+    // only there does the view leave out those that are not.
+    let (lists, generated) = match version {
+        ..15 => (
+            "NULL::name[] AS attnames, NULL::text AS rowfilter",
+            "AND a.attgenerated = ''",
+        ),
+        15..18 => ("p.attnames, p.rowfilter", "AND a.attgenerated = ''"),
+        18.. => ("p.attnames, p.rowfilter", ""),
+    };
+    let sql = format!(
+        "WITH RECURSIVE listed AS (
+           SELECT format('%I.%I', p.schemaname, p.tablename)::regclass::oid AS oid, {lists}
+           FROM pg_publication_tables p WHERE p.pubname IN ({})
+         ), tables AS (
+           SELECT oid, count(DISTINCT attnames::text) > 1 AS differing, min(attnames::text)::name[] AS attnames,
+                  CASE WHEN bool_or(rowfilter IS NULL) THEN NULL
+                       ELSE string_agg(DISTINCT format('(%s)', rowfilter), ' OR ') END AS rowfilter
+           FROM listed GROUP BY oid
+         ), base(type, oid) AS (
+           SELECT DISTINCT a.atttypid, a.atttypid FROM pg_attribute a JOIN tables t ON a.attrelid = t.oid
+           UNION
+           SELECT b.type, y.typbasetype FROM base b JOIN pg_type y ON y.oid = b.oid WHERE y.typtype = 'd'
+         ), identity AS (
+           SELECT t.oid, i.indkey[0:i.indnkeyatts - 1]::int2[] AS key, i.indisreplident, i.indisprimary
+           FROM tables t JOIN pg_class c ON c.oid = t.oid JOIN pg_index i ON i.indrelid = t.oid
+           WHERE i.indimmediate AND i.indisunique AND i.indisvalid AND i.indpred IS NULL
+             AND CASE c.relreplident WHEN 'i' THEN i.indisreplident ELSE i.indisprimary END
+         )
+         SELECT t.oid, n.nspname, c.relname, c.relreplident, c.relkind, pg_relation_filenode(t.oid), t.rowfilter,
+                t.differing, a.attname, a.atttypid, a.atttypmod, b.oid AS base,
+                array_position(i.key, a.attnum) AS key_position, array_length(i.key, 1) AS key_length
+         FROM tables t
+         JOIN pg_class c ON c.oid = t.oid
+         JOIN pg_namespace n ON n.oid = c.relnamespace
+         LEFT JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum > 0 AND NOT a.attisdropped {generated}
+                                 AND (t.attnames IS NULL OR a.attname = ANY (t.attnames))
+         LEFT JOIN base b ON b.type = a.atttypid
+           AND EXISTS (SELECT FROM pg_type y WHERE y.oid = b.oid AND y.typtype <> 'd')
+         LEFT JOIN identity i ON i.oid = t.oid
+         ORDER BY n.nspname, c.relname, a.attnum",
+        literals(publications),
+    );
+    let rows = client.query(&sql).await?;
+    let mut tables: Vec<PublishedTable> = Vec::new();
+    let mut keys: Vec<(Vec<(usize, usize)>, usize)> = Vec::new();
+    for row in &rows {
+        let field = |at: usize| row.get(at).ok_or_else(|| missing_field(at));
+        let oid = Oid(parse(field(0)?)?);
+        if tables.last().is_none_or(|last| last.table.oid != oid) {
+            if field(7)? == "t" {
+                let (schema, name) = (field(1)?, field(2)?);
+                return Err(Error::person(format!("table {schema}.{name} has different column lists in different publications"))
+                    .with_hint("PostgreSQL refuses to decode such a table; give it one column list, or read one publication"));
+            }
+            tables.push(PublishedTable {
+                table: Table {
+                    oid,
+                    schema: field(1)?.to_owned(),
+                    name: field(2)?.to_owned(),
+                    destination: String::new(),
+                    columns: Vec::new(),
+                    key: Vec::new(),
+                    identity: field(3)?.chars().next().unwrap_or('d'),
+                    relfilenode: row.get(5).map(parse).transpose()?.unwrap_or(0),
+                },
+                filter: row.get(6).map(str::to_owned),
+                partitioned: field(4)? == "p",
+            });
+            keys.push((Vec::new(), row.get(13).map(parse).transpose()?.unwrap_or(0)));
+        }
+        let (Some(published), Some((key, _))) = (tables.last_mut(), keys.last_mut()) else {
+            continue;
+        };
+        // A table without columns has one row here, without a column.
+        let Some(name) = row.get(8) else { continue };
+        if let Some(position) = row.get(12) {
+            key.push((parse(position)?, published.table.columns.len()));
+        }
+        let (type_oid, base) = (Oid(parse(field(9)?)?), Oid(parse(field(11)?)?));
+        published
+            .table
+            .columns
+            .push(Column::new(name, type_oid, parse(field(10)?)?, base));
+    }
+    for (published, (mut key, length)) in tables.iter_mut().zip(keys) {
+        key.sort_unstable();
+        // A key of which a column is not published identifies nothing.
+        if key.len() == length {
+            published.table.key = key.into_iter().map(|(_, column)| column).collect();
+        }
+    }
+    Ok(Published {
+        fingerprint,
+        tables,
+    })
+}
+
+/// Object identifiers and row versions of everything that decides what is published, as readable lines.
+async fn fingerprint(client: &mut Client, publications: &[String]) -> Result<String> {
+    let version = client.server_version().major();
+    let names = literals(publications);
+    let (lists, schemas) = if version < 15 {
+        ("", String::new())
+    } else {
+        (
+            ", r.prattrs::text, pg_get_expr(r.prqual, r.prrelid)",
+            format!(
+                " UNION ALL SELECT concat_ws(' ', 'schema', s.oid, s.xmin, s.pnnspid)
+                 FROM pg_publication_namespace s JOIN pg_publication p ON p.oid = s.pnpubid
+                 WHERE p.pubname IN ({names})"
+            ),
+        )
+    };
+    let sql = format!(
+        "SELECT line FROM (
+           SELECT concat_ws(' ', 'publication', p.oid, p.xmin, p.pubname) AS line
+           FROM pg_publication p WHERE p.pubname IN ({names})
+           UNION ALL
+           SELECT concat_ws(' ', 'table', r.oid, r.xmin, r.prrelid{lists})
+           FROM pg_publication_rel r JOIN pg_publication p ON p.oid = r.prpubid WHERE p.pubname IN ({names})
+           {schemas}
+           UNION
+           SELECT concat_ws(' ', 'publishes', t.schemaname, t.tablename)
+           FROM pg_publication_tables t WHERE t.pubname IN ({names})
+         ) AS lines ORDER BY line COLLATE \"C\""
+    );
+    let rows = client.query(&sql).await?;
+    let lines: Vec<&str> = rows.iter().filter_map(|row| row.get(0)).collect();
+    Ok(lines.join("\n"))
+}
+
+/// The query that reads a table's published rows and columns, in the order of [`Table::columns`].
+pub(crate) fn copy_query(published: &PublishedTable) -> String {
+    let PublishedTable {
+        table,
+        filter,
+        partitioned,
+    } = published;
+    let columns: Vec<String> = table
+        .columns
+        .iter()
+        .map(|column| quote_identifier(&column.name))
+        .collect();
+    // The rows of a table's heirs are published under their own names; those of partitions under the root's.
+    let only = if *partitioned { "" } else { "ONLY " };
+    let filter = filter
+        .as_ref()
+        .map(|filter| format!(" WHERE {filter}"))
+        .unwrap_or_default();
+    format!(
+        "COPY (SELECT {} FROM {only}{}.{}{filter}) TO STDOUT",
+        columns.join(", "),
+        quote_identifier(&table.schema),
+        quote_identifier(&table.name)
+    )
+}
+
+async fn one_lsn(client: &mut Client, sql: &str) -> Result<Lsn> {
+    let rows = client.query(sql).await?;
+    let text = rows
+        .first()
+        .and_then(|row| row.get(0))
+        .ok_or_else(|| missing_field(0))?;
+    text.parse().map_err(|_| missing_field(0))
+}
+
+pub(crate) fn literals(names: &[String]) -> String {
+    names
+        .iter()
+        .map(|name| quote_literal(name))
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+fn parse<T: std::str::FromStr>(text: &str) -> Result<T> {
+    text.parse().map_err(|_| {
+        Error::person(format!(
+            "the source's catalog said {text:?} where a number was expected"
+        ))
+    })
+}
+
+pub(crate) fn missing_field(at: usize) -> Error {
+    Error::person(format!("the source's catalog answered without field {at}"))
+}
