@@ -2,14 +2,18 @@
 //!
 //! Nothing in here uses `walproto` or `walstream`, so that each checks the other.
 
+pub mod capture;
 mod client;
 mod cluster;
+pub mod expected;
 mod install;
 mod port;
 mod server;
 mod version;
+pub mod workload;
 pub mod writer;
 
+pub use capture::{Capture, Golden, captures};
 pub use client::{Client, ClientError, Next, Row, ServerError};
 pub use install::program;
 pub use server::{Builder, Server};

@@ -1,0 +1,749 @@
+//! A seeded workload: several sessions with open transactions at once, and a model of what the tables must hold.
+//!
+//! Everything follows from the seed and the number of steps. Sessions take turns in one thread, and each has rows
+//! of its own, so that none waits for another. The model undoes what is rolled back, so it is independent of the
+//! server that it is compared with.
+
+mod random;
+mod tables;
+
+use std::collections::BTreeMap;
+
+use crate::{Client, ClientError, Row, Server};
+
+pub use random::Random;
+use tables::{Cells, Fill, SCHEMA, Shape, TABLES, is_out_of_line};
+
+const LOG: usize = 6;
+const HEAP: usize = 3;
+
+/// Everything that a workload of some length does; one that never did some of it has tested less than it says.
+pub const KINDS: &[&str] = &[
+    "insert",
+    "update",
+    "delete",
+    "update of many rows",
+    "delete of many rows",
+    "key change",
+    "swap of keys",
+    "key used again",
+    "equal row",
+    "one of equal rows removed",
+    "null",
+    "value out of line",
+    "unchanged value out of line",
+    "unchanged value out of line beside a key change",
+    "key out of line",
+    "commit",
+    "rollback",
+    "savepoint",
+    "partial rollback",
+    "release",
+    "exception caught",
+    "prepared and committed",
+    "prepared and rolled back",
+    "truncate",
+    "truncate of two tables",
+    "truncate rolled back",
+    "large transaction",
+    "large transactions at once",
+    "large transaction rolled back",
+    "large partial rollback",
+    "analyze",
+];
+
+/// Sessions at work on one database, and what it must hold.
+#[derive(Debug)]
+pub struct Workload {
+    seed: u64,
+    database: String,
+    random: Random,
+    unique: u64,
+    sessions: Vec<Session>,
+    met: BTreeMap<&'static str, u64>,
+}
+
+#[derive(Debug)]
+struct Session {
+    client: Client,
+    state: State,
+    /// Committed or not: what this session sees of its own rows, per table.
+    rows: Vec<Vec<Cells>>,
+    /// How to get back to the state before the open transaction.
+    undo: Vec<Effect>,
+    /// Length of `undo` at each open savepoint.
+    savepoints: Vec<usize>,
+    large: bool,
+    steps: usize,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum State {
+    Idle,
+    Open,
+    Prepared(String),
+}
+
+#[derive(Debug)]
+struct Effect {
+    added: bool,
+    session: usize,
+    table: usize,
+    row: Cells,
+}
+
+impl Workload {
+    /// Makes the tables and connects.
+    ///
+    /// # Errors
+    ///
+    /// What the server answered.
+    pub fn new(
+        server: &Server,
+        database: &str,
+        seed: u64,
+        sessions: usize,
+    ) -> Result<Self, ClientError> {
+        Client::connect(server, database)?.batch(SCHEMA)?;
+        let session = |_| {
+            Ok(Session {
+                client: connect(server, database)?,
+                state: State::Idle,
+                rows: vec![Vec::new(); TABLES.len()],
+                undo: Vec::new(),
+                savepoints: Vec::new(),
+                large: false,
+                steps: 0,
+            })
+        };
+        Ok(Self {
+            seed,
+            database: database.into(),
+            random: Random::new(seed),
+            unique: 0,
+            sessions: (0..sessions)
+                .map(session)
+                .collect::<Result<_, ClientError>>()?,
+            met: BTreeMap::new(),
+        })
+    }
+
+    /// The seed that everything follows from.
+    pub fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    /// How often each of [`KINDS`] was done.
+    pub fn met(&self) -> &BTreeMap<&'static str, u64> {
+        &self.met
+    }
+
+    /// Those of [`KINDS`] that were never done.
+    pub fn never_met(&self) -> Vec<&'static str> {
+        let never = |kind: &&&str| !self.met.contains_key(**kind);
+        KINDS.iter().filter(never).copied().collect()
+    }
+
+    /// The names of the tables, and in each the rows that it must hold, sorted.
+    ///
+    /// # Panics
+    ///
+    /// While a transaction is open: call [`finish`](Self::finish) first.
+    pub fn model(&self) -> BTreeMap<&'static str, Vec<Row>> {
+        let idle = self.sessions.iter().all(|it| it.state == State::Idle);
+        assert!(idle, "a transaction is open");
+        let rows = |table: usize| {
+            let mut rows: Vec<Row> = self
+                .sessions
+                .iter()
+                .flat_map(|session| &session.rows[table])
+                .map(|row| {
+                    row.iter()
+                        .map(|cell| cell.as_deref().map(str::to_owned))
+                        .collect()
+                })
+                .collect();
+            rows.sort();
+            rows
+        };
+        TABLES
+            .iter()
+            .enumerate()
+            .map(|(at, table)| (table.name, rows(at)))
+            .collect()
+    }
+
+    /// The columns of a table, in the order in which [`model`](Self::model) has them.
+    pub fn columns(table: &str) -> Vec<&'static str> {
+        TABLES
+            .iter()
+            .filter(|shape| shape.name == table)
+            .flat_map(|shape| shape.columns.iter().map(|(name, _)| *name))
+            .collect()
+    }
+
+    /// One session does one thing.
+    ///
+    /// # Errors
+    ///
+    /// What the server answered; the model is of no use after that.
+    pub fn step(&mut self) -> Result<(), ClientError> {
+        if self.random.once_in(120) {
+            return self.truncate();
+        }
+        let at = self.random.below(self.sessions.len());
+        match self.sessions[at].state.clone() {
+            State::Prepared(gid) => self.resolve(at, &gid),
+            State::Idle => match self.random.below(12) {
+                0..4 => self.change(at),
+                4 => {
+                    self.count("analyze");
+                    let table = self.random.one_of(TABLES).name;
+                    self.run(at, &format!("ANALYZE {table}"))
+                }
+                _ => self.begin(at),
+            },
+            State::Open if self.sessions[at].steps == 0 => self.end(at),
+            State::Open => {
+                self.sessions[at].steps -= 1;
+                match self.random.below(16) {
+                    0 | 1 => self.savepoint(at),
+                    2 => self.rollback_to(at),
+                    3 => self.release(at),
+                    4 => self.caught_exception(at),
+                    _ => self.change(at),
+                }
+            }
+        }
+    }
+
+    /// Ends every open transaction.
+    ///
+    /// # Errors
+    ///
+    /// What the server answered.
+    pub fn finish(&mut self) -> Result<(), ClientError> {
+        for at in 0..self.sessions.len() {
+            self.finish_one(at)?;
+        }
+        Ok(())
+    }
+
+    /// Connects again after the server was killed: open transactions are gone, prepared ones are not.
+    ///
+    /// # Errors
+    ///
+    /// What the server answered.
+    pub fn reconnect(&mut self, server: &Server) -> Result<(), ClientError> {
+        for at in 0..self.sessions.len() {
+            self.sessions[at].client = connect(server, &self.database)?;
+            if self.sessions[at].state == State::Open {
+                self.forget(at);
+            }
+        }
+        Ok(())
+    }
+
+    fn finish_one(&mut self, at: usize) -> Result<(), ClientError> {
+        match self.sessions[at].state.clone() {
+            State::Idle => Ok(()),
+            State::Open => {
+                self.end(at)?;
+                self.finish_one(at)
+            }
+            State::Prepared(gid) => self.resolve(at, &gid),
+        }
+    }
+
+    fn begin(&mut self, at: usize) -> Result<(), ClientError> {
+        self.run(at, "BEGIN")?;
+        let large = self.random.once_in(4);
+        let steps = 2 + self.random.below(if large { 14 } else { 8 });
+        let session = &mut self.sessions[at];
+        session.state = State::Open;
+        session.large = large;
+        session.steps = steps;
+        if large {
+            self.count("large transaction");
+            if self.sessions.iter().filter(|it| it.large).count() > 1 {
+                self.count("large transactions at once");
+            }
+        }
+        Ok(())
+    }
+
+    fn end(&mut self, at: usize) -> Result<(), ClientError> {
+        match self.random.below(10) {
+            0 | 1 => {
+                self.run(at, "ROLLBACK")?;
+                self.count("rollback");
+                if self.sessions[at].large {
+                    self.count("large transaction rolled back");
+                }
+                self.forget(at);
+            }
+            2 => {
+                self.unique += 1;
+                let gid = format!("{} {}", self.database, self.unique);
+                self.run(at, &format!("PREPARE TRANSACTION '{gid}'"))?;
+                self.sessions[at].state = State::Prepared(gid);
+            }
+            _ => {
+                self.run(at, "COMMIT")?;
+                self.count("commit");
+                self.keep(at);
+            }
+        }
+        Ok(())
+    }
+
+    fn resolve(&mut self, at: usize, gid: &str) -> Result<(), ClientError> {
+        if self.random.once_in(3) {
+            self.run(at, &format!("ROLLBACK PREPARED '{gid}'"))?;
+            self.count("prepared and rolled back");
+            self.forget(at);
+        } else {
+            self.run(at, &format!("COMMIT PREPARED '{gid}'"))?;
+            self.count("prepared and committed");
+            self.keep(at);
+        }
+        Ok(())
+    }
+
+    fn savepoint(&mut self, at: usize) -> Result<(), ClientError> {
+        let session = &mut self.sessions[at];
+        session.savepoints.push(session.undo.len());
+        let name = session.savepoints.len();
+        self.count("savepoint");
+        self.run(at, &format!("SAVEPOINT s{name}"))
+    }
+
+    fn rollback_to(&mut self, at: usize) -> Result<(), ClientError> {
+        let open = self.sessions[at].savepoints.len();
+        if open == 0 {
+            return self.savepoint(at);
+        }
+        let chosen = self.random.below(open);
+        self.run(at, &format!("ROLLBACK TO s{}", chosen + 1))?;
+        self.count("partial rollback");
+        let session = &mut self.sessions[at];
+        let length = session.savepoints[chosen];
+        if session.undo.len() - length > 60 {
+            self.count("large partial rollback");
+        }
+        self.sessions[at].savepoints.truncate(chosen + 1);
+        self.undo(at, length);
+        Ok(())
+    }
+
+    fn release(&mut self, at: usize) -> Result<(), ClientError> {
+        let open = self.sessions[at].savepoints.len();
+        if open == 0 {
+            return self.savepoint(at);
+        }
+        let chosen = self.random.below(open);
+        self.sessions[at].savepoints.truncate(chosen);
+        self.count("release");
+        self.run(at, &format!("RELEASE s{}", chosen + 1))
+    }
+
+    fn caught_exception(&mut self, at: usize) -> Result<(), ClientError> {
+        self.count("exception caught");
+        let rows = if self.sessions[at].large { 300 } else { 2 };
+        self.unique += 1;
+        let sql = format!(
+            "DO $$ BEGIN
+               INSERT INTO log SELECT -i, {at}, repeat('lost', 100) FROM generate_series(1, {rows}) i;
+               UPDATE accounts SET n = 7 WHERE s = {at};
+               RAISE 'on purpose';
+             EXCEPTION WHEN OTHERS THEN NULL; END $$"
+        );
+        self.run(at, &sql)
+    }
+
+    /// Alone, because it waits for everybody who has touched the table.
+    fn truncate(&mut self) -> Result<(), ClientError> {
+        self.finish()?;
+        let at = self.random.below(self.sessions.len());
+        self.begin(at)?;
+        for _ in 0..self.random.below(3) {
+            self.change(at)?;
+        }
+        let within = self.random.once_in(3);
+        if within {
+            self.savepoint(at)?;
+        }
+        let two = self.random.once_in(2);
+        let tables = if two { &[LOG, HEAP][..] } else { &[LOG] };
+        self.count("truncate");
+        if two {
+            self.count("truncate of two tables");
+        }
+        let names: Vec<&str> = tables.iter().map(|&table| TABLES[table].name).collect();
+        self.run(at, &format!("TRUNCATE {}", names.join(", ")))?;
+        for &table in tables {
+            for owner in 0..self.sessions.len() {
+                for row in std::mem::take(&mut self.sessions[owner].rows[table]) {
+                    self.sessions[at].undo.push(Effect {
+                        added: false,
+                        session: owner,
+                        table,
+                        row,
+                    });
+                }
+            }
+        }
+        for _ in 0..self.random.below(3) {
+            self.change(at)?;
+        }
+        if within {
+            self.count("truncate rolled back");
+            self.rollback_to(at)?;
+        }
+        self.change(at)?;
+        self.finish_one(at)
+    }
+
+    /// A statement, or several at once, that change rows of the session.
+    fn change(&mut self, at: usize) -> Result<(), ClientError> {
+        let table = self.random.below(TABLES.len());
+        let shape = &TABLES[table];
+        let count = self.sessions[at].rows[table].len();
+        let kind = self.random.below(if count == 0 { 3 } else { 24 });
+        let sql = match kind {
+            _ if count > shape.plenty => {
+                let all = self.random.once_in(2);
+                self.delete_many(at, table, if all { count } else { count / 2 })
+            }
+            0..8 => self.insert(at, table),
+            8..13 => self.update(at, table, false),
+            13..15 => self.update(at, table, true),
+            15..18 => self.delete(at, table),
+            18 => self.update_many(at, table),
+            19 => self.delete_many(at, table, count / 3),
+            20 | 21 => self.swap(at, table),
+            _ => self.use_key_again(at, table),
+        };
+        self.run(at, &sql)
+    }
+
+    fn insert(&mut self, at: usize, table: usize) -> String {
+        let count = if self.sessions[at].large {
+            20 + self.random.below(60)
+        } else {
+            1 + self.random.below(3)
+        };
+        let shape = &TABLES[table];
+        let mut rows = Vec::new();
+        for _ in 0..count.min(shape.plenty) {
+            let known = &self.sessions[at].rows[table];
+            let row = if shape.key.is_empty() && !known.is_empty() && self.random.once_in(2) {
+                let copied = self.random.below(known.len());
+                let row = known[copied].clone();
+                self.count("equal row");
+                row
+            } else {
+                self.row(at, shape)
+            };
+            rows.push(Shape::values(&row));
+            self.add(at, table, row);
+        }
+        self.count("insert");
+        format!("INSERT INTO {} VALUES {}", shape.name, rows.join(", "))
+    }
+
+    fn row(&mut self, at: usize, shape: &Shape) -> Cells {
+        let mut row = Cells::new();
+        for (_, fill) in shape.columns {
+            self.unique += 1;
+            let value = fill.value(&mut self.random, at, self.unique);
+            match (fill, &value) {
+                (_, None) => self.count("null"),
+                (Fill::BigCode, _) => self.count("key out of line"),
+                (Fill::Big, Some(_)) if is_out_of_line(value.as_ref()) => {
+                    self.count("value out of line");
+                }
+                _ => {}
+            }
+            row.push(value);
+        }
+        row
+    }
+
+    /// Changes some columns of one row; those out of line mostly stay as they are.
+    fn update(&mut self, at: usize, table: usize, key: bool) -> String {
+        let shape = &TABLES[table];
+        let (chosen, old) = self.choose(at, table);
+        let fresh = self.row(at, shape);
+        let mut new = old.clone();
+        for place in 0..new.len() {
+            let in_key = shape.key.contains(&place);
+            let fill = shape.columns[place].1;
+            let change = match fill {
+                Fill::Session => false,
+                _ if in_key => key && (shape.key.len() == 1 || self.random.once_in(2)),
+                Fill::Big => self.random.once_in(4),
+                _ => self.random.once_in(2),
+            };
+            if change {
+                new[place] = fresh[place].clone();
+            }
+        }
+        let assignments = shape.assignments(&old, &new);
+        if assignments.is_empty() {
+            // Writes the row all the same, without a change.
+            let name = shape.columns[0].0;
+            self.count("update");
+            return format!(
+                "UPDATE {} SET {name} = {name} WHERE {}",
+                shape.name,
+                shape.one(&old)
+            );
+        }
+        let key_changed = shape.key.iter().any(|&place| old[place] != new[place]);
+        if shape
+            .out_of_line(&old)
+            .any(|place| old[place] == new[place])
+        {
+            self.count(if key_changed {
+                "unchanged value out of line beside a key change"
+            } else {
+                "unchanged value out of line"
+            });
+        }
+        self.count(if key_changed { "key change" } else { "update" });
+        self.remove(at, table, chosen);
+        self.add(at, table, new);
+        format!(
+            "UPDATE {} SET {assignments} WHERE {}",
+            shape.name,
+            shape.one(&old)
+        )
+    }
+
+    fn update_many(&mut self, at: usize, table: usize) -> String {
+        let shape = &TABLES[table];
+        // Every table has such a column, after which the statement is named.
+        let place = (0..shape.columns.len())
+            .find(|&place| matches!(shape.columns[place].1, Fill::Word | Fill::Number))
+            .expect("every table has a column of that kind");
+        let (name, fill) = shape.columns[place];
+        self.unique += 1;
+        let value = fill.value(&mut self.random, at, self.unique);
+        for old in std::mem::take(&mut self.sessions[at].rows[table]) {
+            let mut new = old.clone();
+            new[place].clone_from(&value);
+            self.record(at, false, table, old);
+            self.add(at, table, new);
+        }
+        self.count("update of many rows");
+        let set = value.map_or_else(
+            || "NULL".into(),
+            |text| format!("'{}'", text.replace('\'', "''")),
+        );
+        format!("UPDATE {} SET {name} = {set} WHERE s = {at}", shape.name)
+    }
+
+    fn delete(&mut self, at: usize, table: usize) -> String {
+        let shape = &TABLES[table];
+        let (chosen, row) = self.choose(at, table);
+        self.remove(at, table, chosen);
+        self.count("delete");
+        if shape.key.is_empty() && self.sessions[at].rows[table].contains(&row) {
+            self.count("one of equal rows removed");
+        }
+        format!("DELETE FROM {} WHERE {}", shape.name, shape.one(&row))
+    }
+
+    fn delete_many(&mut self, at: usize, table: usize, count: usize) -> String {
+        let shape = &TABLES[table];
+        self.count("delete of many rows");
+        let all = count >= self.sessions[at].rows[table].len();
+        let mut statements = Vec::new();
+        for _ in 0..count {
+            let (chosen, row) = self.choose(at, table);
+            self.remove(at, table, chosen);
+            statements.push(format!(
+                "DELETE FROM {} WHERE {}",
+                shape.name,
+                shape.one(&row)
+            ));
+        }
+        if all || statements.is_empty() {
+            let everything = std::mem::take(&mut self.sessions[at].rows[table]);
+            for row in everything {
+                self.record(at, false, table, row);
+            }
+            return format!("DELETE FROM {} WHERE s = {at}", shape.name);
+        }
+        statements.join("; ")
+    }
+
+    /// Two rows exchange their keys, by way of a third.
+    fn swap(&mut self, at: usize, table: usize) -> String {
+        let shape = &TABLES[table];
+        if shape.key.is_empty() || self.sessions[at].rows[table].len() < 2 {
+            return self.insert(at, table);
+        }
+        let (chosen, first) = self.choose(at, table);
+        self.remove(at, table, chosen);
+        let (chosen, second) = self.choose(at, table);
+        self.remove(at, table, chosen);
+        let aside = self.row(at, shape);
+        let with_key = |row: &Cells, key: &Cells| {
+            let mut row = row.clone();
+            for &place in shape.key {
+                row[place].clone_from(&key[place]);
+            }
+            row
+        };
+        let step = |row: &Cells, new: &Cells| {
+            format!(
+                "UPDATE {} SET {} WHERE {}",
+                shape.name,
+                shape.assignments(row, new),
+                shape.one(row)
+            )
+        };
+        let parked = with_key(&first, &aside);
+        let (new_first, new_second) = (with_key(&first, &second), with_key(&second, &first));
+        let sql = [
+            step(&first, &parked),
+            step(&second, &new_second),
+            step(&parked, &new_first),
+        ];
+        self.add(at, table, new_first);
+        self.add(at, table, new_second);
+        self.count("swap of keys");
+        sql.join("; ")
+    }
+
+    /// A row goes and another one with its key comes.
+    fn use_key_again(&mut self, at: usize, table: usize) -> String {
+        let shape = &TABLES[table];
+        if shape.key.is_empty() {
+            return self.delete(at, table);
+        }
+        let (chosen, old) = self.choose(at, table);
+        self.remove(at, table, chosen);
+        let mut new = self.row(at, shape);
+        for &place in shape.key {
+            new[place].clone_from(&old[place]);
+        }
+        let sql = format!(
+            "DELETE FROM {name} WHERE {}; INSERT INTO {name} VALUES {}",
+            shape.one(&old),
+            Shape::values(&new),
+            name = shape.name
+        );
+        self.add(at, table, new);
+        self.count("key used again");
+        sql
+    }
+
+    fn choose(&mut self, at: usize, table: usize) -> (usize, Cells) {
+        let rows = &self.sessions[at].rows[table];
+        let chosen = self.random.below(rows.len());
+        (chosen, rows[chosen].clone())
+    }
+
+    fn add(&mut self, at: usize, table: usize, row: Cells) {
+        self.sessions[at].rows[table].push(row.clone());
+        self.record(at, true, table, row);
+    }
+
+    fn remove(&mut self, at: usize, table: usize, chosen: usize) {
+        let row = self.sessions[at].rows[table].swap_remove(chosen);
+        self.record(at, false, table, row);
+    }
+
+    fn record(&mut self, session: usize, added: bool, table: usize, row: Cells) {
+        let effect = Effect {
+            added,
+            session,
+            table,
+            row,
+        };
+        self.sessions[session].undo.push(effect);
+    }
+
+    /// Takes back what session `at` did after its first `length` effects.
+    fn undo(&mut self, at: usize, length: usize) {
+        for effect in self.sessions[at].undo.split_off(length).into_iter().rev() {
+            let rows = &mut self.sessions[effect.session].rows[effect.table];
+            if effect.added {
+                let place = rows.iter().rposition(|row| *row == effect.row);
+                rows.swap_remove(place.expect("what was added is there"));
+            } else {
+                rows.push(effect.row);
+            }
+        }
+    }
+
+    fn forget(&mut self, at: usize) {
+        self.undo(at, 0);
+        self.keep(at);
+    }
+
+    fn keep(&mut self, at: usize) {
+        let session = &mut self.sessions[at];
+        session.undo.clear();
+        session.savepoints.clear();
+        session.state = State::Idle;
+        session.large = false;
+    }
+
+    fn run(&mut self, at: usize, sql: &str) -> Result<(), ClientError> {
+        let session = &mut self.sessions[at];
+        session.client.batch(sql)?;
+        if session.state == State::Idle {
+            // It committed by itself.
+            session.undo.clear();
+        }
+        Ok(())
+    }
+
+    fn count(&mut self, kind: &'static str) {
+        debug_assert!(KINDS.contains(&kind), "{kind}");
+        *self.met.entry(kind).or_default() += 1;
+    }
+}
+
+fn connect(server: &Server, database: &str) -> Result<Client, ClientError> {
+    // A statement that waits for another session would wait for ever: they take turns.
+    let options = "-c lock_timeout=20s -c client_min_messages=error";
+    Client::connect_with(
+        server,
+        database,
+        "postgres",
+        &[("client_encoding", "UTF8"), ("options", options)],
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Version;
+
+    #[test]
+    fn the_model_is_what_the_server_holds_and_everything_is_met() {
+        let server = Server::builder(Version::NEWEST)
+            .setting("autovacuum", "off")
+            .start();
+        let mut workload = Workload::new(&server, "postgres", 1, 3).unwrap();
+        for _ in 0..2500 {
+            workload.step().unwrap();
+        }
+        workload.finish().unwrap();
+        assert_eq!(workload.never_met(), [""; 0]);
+        let mut client = connect(&server, "postgres").unwrap();
+        for (table, rows) in workload.model() {
+            let columns = Workload::columns(table).join(", ");
+            let mut found = client
+                .query(&format!("SELECT {columns} FROM {table}"))
+                .unwrap();
+            found.sort();
+            assert_eq!(found, rows, "{table}");
+        }
+    }
+}
