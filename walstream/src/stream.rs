@@ -37,7 +37,11 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { memory: 32 << 20, spool: 16 << 30, folder: std::env::temp_dir() }
+        Self {
+            memory: 32 << 20,
+            spool: 16 << 30,
+            folder: std::env::temp_dir(),
+        }
     }
 }
 
@@ -132,7 +136,12 @@ impl Stream {
     /// # Cancel safety
     ///
     /// Dropping the future closes the connection.
-    pub async fn start(client: Client, options: &StreamOptions, start: Lsn, limits: Limits) -> Result<Self, Error> {
+    pub async fn start(
+        client: Client,
+        options: &StreamOptions,
+        start: Lsn,
+        limits: Limits,
+    ) -> Result<Self, Error> {
         let timeout = client.wal_sender_timeout();
         let parallel = options.streaming == Streaming::Parallel;
         let channel = client.start_replication(options, start).await?;
@@ -142,7 +151,12 @@ impl Stream {
         let driver = Driver {
             shared: Arc::clone(&shared),
             session: Session::new(timeout, Instant::now().into_std()),
-            assembler: Assembler::new(decoder, Arc::clone(&usage), limits.folder.clone(), limits.memory),
+            assembler: Assembler::new(
+                decoder,
+                Arc::clone(&usage),
+                limits.folder.clone(),
+                limits.memory,
+            ),
             usage,
             limits,
         };
@@ -173,8 +187,12 @@ impl Stream {
     /// An event that is there already, without waiting; for gathering batches.
     pub fn try_transaction(&mut self) -> Option<Transaction> {
         let mut queue = self.shared.queue();
-        let Some(Waiting::Transaction(_)) = queue.waiting.front() else { return None };
-        let Some(Waiting::Transaction(transaction)) = queue.waiting.pop_front() else { return None };
+        let Some(Waiting::Transaction(_)) = queue.waiting.front() else {
+            return None;
+        };
+        let Some(Waiting::Transaction(transaction)) = queue.waiting.pop_front() else {
+            return None;
+        };
         drop(queue);
         self.shared.wake.notify_one();
         Some(transaction)
@@ -192,7 +210,10 @@ impl Stream {
         }
         if let Some((lsn, reply_requested)) = queue.idle.take() {
             let token = self.shared.ledger.issue(lsn);
-            return Next::Event(Event::Idle(Idle { reply_requested, token }));
+            return Next::Event(Event::Idle(Idle {
+                reply_requested,
+                token,
+            }));
         }
         match queue.end.take() {
             Some(end) => {
@@ -235,7 +256,9 @@ impl Stream {
                 Some(end) => end,
                 None => Ok(()),
             },
-            Err(_) => Err(Error::timed_out("the server did not end the stream when asked to")),
+            Err(_) => Err(Error::timed_out(
+                "the server did not end the stream when asked to",
+            )),
         }
     }
 }
@@ -286,7 +309,13 @@ impl Shared {
         let wake = Arc::new(Notify::new());
         let waker = Arc::clone(&wake);
         let ledger = Ledger::new(Arc::clone(&progress), move || waker.notify_one());
-        Self { queue: Mutex::default(), progress, ledger, ready: Notify::new(), wake }
+        Self {
+            queue: Mutex::default(),
+            progress,
+            ledger,
+            ready: Notify::new(),
+            wake,
+        }
     }
 
     fn queue(&self) -> MutexGuard<'_, Queue> {
@@ -325,7 +354,9 @@ impl Driver {
             }
             self.report(now, &mut writer);
             if self.session.is_lost(now.into_std()) {
-                return Err(Error::timed_out("the server has been silent, and did not answer a ping"));
+                return Err(Error::timed_out(
+                    "the server has been silent, and did not answer a ping",
+                ));
             }
             let deadline = Instant::from_std(self.session.deadline());
             tokio::select! {
@@ -349,7 +380,10 @@ impl Driver {
         if std::mem::take(&mut queue.ping) {
             self.session.ping();
         }
-        let (memory, disk) = (self.usage.memory() > self.limits.memory, self.usage.disk() > self.limits.spool);
+        let (memory, disk) = (
+            self.usage.memory() > self.limits.memory,
+            self.usage.disk() > self.limits.spool,
+        );
         let waiting = !queue.waiting.is_empty();
         if disk && !waiting {
             return Err(Error::spool_full(self.limits.spool));
@@ -359,14 +393,21 @@ impl Driver {
 
     /// Puts a status update into the writer, if one is due.
     fn report(&mut self, now: Instant, writer: &mut Writer) {
-        if let Some(update) = self.session.transmit(now.into_std(), clock(), self.positions()) {
+        if let Some(update) = self
+            .session
+            .transmit(now.into_std(), clock(), self.positions())
+        {
             writer.copy_data(&update.encode());
         }
     }
 
     fn positions(&self) -> Positions {
         let progress = &self.shared.progress;
-        Positions { received: progress.received(), durable: progress.durable(), applied: progress.applied() }
+        Positions {
+            received: progress.received(),
+            durable: progress.durable(),
+            applied: progress.applied(),
+        }
     }
 
     /// Takes this message and those behind it that are in the buffer, up to a bound that keeps feedback prompt.
@@ -386,7 +427,9 @@ impl Driver {
             if self.usage.memory() > self.limits.memory {
                 break;
             }
-            let Some(next) = reader.try_recv()? else { break };
+            let Some(next) = reader.try_recv()? else {
+                break;
+            };
             message = next;
         }
         Ok(false)
@@ -424,9 +467,10 @@ impl Driver {
             }
             // It holds its place among the others and moves nothing itself: transactions that began before it may
             // still be open.
-            Assembled::Message(message) => {
-                Waiting::Message(LogicalMessage { message, token: self.shared.ledger.issue(Lsn::ZERO) })
-            }
+            Assembled::Message(message) => Waiting::Message(LogicalMessage {
+                message,
+                token: self.shared.ledger.issue(Lsn::ZERO),
+            }),
         };
         let mut queue = self.shared.queue();
         // An earlier keepalive is below this.
@@ -462,13 +506,18 @@ fn assemble_error(error: AssembleError, lsn: Lsn) -> Error {
         AssembleError::Decode(error) => Error::decode(error, lsn),
         AssembleError::Spool(error) => Error::spool(error),
         AssembleError::TwoPhase(_) => Error::two_phase(error.to_string()),
-        AssembleError::OutOfPlace { .. } | AssembleError::Contradiction(_) | AssembleError::ColumnTwice { .. } => {
-            Error::contradiction(&error.to_string(), lsn)
-        }
+        AssembleError::OutOfPlace { .. }
+        | AssembleError::Contradiction(_)
+        | AssembleError::ColumnTwice { .. } => Error::contradiction(&error.to_string(), lsn),
     }
 }
 
 fn clock() -> Timestamp {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_micros()).ok().and_then(Timestamp::from_unix_micros).unwrap_or_default()
+    let since = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
+    i64::try_from(since.as_micros())
+        .ok()
+        .and_then(Timestamp::from_unix_micros)
+        .unwrap_or_default()
 }
