@@ -1,0 +1,734 @@
+//! A plain second decoder of pgoutput, written to be obvious, and the lines that it says captures mean.
+//!
+//! It allocates, copies and checks little; its value is that it shares nothing with `walproto`. What it says is
+//! compared with SELECT when a capture is taken.
+
+use std::fmt::Write as _;
+
+use crate::capture::{Capture, Streaming};
+
+/// Why a message makes no sense.
+pub type Reason = String;
+
+/// One column of a row.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Cell {
+    /// `n`.
+    Null,
+    /// `u`.
+    Unchanged,
+    /// `t`.
+    Text(Vec<u8>),
+    /// `b`.
+    Binary(Vec<u8>),
+}
+
+/// A row as it was sent.
+pub type Cells = Vec<Cell>;
+
+/// A column of a Relation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ColumnDef {
+    /// Part of the replica identity.
+    pub key: bool,
+    /// Its name.
+    pub name: String,
+    /// Its type.
+    pub type_oid: u32,
+    /// Its type modifier.
+    pub typmod: i32,
+}
+
+/// A message. Fields are as in protocol.sgml.
+#[allow(missing_docs)]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Message {
+    Begin {
+        final_lsn: u64,
+        commit_time: i64,
+        xid: u32,
+    },
+    Commit {
+        commit_lsn: u64,
+        end_lsn: u64,
+        commit_time: i64,
+    },
+    Origin {
+        commit_lsn: u64,
+        name: String,
+    },
+    Relation {
+        oid: u32,
+        namespace: String,
+        name: String,
+        identity: char,
+        columns: Vec<ColumnDef>,
+    },
+    Type {
+        oid: u32,
+        namespace: String,
+        name: String,
+    },
+    Insert {
+        relation: u32,
+        new: Cells,
+    },
+    Update {
+        relation: u32,
+        old: Option<Old>,
+        new: Cells,
+    },
+    Delete {
+        relation: u32,
+        old: Old,
+    },
+    Truncate {
+        cascade: bool,
+        restart_identity: bool,
+        relations: Vec<u32>,
+    },
+    Logical {
+        transactional: bool,
+        lsn: u64,
+        prefix: String,
+        content: Vec<u8>,
+    },
+    StreamStart {
+        xid: u32,
+        first_segment: bool,
+    },
+    StreamStop,
+    StreamCommit {
+        xid: u32,
+        commit_lsn: u64,
+        end_lsn: u64,
+        commit_time: i64,
+    },
+    StreamAbort {
+        xid: u32,
+        subxid: u32,
+        abort: Option<(u64, i64)>,
+    },
+    BeginPrepare {
+        prepare_lsn: u64,
+        end_lsn: u64,
+        prepare_time: i64,
+        xid: u32,
+        gid: String,
+    },
+    Prepare {
+        prepare_lsn: u64,
+        end_lsn: u64,
+        prepare_time: i64,
+        xid: u32,
+        gid: String,
+    },
+    CommitPrepared {
+        commit_lsn: u64,
+        end_lsn: u64,
+        commit_time: i64,
+        xid: u32,
+        gid: String,
+    },
+    RollbackPrepared {
+        prepare_end_lsn: u64,
+        rollback_end_lsn: u64,
+        prepare_time: i64,
+        rollback_time: i64,
+        xid: u32,
+        gid: String,
+    },
+    StreamPrepare {
+        prepare_lsn: u64,
+        end_lsn: u64,
+        prepare_time: i64,
+        xid: u32,
+        gid: String,
+    },
+}
+
+/// The old row of an update or delete.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Old {
+    /// `K`: the key columns, NULL elsewhere.
+    Key(Cells),
+    /// `O`: everything.
+    Full(Cells),
+}
+
+/// Reads messages one after the other.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Decoder {
+    parallel: bool,
+    in_block: bool,
+}
+
+impl Decoder {
+    /// A decoder for a stream that was asked for with this `streaming`.
+    pub fn new(streaming: Streaming) -> Self {
+        Self {
+            parallel: streaming == Streaming::Parallel,
+            in_block: false,
+        }
+    }
+
+    /// Reads a message, and the xid that it has inside a stream block.
+    pub fn decode(&mut self, bytes: &[u8]) -> Result<(Option<u32>, Message), Reason> {
+        let mut r = Reader(bytes);
+        let tag = r.u8()?;
+        let xid = if self.in_block && b"RYIUDTM".contains(&tag) {
+            Some(r.u32()?)
+        } else {
+            None
+        };
+        let message = match tag {
+            b'B' => Message::Begin {
+                final_lsn: r.u64()?,
+                commit_time: r.i64()?,
+                xid: r.u32()?,
+            },
+            b'C' => {
+                r.zero()?;
+                Message::Commit {
+                    commit_lsn: r.u64()?,
+                    end_lsn: r.u64()?,
+                    commit_time: r.i64()?,
+                }
+            }
+            b'O' => Message::Origin {
+                commit_lsn: r.u64()?,
+                name: r.name()?,
+            },
+            b'R' => Message::Relation {
+                oid: r.u32()?,
+                namespace: r.name()?,
+                name: r.name()?,
+                identity: char::from(r.u8()?),
+                columns: {
+                    let mut columns = Vec::new();
+                    for _ in 0..r.u16()? {
+                        columns.push(ColumnDef {
+                            key: r.u8()? & 1 == 1,
+                            name: r.name()?,
+                            type_oid: r.u32()?,
+                            typmod: r.i32()?,
+                        });
+                    }
+                    columns
+                },
+            },
+            b'Y' => Message::Type {
+                oid: r.u32()?,
+                namespace: r.name()?,
+                name: r.name()?,
+            },
+            b'I' => Message::Insert {
+                relation: r.u32()?,
+                new: {
+                    r.expect(b'N')?;
+                    r.cells()?
+                },
+            },
+            b'U' => {
+                let relation = r.u32()?;
+                let mut tag = r.u8()?;
+                let mut old = None;
+                if tag != b'N' {
+                    old = Some(r.old(tag)?);
+                    tag = r.u8()?;
+                }
+                if tag != b'N' {
+                    return Err(format!("tuple tag {tag} where N belongs"));
+                }
+                Message::Update {
+                    relation,
+                    old,
+                    new: r.cells()?,
+                }
+            }
+            b'D' => Message::Delete {
+                relation: r.u32()?,
+                old: {
+                    let tag = r.u8()?;
+                    r.old(tag)?
+                },
+            },
+            b'T' => {
+                let count = r.i32()?;
+                let flags = r.u8()?;
+                let mut relations = Vec::new();
+                for _ in 0..count {
+                    relations.push(r.u32()?);
+                }
+                Message::Truncate {
+                    cascade: flags & 1 != 0,
+                    restart_identity: flags & 2 != 0,
+                    relations,
+                }
+            }
+            b'M' => Message::Logical {
+                transactional: r.u8()? & 1 == 1,
+                lsn: r.u64()?,
+                prefix: r.name()?,
+                content: r.counted()?,
+            },
+            b'S' => Message::StreamStart {
+                xid: r.u32()?,
+                first_segment: r.u8()? == 1,
+            },
+            b'E' => Message::StreamStop,
+            b'c' => Message::StreamCommit {
+                xid: {
+                    let xid = r.u32()?;
+                    r.zero()?;
+                    xid
+                },
+                commit_lsn: r.u64()?,
+                end_lsn: r.u64()?,
+                commit_time: r.i64()?,
+            },
+            b'A' => Message::StreamAbort {
+                xid: r.u32()?,
+                subxid: r.u32()?,
+                abort: if self.parallel {
+                    Some((r.u64()?, r.i64()?))
+                } else {
+                    None
+                },
+            },
+            b'b' => Message::BeginPrepare {
+                prepare_lsn: r.u64()?,
+                end_lsn: r.u64()?,
+                prepare_time: r.i64()?,
+                xid: r.u32()?,
+                gid: r.name()?,
+            },
+            b'P' => {
+                r.zero()?;
+                Message::Prepare {
+                    prepare_lsn: r.u64()?,
+                    end_lsn: r.u64()?,
+                    prepare_time: r.i64()?,
+                    xid: r.u32()?,
+                    gid: r.name()?,
+                }
+            }
+            b'K' => {
+                r.zero()?;
+                Message::CommitPrepared {
+                    commit_lsn: r.u64()?,
+                    end_lsn: r.u64()?,
+                    commit_time: r.i64()?,
+                    xid: r.u32()?,
+                    gid: r.name()?,
+                }
+            }
+            b'r' => {
+                r.zero()?;
+                Message::RollbackPrepared {
+                    prepare_end_lsn: r.u64()?,
+                    rollback_end_lsn: r.u64()?,
+                    prepare_time: r.i64()?,
+                    rollback_time: r.i64()?,
+                    xid: r.u32()?,
+                    gid: r.name()?,
+                }
+            }
+            b'p' => {
+                r.zero()?;
+                Message::StreamPrepare {
+                    prepare_lsn: r.u64()?,
+                    end_lsn: r.u64()?,
+                    prepare_time: r.i64()?,
+                    xid: r.u32()?,
+                    gid: r.name()?,
+                }
+            }
+            other => return Err(format!("message type {other} is not known")),
+        };
+        if !r.0.is_empty() {
+            return Err(format!(
+                "{} bytes are left over after {message:?}",
+                r.0.len()
+            ));
+        }
+        match message {
+            Message::StreamStart { .. } => self.in_block = true,
+            Message::StreamStop => self.in_block = false,
+            _ => {}
+        }
+        Ok((xid, message))
+    }
+}
+
+/// The expected decoding of a capture: one line for each frame.
+pub fn lines(capture: &Capture) -> Result<Vec<String>, Reason> {
+    let mut decoder = Decoder::new(capture.header.streaming);
+    let mut lines = Vec::new();
+    for frame in &capture.frames {
+        let mut r = Reader(frame);
+        lines.push(match r.u8()? {
+            b'w' => {
+                let head = format!("w {} {} {}", lsn(r.u64()?), lsn(r.u64()?), r.i64()?);
+                let (xid, message) = decoder.decode(r.0)?;
+                let xid = xid.map(|xid| format!(" [{xid}]")).unwrap_or_default();
+                format!("{head}{xid} {}", line(&message))
+            }
+            b'k' => format!("k {} {} reply={}", lsn(r.u64()?), r.i64()?, r.u8()?),
+            other => return Err(format!("frame type {other} is not known")),
+        });
+    }
+    Ok(lines)
+}
+
+fn line(message: &Message) -> String {
+    match message {
+        Message::Begin {
+            final_lsn,
+            commit_time,
+            xid,
+        } => {
+            format!(
+                "Begin final_lsn={} commit_time={commit_time} xid={xid}",
+                lsn(*final_lsn)
+            )
+        }
+        Message::Commit {
+            commit_lsn,
+            end_lsn,
+            commit_time,
+        } => format!(
+            "Commit commit_lsn={} end_lsn={} commit_time={commit_time}",
+            lsn(*commit_lsn),
+            lsn(*end_lsn)
+        ),
+        Message::Origin { commit_lsn, name } => {
+            format!(
+                "Origin commit_lsn={} name={}",
+                lsn(*commit_lsn),
+                quoted(name.as_bytes())
+            )
+        }
+        Message::Relation {
+            oid,
+            namespace,
+            name,
+            identity,
+            columns,
+        } => {
+            let columns: Vec<_> = columns
+                .iter()
+                .map(|column| {
+                    format!(
+                        "{}{} {} {}",
+                        if column.key { "key " } else { "" },
+                        quoted(column.name.as_bytes()),
+                        column.type_oid,
+                        column.typmod
+                    )
+                })
+                .collect();
+            format!(
+                "Relation oid={oid} namespace={} name={} identity={identity} columns=({})",
+                quoted(namespace.as_bytes()),
+                quoted(name.as_bytes()),
+                columns.join(", ")
+            )
+        }
+        Message::Type {
+            oid,
+            namespace,
+            name,
+        } => format!(
+            "Type oid={oid} namespace={} name={}",
+            quoted(namespace.as_bytes()),
+            quoted(name.as_bytes())
+        ),
+        Message::Insert { relation, new } => format!("Insert relation={relation} new={}", row(new)),
+        Message::Update { relation, old, new } => {
+            let old = old
+                .as_ref()
+                .map(|old| format!(" {}", old_row(old)))
+                .unwrap_or_default();
+            format!("Update relation={relation}{old} new={}", row(new))
+        }
+        Message::Delete { relation, old } => format!("Delete relation={relation} {}", old_row(old)),
+        Message::Truncate {
+            cascade,
+            restart_identity,
+            relations,
+        } => {
+            let relations: Vec<_> = relations.iter().map(u32::to_string).collect();
+            format!(
+                "Truncate cascade={} restart_identity={} relations=({})",
+                u8::from(*cascade),
+                u8::from(*restart_identity),
+                relations.join(", ")
+            )
+        }
+        Message::Logical {
+            transactional,
+            lsn: at,
+            prefix,
+            content,
+        } => format!(
+            "Logical transactional={} lsn={} prefix={} content={}",
+            u8::from(*transactional),
+            lsn(*at),
+            quoted(prefix.as_bytes()),
+            quoted(content)
+        ),
+        Message::StreamStart { xid, first_segment } => {
+            format!(
+                "StreamStart xid={xid} first_segment={}",
+                u8::from(*first_segment)
+            )
+        }
+        Message::StreamStop => "StreamStop".into(),
+        Message::StreamCommit {
+            xid,
+            commit_lsn,
+            end_lsn,
+            commit_time,
+        } => format!(
+            "StreamCommit xid={xid} commit_lsn={} end_lsn={} commit_time={commit_time}",
+            lsn(*commit_lsn),
+            lsn(*end_lsn)
+        ),
+        Message::StreamAbort { xid, subxid, abort } => {
+            let abort = abort
+                .map(|(at, time)| format!(" abort_lsn={} abort_time={time}", lsn(at)))
+                .unwrap_or_default();
+            format!("StreamAbort xid={xid} subxid={subxid}{abort}")
+        }
+        Message::BeginPrepare {
+            prepare_lsn,
+            end_lsn,
+            prepare_time,
+            xid,
+            gid,
+        } => prepared(
+            "BeginPrepare",
+            "prepare",
+            *prepare_lsn,
+            *end_lsn,
+            *prepare_time,
+            *xid,
+            gid,
+        ),
+        Message::Prepare {
+            prepare_lsn,
+            end_lsn,
+            prepare_time,
+            xid,
+            gid,
+        } => prepared(
+            "Prepare",
+            "prepare",
+            *prepare_lsn,
+            *end_lsn,
+            *prepare_time,
+            *xid,
+            gid,
+        ),
+        Message::CommitPrepared {
+            commit_lsn,
+            end_lsn,
+            commit_time,
+            xid,
+            gid,
+        } => prepared(
+            "CommitPrepared",
+            "commit",
+            *commit_lsn,
+            *end_lsn,
+            *commit_time,
+            *xid,
+            gid,
+        ),
+        Message::RollbackPrepared {
+            prepare_end_lsn,
+            rollback_end_lsn,
+            prepare_time,
+            rollback_time,
+            xid,
+            gid,
+        } => format!(
+            "RollbackPrepared prepare_end_lsn={} rollback_end_lsn={} prepare_time={prepare_time} \
+             rollback_time={rollback_time} xid={xid} gid={}",
+            lsn(*prepare_end_lsn),
+            lsn(*rollback_end_lsn),
+            quoted(gid.as_bytes())
+        ),
+        Message::StreamPrepare {
+            prepare_lsn,
+            end_lsn,
+            prepare_time,
+            xid,
+            gid,
+        } => prepared(
+            "StreamPrepare",
+            "prepare",
+            *prepare_lsn,
+            *end_lsn,
+            *prepare_time,
+            *xid,
+            gid,
+        ),
+    }
+}
+
+fn prepared(name: &str, verb: &str, at: u64, end: u64, time: i64, xid: u32, gid: &str) -> String {
+    format!(
+        "{name} {verb}_lsn={} end_lsn={} {verb}_time={time} xid={xid} gid={}",
+        lsn(at),
+        lsn(end),
+        quoted(gid.as_bytes())
+    )
+}
+
+fn old_row(old: &Old) -> String {
+    match old {
+        Old::Key(cells) => format!("key={}", row(cells)),
+        Old::Full(cells) => format!("old={}", row(cells)),
+    }
+}
+
+fn row(cells: &[Cell]) -> String {
+    let cells: Vec<_> = cells
+        .iter()
+        .map(|cell| match cell {
+            Cell::Null => "n".into(),
+            Cell::Unchanged => "u".into(),
+            Cell::Text(value) => format!("t:{}", quoted(value)),
+            Cell::Binary(value) => format!("b:{}", hex(value)),
+        })
+        .collect();
+    format!("({})", cells.join(", "))
+}
+
+/// A position as PostgreSQL 14 to 18 print it.
+pub fn lsn(position: u64) -> String {
+    format!("{:X}/{:X}", position >> 32, position & 0xFFFF_FFFF)
+}
+
+/// In double quotes; `"`, `\`, control characters and, if it is not UTF-8, everything beyond ASCII is escaped.
+fn quoted(bytes: &[u8]) -> String {
+    let escape = |out: &mut String, byte: u8| match byte {
+        b'"' | b'\\' => {
+            out.push('\\');
+            out.push(char::from(byte));
+        }
+        0x20..0x7F => out.push(char::from(byte)),
+        _ => write!(out, "\\x{byte:02x}").expect("a String takes everything"),
+    };
+    let mut out = String::from("\"");
+    match std::str::from_utf8(bytes) {
+        Ok(text) => {
+            for character in text.chars() {
+                match u8::try_from(character) {
+                    Ok(byte) if byte.is_ascii() => escape(&mut out, byte),
+                    _ => out.push(character),
+                }
+            }
+        }
+        Err(_) => bytes.iter().for_each(|&byte| escape(&mut out, byte)),
+    }
+    out.push('"');
+    out
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+struct Reader<'a>(&'a [u8]);
+
+impl Reader<'_> {
+    fn take<const N: usize>(&mut self) -> Result<[u8; N], Reason> {
+        let (head, rest) = self
+            .0
+            .split_first_chunk()
+            .ok_or_else(|| format!("{N} bytes wanted, {} left", self.0.len()))?;
+        self.0 = rest;
+        Ok(*head)
+    }
+
+    fn u8(&mut self) -> Result<u8, Reason> {
+        self.take().map(u8::from_be_bytes)
+    }
+
+    fn u16(&mut self) -> Result<u16, Reason> {
+        self.take().map(u16::from_be_bytes)
+    }
+
+    fn u32(&mut self) -> Result<u32, Reason> {
+        self.take().map(u32::from_be_bytes)
+    }
+
+    fn i32(&mut self) -> Result<i32, Reason> {
+        self.take().map(i32::from_be_bytes)
+    }
+
+    fn u64(&mut self) -> Result<u64, Reason> {
+        self.take().map(u64::from_be_bytes)
+    }
+
+    fn i64(&mut self) -> Result<i64, Reason> {
+        self.take().map(i64::from_be_bytes)
+    }
+
+    fn expect(&mut self, wanted: u8) -> Result<(), Reason> {
+        match self.u8()? {
+            byte if byte == wanted => Ok(()),
+            byte => Err(format!("byte {byte} where {wanted} belongs")),
+        }
+    }
+
+    fn zero(&mut self) -> Result<(), Reason> {
+        self.expect(0)
+    }
+
+    fn name(&mut self) -> Result<String, Reason> {
+        let end = self
+            .0
+            .iter()
+            .position(|&byte| byte == 0)
+            .ok_or("a name has no end")?;
+        let (name, rest) = self.0.split_at(end);
+        self.0 = &rest[1..];
+        String::from_utf8(name.into()).map_err(|_| "a name is not UTF-8".into())
+    }
+
+    fn counted(&mut self) -> Result<Vec<u8>, Reason> {
+        let length = self.i32()?;
+        let (value, rest) = usize::try_from(length)
+            .ok()
+            .and_then(|length| self.0.split_at_checked(length))
+            .ok_or_else(|| format!("{length} bytes wanted, {} left", self.0.len()))?;
+        self.0 = rest;
+        Ok(value.into())
+    }
+
+    fn cells(&mut self) -> Result<Cells, Reason> {
+        let mut cells = Vec::new();
+        for _ in 0..self.u16()? {
+            cells.push(match self.u8()? {
+                b'n' => Cell::Null,
+                b'u' => Cell::Unchanged,
+                b't' => Cell::Text(self.counted()?),
+                b'b' => Cell::Binary(self.counted()?),
+                kind => return Err(format!("column kind {kind} is not known")),
+            });
+        }
+        Ok(cells)
+    }
+
+    fn old(&mut self, tag: u8) -> Result<Old, Reason> {
+        match tag {
+            b'K' => Ok(Old::Key(self.cells()?)),
+            b'O' => Ok(Old::Full(self.cells()?)),
+            _ => Err(format!("tuple tag {tag} where K or O belongs")),
+        }
+    }
+}
