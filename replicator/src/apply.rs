@@ -12,6 +12,7 @@
 //! An error at or after COMMIT leaves its outcome unknown; the destination reads the row before anything else. An
 //! idle position goes the same way with a batch of nothing, before it is confirmed.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use tokio::time::{Instant, MissedTickBehavior};
@@ -23,6 +24,7 @@ use crate::destination::{Destination, Outcome};
 use crate::error::{Error, Result};
 use crate::fail_point;
 use crate::position::PositionRow;
+use crate::publication;
 use crate::shutdown::Shutdown;
 use crate::start::{self, Started};
 
@@ -66,6 +68,7 @@ pub(crate) async fn apply<D: Destination>(
         idle: Vec::new(),
         written: Instant::now(),
         summary: Summary::default(),
+        left_out: HashSet::new(),
     };
     apply.run(shutdown).await?;
     // The batch is finished; what remains is the idle position, its confirmation and CopyDone.
@@ -85,6 +88,8 @@ struct Apply<'a, D> {
     /// When a position was stored last.
     written: Instant,
     summary: Summary,
+    /// Source tables of which was said that they are not replicated.
+    left_out: HashSet<String>,
 }
 
 impl<D: Destination> Apply<'_, D> {
@@ -147,6 +152,18 @@ impl<D: Destination> Apply<'_, D> {
                 &position.fingerprint,
                 &fingerprint,
             ));
+        }
+        let left_out = publication::left_out(source.client(), publications).await?;
+        let new = left_out
+            .into_iter()
+            .filter(|name| self.left_out.insert(name.clone()));
+        let new: Vec<String> = new.collect();
+        if !new.is_empty() {
+            let tables = new.join(", ");
+            tracing::warn!(
+                tables,
+                "not replicated: these tables are not in the publication"
+            );
         }
         Ok(())
     }

@@ -4,7 +4,7 @@ use walstream::{Client, quote_identifier, quote_literal};
 
 use crate::config::Keyless;
 use crate::error::{Error, Result};
-use crate::source::missing_field;
+use crate::source::{literals, missing_field};
 
 /// Comment that marks a publication as ours, so that `drop` and a later start know it.
 const MARK: &str = "made by replicator";
@@ -147,6 +147,30 @@ pub(crate) async fn is_ours(client: &mut Client, name: &str) -> Result<bool> {
         quote_literal(MARK)
     );
     Ok(!client.query(&sql).await?.is_empty())
+}
+
+/// Tables that could be replicated and are in none of the publications, when one of these is ours.
+///
+/// In somebody else's publication it is not for us to say what should be in it.
+pub(crate) async fn left_out(client: &mut Client, publications: &[String]) -> Result<Vec<String>> {
+    let mut ours = false;
+    for name in publications {
+        ours = ours || is_ours(client, name).await?;
+    }
+    if !ours {
+        return Ok(Vec::new());
+    }
+    let sql = format!(
+        "SELECT schemaname, tablename FROM pg_publication_tables WHERE pubname IN ({})",
+        literals(publications)
+    );
+    let rows = client.query(&sql).await?;
+    let published: Vec<_> = rows.iter().map(|row| (row.get(0), row.get(1))).collect();
+    let all = candidates(client).await?;
+    let left = all
+        .iter()
+        .filter(|table| !published.contains(&(Some(&*table.schema), Some(&*table.name))));
+    Ok(left.map(Candidate::plain).collect())
 }
 
 /// Permanent tables of the database: plain ones and partitioned roots, but no partitions and none of our own.

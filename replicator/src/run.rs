@@ -6,8 +6,7 @@ use walstream::Client;
 
 use crate::apply::{self, Summary};
 use crate::config::Config;
-use crate::destination::Destination;
-use crate::destination::sqlite::{SqliteDestination, SqliteOptions};
+use crate::destination::{self, Destination};
 use crate::error::{Error, Result};
 use crate::publication;
 use crate::shutdown::Shutdown;
@@ -26,7 +25,8 @@ use crate::start;
 ///
 /// Dropping the future is like a crash: nothing is lost, and the next run goes on.
 pub async fn run(config: Config, mut shutdown: Shutdown) -> Result<Summary> {
-    let mut destination = open(&config.destination, &config.slot, config.takeover).await?;
+    let mut destination =
+        destination::open(&config.destination, &config.slot, config.takeover).await?;
     let started = tokio::select! {
         started = start::start(&config, &mut destination) => Some(started?),
         () = shutdown.asked() => None,
@@ -75,7 +75,7 @@ pub async fn remove(
     // run with a clear error, while a slot without a position would hold back WAL unseen.
     let mut removed = Removed::default();
     if let Some(url) = destination {
-        let mut destination = open(url, slot, Duration::from_secs(1)).await?;
+        let mut destination = destination::open_existing(url, slot, Duration::from_secs(1)).await?;
         if let Some(slot) = client.slot(slot).await? {
             refuse_active(&slot)?;
         }
@@ -100,21 +100,6 @@ pub async fn remove(
     }
     client.close().await?;
     Ok(removed)
-}
-
-/// The destination that a URL means.
-async fn open(url: &str, slot: &str, wait: Duration) -> Result<SqliteDestination> {
-    match url.split_once(':') {
-        Some(("sqlite", path)) if !path.is_empty() => {
-            SqliteDestination::open(SqliteOptions::new(path, slot).wait(wait)).await
-        }
-        // The URL may hold a password; its beginning does not.
-        Some((scheme, _)) if scheme.len() < 20 => Err(Error::usage(format!(
-            "{scheme}: is not a destination that is there yet"
-        ))
-        .with_hint("use sqlite:PATH")),
-        _ => Err(Error::usage("the destination is not a URL").with_hint("use sqlite:PATH")),
-    }
 }
 
 fn refuse_active(slot: &walstream::Slot) -> Result<()> {

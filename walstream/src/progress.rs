@@ -64,27 +64,46 @@ struct Entry {
 }
 
 impl Ledger {
-    pub(crate) fn new(progress: Arc<Progress>, wake: impl Fn() + Send + Sync + 'static) -> Arc<Self> {
-        Arc::new(Self { progress, open: Mutex::default(), wake: Box::new(wake) })
+    pub(crate) fn new(
+        progress: Arc<Progress>,
+        wake: impl Fn() + Send + Sync + 'static,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            progress,
+            open: Mutex::default(),
+            wake: Box::new(wake),
+        })
     }
 
     /// A token behind all those handed out before; `lsn` counts once it and they are confirmed.
     pub(crate) fn issue(self: &Arc<Self>, lsn: Lsn) -> Token {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let number = open.first + open.entries.len() as u64;
-        open.entries.push_back(Entry { lsn, confirmed: false });
-        Token { ledger: Arc::clone(self), number, lsn }
+        open.entries.push_back(Entry {
+            lsn,
+            confirmed: false,
+        });
+        Token {
+            ledger: Arc::clone(self),
+            number,
+            lsn,
+        }
     }
 
     fn confirm(&self, number: u64) {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        let entry = number.checked_sub(open.first).and_then(|at| usize::try_from(at).ok());
+        let entry = number
+            .checked_sub(open.first)
+            .and_then(|at| usize::try_from(at).ok());
         if let Some(entry) = entry.and_then(|at| open.entries.get_mut(at)) {
             entry.confirmed = true;
         }
         let mut reached = Lsn::ZERO;
         while open.entries.front().is_some_and(|entry| entry.confirmed) {
-            reached = open.entries.pop_front().map_or(reached, |entry| reached.max(entry.lsn));
+            reached = open
+                .entries
+                .pop_front()
+                .map_or(reached, |entry| reached.max(entry.lsn));
             open.first += 1;
         }
         // Raised under the lock: a later confirmation cannot overtake an earlier one.
@@ -99,7 +118,10 @@ impl Ledger {
 
 impl fmt::Debug for Ledger {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Ledger").field("progress", &self.progress).field("open", &self.open).finish_non_exhaustive()
+        f.debug_struct("Ledger")
+            .field("progress", &self.progress)
+            .field("open", &self.open)
+            .finish_non_exhaustive()
     }
 }
 

@@ -37,12 +37,21 @@ impl Relation {
     /// An owned copy; `Err` with the name of a column that is there twice.
     pub(crate) fn read<'a>(wire: &walproto::Relation<'a>) -> Result<Self, &'a str> {
         let mut names = std::collections::HashSet::with_capacity(wire.columns.len());
-        if let Some(twice) = wire.columns.map(|column| column.name).find(|name| !names.insert(*name)) {
+        if let Some(twice) = wire
+            .columns
+            .map(|column| column.name)
+            .find(|name| !names.insert(*name))
+        {
             return Err(twice);
         }
         Ok(Self {
             oid: wire.oid,
-            namespace: if wire.namespace.is_empty() { "pg_catalog" } else { wire.namespace }.to_owned(),
+            namespace: if wire.namespace.is_empty() {
+                "pg_catalog"
+            } else {
+                wire.namespace
+            }
+            .to_owned(),
             name: wire.name.to_owned(),
             identity: wire.identity,
             columns: wire

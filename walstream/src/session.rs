@@ -75,7 +75,12 @@ impl Session {
     }
 
     /// The status update to send now, if one is due.
-    pub(crate) fn transmit(&mut self, now: Instant, clock: Timestamp, positions: Positions) -> Option<StatusUpdate> {
+    pub(crate) fn transmit(
+        &mut self,
+        now: Instant,
+        clock: Timestamp,
+        positions: Positions,
+    ) -> Option<StatusUpdate> {
         let silent = !self.pinged && now >= self.heard + self.patience;
         let news = positions.durable > self.flushed;
         if !(self.reply || self.ping || silent || news || now >= self.due) {
@@ -99,7 +104,11 @@ impl Session {
 
     /// When to ask again, though nothing happens.
     pub(crate) fn deadline(&self) -> Instant {
-        let silence = if self.pinged { self.heard + 2 * self.patience } else { self.heard + self.patience };
+        let silence = if self.pinged {
+            self.heard + 2 * self.patience
+        } else {
+            self.heard + self.patience
+        };
         self.due.min(silence)
     }
 
@@ -117,24 +126,42 @@ mod tests {
     const INTERVAL: Duration = Duration::from_secs(5);
 
     fn at(lsn: u64) -> Positions {
-        Positions { received: Lsn(lsn), durable: Lsn(lsn), applied: Lsn(lsn) }
+        Positions {
+            received: Lsn(lsn),
+            durable: Lsn(lsn),
+            applied: Lsn(lsn),
+        }
     }
 
     fn keepalive(reply_requested: bool) -> Keepalive {
-        Keepalive { wal_end: Lsn(1), sent_at: Timestamp(0), reply_requested }
+        Keepalive {
+            wal_end: Lsn(1),
+            sent_at: Timestamp(0),
+            reply_requested,
+        }
     }
 
     #[test]
     fn updates_are_driven_by_time() {
         let start = Instant::now();
         let mut session = Session::new(TIMEOUT, start);
-        assert_eq!(session.transmit(start, Timestamp(0), Positions::default()), None);
+        assert_eq!(
+            session.transmit(start, Timestamp(0), Positions::default()),
+            None
+        );
         for beat in 1..100 {
             let now = start + beat * INTERVAL;
             session.heard(now);
             assert!(session.deadline() <= now);
-            assert!(session.transmit(now, Timestamp(0), Positions::default()).is_some());
-            assert_eq!(session.transmit(now, Timestamp(0), Positions::default()), None);
+            assert!(
+                session
+                    .transmit(now, Timestamp(0), Positions::default())
+                    .is_some()
+            );
+            assert_eq!(
+                session.transmit(now, Timestamp(0), Positions::default()),
+                None
+            );
         }
     }
 
@@ -143,18 +170,35 @@ mod tests {
         let start = Instant::now();
         let mut session = Session::new(TIMEOUT, start);
         session.keepalive(&keepalive(false));
-        assert_eq!(session.transmit(start, Timestamp(0), Positions::default()), None);
+        assert_eq!(
+            session.transmit(start, Timestamp(0), Positions::default()),
+            None
+        );
         session.keepalive(&keepalive(true));
-        let update = session.transmit(start, Timestamp(7), Positions::default()).unwrap();
-        assert_eq!((update.flushed, update.sent_at, update.reply_requested), (Lsn(0), Timestamp(7), false));
-        assert_eq!(session.transmit(start, Timestamp(0), Positions::default()), None);
+        let update = session
+            .transmit(start, Timestamp(7), Positions::default())
+            .unwrap();
+        assert_eq!(
+            (update.flushed, update.sent_at, update.reply_requested),
+            (Lsn(0), Timestamp(7), false)
+        );
+        assert_eq!(
+            session.transmit(start, Timestamp(0), Positions::default()),
+            None
+        );
     }
 
     #[test]
     fn durable_progress_is_told_at_once_and_only_once() {
         let start = Instant::now();
         let mut session = Session::new(TIMEOUT, start);
-        assert_eq!(session.transmit(start, Timestamp(0), at(40)).unwrap().flushed, Lsn(40));
+        assert_eq!(
+            session
+                .transmit(start, Timestamp(0), at(40))
+                .unwrap()
+                .flushed,
+            Lsn(40)
+        );
         assert_eq!(session.transmit(start, Timestamp(0), at(40)), None);
     }
 
@@ -162,10 +206,18 @@ mod tests {
     fn what_is_received_alone_is_no_news() {
         let start = Instant::now();
         let mut session = Session::new(TIMEOUT, start);
-        let received = Positions { received: Lsn(9), ..Positions::default() };
+        let received = Positions {
+            received: Lsn(9),
+            ..Positions::default()
+        };
         assert_eq!(session.transmit(start, Timestamp(0), received), None);
-        let update = session.transmit(start + INTERVAL, Timestamp(0), received).unwrap();
-        assert_eq!((update.written, update.flushed, update.applied), (Lsn(9), Lsn(0), Lsn(0)));
+        let update = session
+            .transmit(start + INTERVAL, Timestamp(0), received)
+            .unwrap();
+        assert_eq!(
+            (update.written, update.flushed, update.applied),
+            (Lsn(9), Lsn(0), Lsn(0))
+        );
     }
 
     #[test]
@@ -175,7 +227,10 @@ mod tests {
         session.transmit(start, Timestamp(0), at(40)).unwrap();
         session.ping();
         let update = session.transmit(start, Timestamp(0), at(30)).unwrap();
-        assert_eq!((update.written, update.flushed, update.applied), (Lsn(40), Lsn(40), Lsn(40)));
+        assert_eq!(
+            (update.written, update.flushed, update.applied),
+            (Lsn(40), Lsn(40), Lsn(40))
+        );
     }
 
     #[test]
@@ -198,7 +253,12 @@ mod tests {
     fn an_answer_to_the_ping_saves_the_connection() {
         let start = Instant::now();
         let mut session = Session::new(TIMEOUT, start);
-        assert!(session.transmit(start + TIMEOUT, Timestamp(0), Positions::default()).unwrap().reply_requested);
+        assert!(
+            session
+                .transmit(start + TIMEOUT, Timestamp(0), Positions::default())
+                .unwrap()
+                .reply_requested
+        );
         session.heard(start + TIMEOUT);
         assert!(!session.is_lost(start + 2 * TIMEOUT));
     }
@@ -208,8 +268,16 @@ mod tests {
         let start = Instant::now();
         let mut session = Session::new(TIMEOUT, start);
         session.ping();
-        assert!(session.transmit(start, Timestamp(0), Positions::default()).unwrap().reply_requested);
-        assert_eq!(session.transmit(start, Timestamp(0), Positions::default()), None);
+        assert!(
+            session
+                .transmit(start, Timestamp(0), Positions::default())
+                .unwrap()
+                .reply_requested
+        );
+        assert_eq!(
+            session.transmit(start, Timestamp(0), Positions::default()),
+            None
+        );
     }
 
     #[test]

@@ -48,7 +48,13 @@ pub(crate) struct Contents {
 
 impl Contents {
     pub(crate) fn new(usage: Arc<Usage>, folder: Arc<PathBuf>) -> Self {
-        Self { usage, folder, memory: Vec::new(), file: None, file_len: 0 }
+        Self {
+            usage,
+            folder,
+            memory: Vec::new(),
+            file: None,
+            file_len: 0,
+        }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -70,7 +76,9 @@ impl Contents {
         self.memory.extend_from_slice(&len.to_be_bytes());
         self.memory.extend_from_slice(&lsn.0.to_be_bytes());
         self.memory.extend_from_slice(message);
-        self.usage.memory.fetch_add((HEADER + message.len()) as u64, Ordering::Relaxed);
+        self.usage
+            .memory
+            .fetch_add((HEADER + message.len()) as u64, Ordering::Relaxed);
         if self.file.is_some() && self.memory.len() >= PIECE {
             self.spill()?;
         }
@@ -100,7 +108,10 @@ impl Contents {
             file.rewind()?;
         }
         Ok(Messages {
-            file: self.file.as_ref().map(|file| io::BufReader::with_capacity(PIECE, file)),
+            file: self
+                .file
+                .as_ref()
+                .map(|file| io::BufReader::with_capacity(PIECE, file)),
             file_left: self.file_len,
             memory: &self.memory,
             from_file: Vec::new(),
@@ -111,7 +122,9 @@ impl Contents {
 
 impl Drop for Contents {
     fn drop(&mut self) {
-        self.usage.memory.fetch_sub(self.memory.len() as u64, Ordering::Relaxed);
+        self.usage
+            .memory
+            .fetch_sub(self.memory.len() as u64, Ordering::Relaxed);
         self.usage.disk.fetch_sub(self.file_len, Ordering::Relaxed);
     }
 }
@@ -159,7 +172,10 @@ impl Messages<'_> {
 
 fn parse(header: [u8; HEADER]) -> (usize, Lsn) {
     let [a, b, c, d, lsn @ ..] = header;
-    (u32::from_be_bytes([a, b, c, d]) as usize, Lsn(u64::from_be_bytes(lsn)))
+    (
+        u32::from_be_bytes([a, b, c, d]) as usize,
+        Lsn(u64::from_be_bytes(lsn)),
+    )
 }
 
 #[cfg(test)]
@@ -186,17 +202,26 @@ mod tests {
         let (usage, mut contents) = contents();
         let mut expected = Vec::new();
         for number in 0..3000_u64 {
-            let message = number.to_string().repeat(usize::try_from(number % 200).unwrap());
+            let message = number
+                .to_string()
+                .repeat(usize::try_from(number % 200).unwrap());
             contents.push(Lsn(number), message.as_bytes()).unwrap();
             expected.push((number, message.into_bytes()));
             if number == 100 {
                 contents.spill().unwrap();
             }
         }
-        assert!(usage.disk() > PIECE as u64, "later pieces followed the first into the file");
+        assert!(
+            usage.disk() > PIECE as u64,
+            "later pieces followed the first into the file"
+        );
         assert!(contents.in_memory() > 0, "the last messages are in memory");
         assert_eq!(all(&mut contents), expected);
-        assert_eq!(all(&mut contents), expected, "reading again begins at the beginning");
+        assert_eq!(
+            all(&mut contents),
+            expected,
+            "reading again begins at the beginning"
+        );
     }
 
     #[test]
@@ -214,8 +239,14 @@ mod tests {
 
     #[test]
     fn a_folder_that_is_not_there_is_an_error() {
-        let mut contents = Contents::new(Arc::default(), Arc::new(PathBuf::from("/nonexistent/folder")));
+        let mut contents = Contents::new(
+            Arc::default(),
+            Arc::new(PathBuf::from("/nonexistent/folder")),
+        );
         contents.push(Lsn(1), b"one").unwrap();
-        assert_eq!(contents.spill().unwrap_err().kind(), io::ErrorKind::NotFound);
+        assert_eq!(
+            contents.spill().unwrap_err().kind(),
+            io::ErrorKind::NotFound
+        );
     }
 }

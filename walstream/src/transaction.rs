@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use walproto::{Decoder, Logical, Lsn, Message, OldRow, Oid, Timestamp, Tuple, Type, Xid};
+use walproto::{Decoder, Logical, Lsn, Message, Oid, OldRow, Timestamp, Tuple, Type, Xid};
 
 use crate::error::Error;
 use crate::progress::Token;
@@ -63,7 +63,13 @@ impl Transaction {
     ///
     /// When the spool file cannot be read.
     pub fn changes(&mut self) -> Result<Changes<'_>, Error> {
-        let Whole { contents, aborted, relations, decoder, .. } = &mut *self.whole;
+        let Whole {
+            contents,
+            aborted,
+            relations,
+            decoder,
+            ..
+        } = &mut *self.whole;
         Ok(Changes {
             messages: contents.read().map_err(Error::spool)?,
             aborted,
@@ -143,22 +149,38 @@ impl Changes<'_> {
     ///
     /// A change of a relation that was never described, or one with another number of columns than its relation;
     /// or the spool file cannot be read.
-    #[expect(clippy::should_implement_trait, reason = "each change borrows from the walk")]
+    #[expect(
+        clippy::should_implement_trait,
+        reason = "each change borrows from the walk"
+    )]
     pub fn next(&mut self) -> Result<Option<(Lsn, Change<'_>)>, Error> {
         let lsn = loop {
             let Some(lsn) = self.messages.advance().map_err(Error::spool)? else {
                 return Ok(None);
             };
-            if self.aborted.is_empty() || !self.aborted.contains(&carrier(self.messages.current())) {
+            if self.aborted.is_empty() || !self.aborted.contains(&carrier(self.messages.current()))
+            {
                 break lsn;
             }
         };
-        let Self { messages, relations, decoder, .. } = self;
-        let change = match decoder.decode(messages.current()).map_err(|error| Error::decode(error, lsn))?.message {
+        let Self {
+            messages,
+            relations,
+            decoder,
+            ..
+        } = self;
+        let change = match decoder
+            .decode(messages.current())
+            .map_err(|error| Error::decode(error, lsn))?
+            .message
+        {
             Message::Insert(insert) => {
                 let relation = find(relations, insert.relation, lsn)?;
                 check(relation, insert.new, lsn)?;
-                Change::Insert { relation, new: insert.new }
+                Change::Insert {
+                    relation,
+                    new: insert.new,
+                }
             }
             Message::Update(update) => {
                 let relation = find(relations, update.relation, lsn)?;
@@ -166,21 +188,34 @@ impl Changes<'_> {
                 if let Some(old) = update.old {
                     check(relation, old.tuple(), lsn)?;
                 }
-                Change::Update { relation, old: update.old, new: update.new }
+                Change::Update {
+                    relation,
+                    old: update.old,
+                    new: update.new,
+                }
             }
             Message::Delete(delete) => {
                 let relation = find(relations, delete.relation, lsn)?;
                 check(relation, delete.old.tuple(), lsn)?;
-                Change::Delete { relation, old: delete.old }
+                Change::Delete {
+                    relation,
+                    old: delete.old,
+                }
             }
             Message::Truncate(truncate) => Change::Truncate {
-                relations: truncate.relations.map(|oid| find(relations, oid, lsn)).collect::<Result<_, _>>()?,
+                relations: truncate
+                    .relations
+                    .map(|oid| find(relations, oid, lsn))
+                    .collect::<Result<_, _>>()?,
                 cascade: truncate.cascade,
                 restart_identity: truncate.restart_identity,
             },
             Message::Relation(wire) => {
                 let relation = Relation::read(&wire).map_err(|column| {
-                    let text = format!("relation {}.{} has two columns named {column:?}", wire.namespace, wire.name);
+                    let text = format!(
+                        "relation {}.{} has two columns named {column:?}",
+                        wire.namespace, wire.name
+                    );
                     Error::contradiction(&text, lsn)
                 })?;
                 let relation = Arc::new(relation);
@@ -189,7 +224,12 @@ impl Changes<'_> {
             }
             Message::Type(named) => Change::Type(named),
             Message::Logical(message) => Change::Message(message),
-            _ => return Err(Error::contradiction("a message that is no change lies within a transaction", lsn)),
+            _ => {
+                return Err(Error::contradiction(
+                    "a message that is no change lies within a transaction",
+                    lsn,
+                ));
+            }
         };
         Ok(Some((lsn, change)))
     }
@@ -198,7 +238,9 @@ impl Changes<'_> {
 /// The (sub)transaction in a message from a stream block, right behind the tag.
 fn carrier(message: &[u8]) -> Xid {
     let xid = message.get(1..).and_then(<[u8]>::first_chunk);
-    Xid(u32::from_be_bytes(*xid.expect("the message was decoded when it came, inside a block")))
+    Xid(u32::from_be_bytes(*xid.expect(
+        "the message was decoded when it came, inside a block",
+    )))
 }
 
 fn find(relations: &Relations, oid: Oid, lsn: Lsn) -> Result<&Arc<Relation>, Error> {
@@ -216,7 +258,16 @@ fn check(relation: &Relation, row: Tuple<'_>, lsn: Lsn) -> Result<(), Error> {
     if row.len() == relation.columns.len() {
         return Ok(());
     }
-    let Relation { namespace, name, columns, .. } = relation;
-    let text = format!("a row of {namespace}.{name} has {} columns, its relation {}", row.len(), columns.len());
+    let Relation {
+        namespace,
+        name,
+        columns,
+        ..
+    } = relation;
+    let text = format!(
+        "a row of {namespace}.{name} has {} columns, its relation {}",
+        row.len(),
+        columns.len()
+    );
     Err(Error::contradiction(&text, lsn))
 }

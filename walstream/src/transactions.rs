@@ -85,8 +85,15 @@ struct Part {
 #[derive(Debug)]
 enum State {
     Idle,
-    InTransaction { xid: Xid, final_lsn: Lsn, part: Part },
-    InBlock { xid: Xid, part: Part },
+    InTransaction {
+        xid: Xid,
+        final_lsn: Lsn,
+        part: Part,
+    },
+    InBlock {
+        xid: Xid,
+        part: Part,
+    },
 }
 
 /// Keeps open transactions apart until they are whole.
@@ -131,23 +138,40 @@ impl Assembler {
     /// Takes the message that came at `lsn`; says what it completed.
     ///
     /// After an error nothing may be fed any more: the stream cannot be understood from there.
-    pub(crate) fn receive(&mut self, lsn: Lsn, bytes: &[u8]) -> Result<Option<Assembled>, AssembleError> {
+    pub(crate) fn receive(
+        &mut self,
+        lsn: Lsn,
+        bytes: &[u8],
+    ) -> Result<Option<Assembled>, AssembleError> {
         let decoded = self.decoder.decode(bytes).map_err(AssembleError::Decode)?;
         match decoded.message {
-            Message::Insert(_) | Message::Update(_) | Message::Delete(_) | Message::Truncate(_) | Message::Type(_) => {
-                self.current("a change")?.contents.push(lsn, bytes).map_err(AssembleError::Spool)?;
+            Message::Insert(_)
+            | Message::Update(_)
+            | Message::Delete(_)
+            | Message::Truncate(_)
+            | Message::Type(_) => {
+                self.current("a change")?
+                    .contents
+                    .push(lsn, bytes)
+                    .map_err(AssembleError::Spool)?;
             }
             Message::Relation(wire) => {
-                let relation = Relation::read(&wire).map_err(|column| AssembleError::ColumnTwice {
-                    relation: format!("{}.{}", wire.namespace, wire.name),
-                    column: column.to_owned(),
-                })?;
+                let relation =
+                    Relation::read(&wire).map_err(|column| AssembleError::ColumnTwice {
+                        relation: format!("{}.{}", wire.namespace, wire.name),
+                        column: column.to_owned(),
+                    })?;
                 let part = self.current("a relation")?;
                 part.relations.push((decoded.xid, Arc::new(relation)));
-                part.contents.push(lsn, bytes).map_err(AssembleError::Spool)?;
+                part.contents
+                    .push(lsn, bytes)
+                    .map_err(AssembleError::Spool)?;
             }
             Message::Logical(message) if message.transactional => {
-                self.current("a transactional message")?.contents.push(lsn, bytes).map_err(AssembleError::Spool)?;
+                self.current("a transactional message")?
+                    .contents
+                    .push(lsn, bytes)
+                    .map_err(AssembleError::Spool)?;
             }
             Message::Logical(message) => {
                 return Ok(Some(Assembled::Message(Standalone {
@@ -159,17 +183,31 @@ impl Assembler {
             Message::Origin(origin) => {
                 let part = self.current("an origin")?;
                 if part.origin.is_some() || !part.contents.is_empty() {
-                    return Err(out_of_place("an origin", "behind the beginning of a transaction"));
+                    return Err(out_of_place(
+                        "an origin",
+                        "behind the beginning of a transaction",
+                    ));
                 }
-                part.origin = Some(Origin { commit_lsn: origin.commit_lsn, name: origin.name.to_owned() });
+                part.origin = Some(Origin {
+                    commit_lsn: origin.commit_lsn,
+                    name: origin.name.to_owned(),
+                });
             }
             Message::Begin(begin) => {
                 self.expect_idle("a begin")?;
                 let part = self.part();
-                self.state = State::InTransaction { xid: begin.xid, final_lsn: begin.final_lsn, part };
+                self.state = State::InTransaction {
+                    xid: begin.xid,
+                    final_lsn: begin.final_lsn,
+                    part,
+                };
             }
             Message::Commit(commit) => {
-                let State::InTransaction { xid, final_lsn, part } = std::mem::replace(&mut self.state, State::Idle)
+                let State::InTransaction {
+                    xid,
+                    final_lsn,
+                    part,
+                } = std::mem::replace(&mut self.state, State::Idle)
                 else {
                     return Err(out_of_place("a commit", "without a begin"));
                 };
@@ -196,10 +234,14 @@ impl Assembler {
                         )));
                     }
                 };
-                self.state = State::InBlock { xid: start.xid, part };
+                self.state = State::InBlock {
+                    xid: start.xid,
+                    part,
+                };
             }
             Message::StreamStop => {
-                let State::InBlock { xid, part } = std::mem::replace(&mut self.state, State::Idle) else {
+                let State::InBlock { xid, part } = std::mem::replace(&mut self.state, State::Idle)
+                else {
                     return Err(out_of_place("a stream stop", "outside a stream block"));
                 };
                 self.open.insert(xid, part);
@@ -226,7 +268,9 @@ impl Assembler {
                 }
             }
             Message::BeginPrepare(_) => return Err(AssembleError::TwoPhase("the changes")),
-            Message::Prepare(_) | Message::StreamPrepare(_) => return Err(AssembleError::TwoPhase("the end")),
+            Message::Prepare(_) | Message::StreamPrepare(_) => {
+                return Err(AssembleError::TwoPhase("the end"));
+            }
             Message::CommitPrepared(_) => return Err(AssembleError::TwoPhase("the commit")),
             Message::RollbackPrepared(_) => return Err(AssembleError::TwoPhase("the rollback")),
             _ => return Err(out_of_place("a message", "that this client does not know")),
@@ -247,8 +291,13 @@ impl Assembler {
     fn expect_idle(&self, what: &'static str) -> Result<(), AssembleError> {
         match &self.state {
             State::Idle => Ok(()),
-            State::InTransaction { xid, .. } => Err(out_of_place(what, &format!("inside transaction {xid}"))),
-            State::InBlock { xid, .. } => Err(out_of_place(what, &format!("inside a stream block of {xid}"))),
+            State::InTransaction { xid, .. } => {
+                Err(out_of_place(what, &format!("inside transaction {xid}")))
+            }
+            State::InBlock { xid, .. } => Err(out_of_place(
+                what,
+                &format!("inside a stream block of {xid}"),
+            )),
         }
     }
 
@@ -270,7 +319,9 @@ impl Assembler {
         if !part.relations.is_empty() {
             // From the commit on the server takes these as known to us for every transaction.
             let relations = Arc::make_mut(&mut self.relations);
-            part.relations.into_iter().for_each(|(_, relation)| relations.put(relation));
+            part.relations
+                .into_iter()
+                .for_each(|(_, relation)| relations.put(relation));
         }
         Ok(Assembled::Transaction(Box::new(Whole {
             xid,
@@ -292,16 +343,25 @@ impl Assembler {
             State::InTransaction { part, .. } | State::InBlock { part, .. } => Some(part),
             State::Idle => None,
         };
-        let largest = self.open.values_mut().chain(current).max_by_key(|part| part.contents.in_memory());
+        let largest = self
+            .open
+            .values_mut()
+            .chain(current)
+            .max_by_key(|part| part.contents.in_memory());
         match largest {
-            Some(part) if part.contents.in_memory() >= WORTH_IT => part.contents.spill().map_err(AssembleError::Spool),
+            Some(part) if part.contents.in_memory() >= WORTH_IT => {
+                part.contents.spill().map_err(AssembleError::Spool)
+            }
             _ => Ok(()),
         }
     }
 }
 
 fn out_of_place(what: &'static str, place: &str) -> AssembleError {
-    AssembleError::OutOfPlace { what, place: place.to_owned() }
+    AssembleError::OutOfPlace {
+        what,
+        place: place.to_owned(),
+    }
 }
 
 #[cfg(test)]

@@ -13,7 +13,10 @@ const OTHER: u32 = 16385;
 fn assembler_with(memory: u64) -> (Arc<Usage>, Assembler) {
     let usage = Arc::<Usage>::default();
     let folder = std::env::temp_dir();
-    (Arc::clone(&usage), Assembler::new(Decoder::new(), usage, folder, memory))
+    (
+        Arc::clone(&usage),
+        Assembler::new(Decoder::new(), usage, folder, memory),
+    )
 }
 
 fn assembler() -> Assembler {
@@ -48,12 +51,16 @@ fn rows(whole: Box<Whole>) -> Vec<String> {
     while let Some((_, change)) = changes.next().unwrap() {
         rows.push(match change {
             Change::Insert { relation, new } => match new.columns().next() {
-                Some(Column::Text(text)) => format!("{}:{}", relation.name, String::from_utf8_lossy(text)),
+                Some(Column::Text(text)) => {
+                    format!("{}:{}", relation.name, String::from_utf8_lossy(text))
+                }
                 other => format!("{}:{other:?}", relation.name),
             },
-            Change::Truncate { relations, .. } => {
-                relations.iter().map(|relation| relation.name.as_str()).collect::<Vec<_>>().join("+")
-            }
+            Change::Truncate { relations, .. } => relations
+                .iter()
+                .map(|relation| relation.name.as_str())
+                .collect::<Vec<_>>()
+                .join("+"),
             Change::Message(message) => format!("message {}", message.prefix),
             Change::Relation(_) | Change::Type(_) => continue,
             other => format!("{other:?}"),
@@ -63,7 +70,12 @@ fn rows(whole: Box<Whole>) -> Vec<String> {
 }
 
 fn relation_named(xid: Option<u32>, oid: u32, name: &str) -> Vec<u8> {
-    let column = writer::Column { flags: 1, name: "id", type_oid: 23, typmod: -1 };
+    let column = writer::Column {
+        flags: 1,
+        name: "id",
+        type_oid: 23,
+        typmod: -1,
+    };
     writer::relation(xid, oid, "public", name, b'd', &[column])
 }
 
@@ -95,15 +107,24 @@ fn stream_commit(xid: u32, commit: u64) -> Vec<u8> {
 
 #[test]
 fn a_transaction_sent_whole_comes_out_whole() {
-    let messages = whole(700, 100, &[relation(None), insert(None, "1"), insert(None, "2")]);
-    assert_eq!(feed(&mut assembler(), &messages), [(700, vec!["t:1".to_owned(), "t:2".to_owned()])]);
+    let messages = whole(
+        700,
+        100,
+        &[relation(None), insert(None, "1"), insert(None, "2")],
+    );
+    assert_eq!(
+        feed(&mut assembler(), &messages),
+        [(700, vec!["t:1".to_owned(), "t:2".to_owned()])]
+    );
 }
 
 #[test]
 fn five_hundred_rows_rolled_back_to_a_savepoint_leave_the_others() {
     let (top, sub) = (700, 701);
     let rows = |xid: u32, values: std::ops::Range<u32>| {
-        values.map(|value| insert(Some(xid), &value.to_string())).collect::<Vec<_>>()
+        values
+            .map(|value| insert(Some(xid), &value.to_string()))
+            .collect::<Vec<_>>()
     };
     let mut messages = Vec::new();
     let mut first = vec![relation(Some(top))];
@@ -116,22 +137,43 @@ fn five_hundred_rows_rolled_back_to_a_savepoint_leave_the_others() {
     messages.extend(block(top, 0, &last));
     messages.push(stream_commit(top, 100));
     let out = feed(&mut assembler(), &messages);
-    let [(700, rows)] = out.as_slice() else { panic!("{out:?}") };
+    let [(700, rows)] = out.as_slice() else {
+        panic!("{out:?}")
+    };
     assert_eq!(rows.len(), 505);
-    assert_eq!((rows[499].as_str(), rows[500].as_str()), ("t:499", "t:1000"));
+    assert_eq!(
+        (rows[499].as_str(), rows[500].as_str()),
+        ("t:499", "t:1000")
+    );
 }
 
 #[test]
 fn interleaved_streams_stay_apart_and_leave_in_commit_order() {
     let mut messages = block(700, 1, &[relation(Some(700)), insert(Some(700), "a1")]);
-    messages.extend(block(800, 1, &[relation(Some(800)), insert(Some(800), "b1")]));
+    messages.extend(block(
+        800,
+        1,
+        &[relation(Some(800)), insert(Some(800), "b1")],
+    ));
     messages.extend(whole(900, 50, &[relation(None), insert(None, "c")]));
     messages.extend(block(700, 0, &[insert(Some(700), "a2")]));
     messages.push(stream_commit(800, 100));
     messages.push(stream_commit(700, 200));
     let out = feed(&mut assembler(), &messages);
-    let strings = |values: &[&str]| values.iter().map(|&value| value.to_owned()).collect::<Vec<_>>();
-    assert_eq!(out, [(900, strings(&["t:c"])), (800, strings(&["t:b1"])), (700, strings(&["t:a1", "t:a2"]))]);
+    let strings = |values: &[&str]| {
+        values
+            .iter()
+            .map(|&value| value.to_owned())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(
+        out,
+        [
+            (900, strings(&["t:c"])),
+            (800, strings(&["t:b1"])),
+            (700, strings(&["t:a1", "t:a2"]))
+        ]
+    );
 }
 
 #[test]
@@ -140,7 +182,10 @@ fn a_rolled_back_stream_vanishes() {
     messages.push(writer::stream_abort(700, 700, None));
     messages.extend(whole(900, 50, &[relation(None), insert(None, "here")]));
     let (usage, mut assembler) = assembler_with(u64::MAX);
-    assert_eq!(feed(&mut assembler, &messages), [(900, vec!["t:here".to_owned()])]);
+    assert_eq!(
+        feed(&mut assembler, &messages),
+        [(900, vec!["t:here".to_owned()])]
+    );
     assert_eq!(usage.memory(), 0, "nothing of it is kept");
 }
 
@@ -150,10 +195,17 @@ fn aborts_of_what_was_never_seen_are_ignored() {
         writer::stream_abort(600, 601, None), // a transaction of which nothing was sent
         writer::stream_abort(600, 600, None),
     ];
-    messages.extend(block(700, 1, &[relation(Some(700)), insert(Some(700), "1")]));
+    messages.extend(block(
+        700,
+        1,
+        &[relation(Some(700)), insert(Some(700), "1")],
+    ));
     messages.push(writer::stream_abort(700, 799, None)); // a subtransaction without changes
     messages.push(stream_commit(700, 100));
-    assert_eq!(feed(&mut assembler(), &messages), [(700, vec!["t:1".to_owned()])]);
+    assert_eq!(
+        feed(&mut assembler(), &messages),
+        [(700, vec!["t:1".to_owned()])]
+    );
 }
 
 #[test]
@@ -161,39 +213,73 @@ fn empty_blocks_and_empty_transactions_are_legal() {
     let mut messages = whole(700, 100, &[]);
     messages.extend(block(800, 1, &[]));
     messages.push(stream_commit(800, 200));
-    assert_eq!(feed(&mut assembler(), &messages), [(700, vec![]), (800, vec![])]);
+    assert_eq!(
+        feed(&mut assembler(), &messages),
+        [(700, vec![]), (800, vec![])]
+    );
 }
 
 #[test]
 fn a_stream_that_begins_again_replaces_what_was_kept() {
     let mut messages = block(700, 1, &[relation(Some(700)), insert(Some(700), "old")]);
-    messages.extend(block(700, 1, &[relation(Some(700)), insert(Some(700), "new")]));
+    messages.extend(block(
+        700,
+        1,
+        &[relation(Some(700)), insert(Some(700), "new")],
+    ));
     messages.push(stream_commit(700, 100));
-    assert_eq!(feed(&mut assembler(), &messages), [(700, vec!["t:new".to_owned()])]);
+    assert_eq!(
+        feed(&mut assembler(), &messages),
+        [(700, vec!["t:new".to_owned()])]
+    );
 }
 
 #[test]
 fn relations_count_where_they_stand_and_for_others_from_the_commit_on() {
-    let mut messages = whole(600, 50, &[relation_named(None, TABLE, "before"), insert(None, "1")]);
-    messages.extend(block(700, 1, &[relation_named(Some(700), TABLE, "after"), insert(Some(700), "2")]));
+    let mut messages = whole(
+        600,
+        50,
+        &[relation_named(None, TABLE, "before"), insert(None, "1")],
+    );
+    messages.extend(block(
+        700,
+        1,
+        &[
+            relation_named(Some(700), TABLE, "after"),
+            insert(Some(700), "2"),
+        ],
+    ));
     // Not yet committed: the table is still what it was for everybody else.
     messages.extend(whole(800, 100, &[insert(None, "3")]));
     messages.push(stream_commit(700, 200));
     // The server takes it as known from here on.
     messages.extend(whole(900, 300, &[insert(None, "4")]));
-    let names: Vec<String> = feed(&mut assembler(), &messages).into_iter().flat_map(|(_, rows)| rows).collect();
+    let names: Vec<String> = feed(&mut assembler(), &messages)
+        .into_iter()
+        .flat_map(|(_, rows)| rows)
+        .collect();
     assert_eq!(names, ["before:1", "before:3", "after:2", "after:4"]);
 }
 
 #[test]
 fn the_relation_of_a_rolled_back_subtransaction_counts_for_nobody() {
-    let mut messages = whole(600, 50, &[relation_named(None, TABLE, "right"), insert(None, "1")]);
-    let altered = [relation_named(Some(701), TABLE, "wrong"), insert(Some(701), "2")];
+    let mut messages = whole(
+        600,
+        50,
+        &[relation_named(None, TABLE, "right"), insert(None, "1")],
+    );
+    let altered = [
+        relation_named(Some(701), TABLE, "wrong"),
+        insert(Some(701), "2"),
+    ];
     messages.extend(block(700, 1, &altered));
     messages.push(writer::stream_abort(700, 701, None));
     messages.push(stream_commit(700, 100));
     messages.extend(whole(900, 200, &[insert(None, "3")]));
-    let names: Vec<String> = feed(&mut assembler(), &messages).into_iter().flat_map(|(_, rows)| rows).collect();
+    let names: Vec<String> = feed(&mut assembler(), &messages)
+        .into_iter()
+        .flat_map(|(_, rows)| rows)
+        .collect();
     assert_eq!(names, ["right:1", "right:3"]);
 }
 
@@ -206,7 +292,14 @@ fn messages_outside_a_transaction_come_at_once_and_inside_with_it() {
     messages.push(writer::commit(0, 100, 108, 0));
     let out = feed(&mut assembler(), &messages);
     let strings = |value: &str| vec![value.to_owned()];
-    assert_eq!(out, [(0, strings("alone")), (0, strings("between")), (700, strings("message inside"))]);
+    assert_eq!(
+        out,
+        [
+            (0, strings("alone")),
+            (0, strings("between")),
+            (700, strings("message inside"))
+        ]
+    );
 }
 
 #[test]
@@ -215,20 +308,41 @@ fn a_transactional_message_survives_the_abort_of_its_subtransaction() {
     let mut messages = block(700, 1, &[writer::logical(Some(700), 1, 6, "kept", b"x")]);
     messages.push(writer::stream_abort(700, 701, None));
     messages.push(stream_commit(700, 100));
-    assert_eq!(feed(&mut assembler(), &messages), [(700, vec!["message kept".to_owned()])]);
+    assert_eq!(
+        feed(&mut assembler(), &messages),
+        [(700, vec!["message kept".to_owned()])]
+    );
 }
 
 #[test]
 fn an_origin_stands_right_behind_the_beginning() {
     let mut assembler = assembler();
-    feed(&mut assembler, &[writer::begin(100, 0, 700), writer::origin(55, "node")]);
-    let Some(Assembled::Transaction(whole)) = assembler.receive(Lsn(7), &writer::commit(0, 100, 108, 0)).unwrap()
+    feed(
+        &mut assembler,
+        &[writer::begin(100, 0, 700), writer::origin(55, "node")],
+    );
+    let Some(Assembled::Transaction(whole)) = assembler
+        .receive(Lsn(7), &writer::commit(0, 100, 108, 0))
+        .unwrap()
     else {
         panic!("no transaction");
     };
-    assert_eq!(whole.origin, Some(Origin { commit_lsn: Lsn(55), name: "node".to_owned() }));
-    let late = [writer::begin(200, 0, 701), relation(None), writer::origin(55, "node")];
-    assert!(matches!(refuse(&mut assembler, &late), AssembleError::OutOfPlace { .. }));
+    assert_eq!(
+        whole.origin,
+        Some(Origin {
+            commit_lsn: Lsn(55),
+            name: "node".to_owned()
+        })
+    );
+    let late = [
+        writer::begin(200, 0, 701),
+        relation(None),
+        writer::origin(55, "node"),
+    ];
+    assert!(matches!(
+        refuse(&mut assembler, &late),
+        AssembleError::OutOfPlace { .. }
+    ));
 }
 
 #[test]
@@ -236,9 +350,16 @@ fn truncate_names_every_table() {
     let messages = whole(
         700,
         100,
-        &[relation(None), relation_named(None, OTHER, "u"), writer::truncate(None, 0, &[TABLE, OTHER])],
+        &[
+            relation(None),
+            relation_named(None, OTHER, "u"),
+            writer::truncate(None, 0, &[TABLE, OTHER]),
+        ],
     );
-    assert_eq!(feed(&mut assembler(), &messages), [(700, vec!["t+u".to_owned()])]);
+    assert_eq!(
+        feed(&mut assembler(), &messages),
+        [(700, vec!["t+u".to_owned()])]
+    );
 }
 
 #[test]
@@ -246,30 +367,77 @@ fn sequences_that_are_not_legal_are_refused() {
     let cases: Vec<(&str, Vec<Vec<u8>>)> = vec![
         ("a change outside", vec![insert(None, "1")]),
         ("a relation outside", vec![relation(None)]),
-        ("a begin inside", vec![writer::begin(100, 0, 700), writer::begin(200, 0, 701)]),
-        ("a commit without a begin", vec![writer::commit(0, 100, 108, 0)]),
-        ("a commit elsewhere", vec![writer::begin(100, 0, 700), writer::commit(0, 101, 108, 0)]),
-        ("a block inside", vec![writer::begin(100, 0, 700), writer::stream_start(701, 1)]),
-        ("a block without its first", vec![writer::stream_start(700, 0)]),
-        ("a stream commit without blocks", vec![stream_commit(700, 100)]),
-        ("a stream commit inside", vec![writer::begin(100, 0, 700), stream_commit(701, 100)]),
-        ("a stream abort inside", vec![writer::begin(100, 0, 700), writer::stream_abort(701, 701, None)]),
-        ("an end before the last", [whole(700, 100, &[]), whole(701, 90, &[])].concat()),
+        (
+            "a begin inside",
+            vec![writer::begin(100, 0, 700), writer::begin(200, 0, 701)],
+        ),
+        (
+            "a commit without a begin",
+            vec![writer::commit(0, 100, 108, 0)],
+        ),
+        (
+            "a commit elsewhere",
+            vec![writer::begin(100, 0, 700), writer::commit(0, 101, 108, 0)],
+        ),
+        (
+            "a block inside",
+            vec![writer::begin(100, 0, 700), writer::stream_start(701, 1)],
+        ),
+        (
+            "a block without its first",
+            vec![writer::stream_start(700, 0)],
+        ),
+        (
+            "a stream commit without blocks",
+            vec![stream_commit(700, 100)],
+        ),
+        (
+            "a stream commit inside",
+            vec![writer::begin(100, 0, 700), stream_commit(701, 100)],
+        ),
+        (
+            "a stream abort inside",
+            vec![
+                writer::begin(100, 0, 700),
+                writer::stream_abort(701, 701, None),
+            ],
+        ),
+        (
+            "an end before the last",
+            [whole(700, 100, &[]), whole(701, 90, &[])].concat(),
+        ),
         ("a column twice", {
-            let column = writer::Column { flags: 0, name: "id", type_oid: 23, typmod: -1 };
-            vec![writer::begin(100, 0, 700), writer::relation(None, 1, "s", "t", b'd', &[column, column])]
+            let column = writer::Column {
+                flags: 0,
+                name: "id",
+                type_oid: 23,
+                typmod: -1,
+            };
+            vec![
+                writer::begin(100, 0, 700),
+                writer::relation(None, 1, "s", "t", b'd', &[column, column]),
+            ]
         }),
     ];
     for (name, messages) in cases {
         let error = refuse(&mut assembler(), &messages);
-        assert!(!matches!(error, AssembleError::Decode(_) | AssembleError::Spool(_)), "{name}: {error:?}");
+        assert!(
+            !matches!(error, AssembleError::Decode(_) | AssembleError::Spool(_)),
+            "{name}: {error:?}"
+        );
     }
 }
 
 #[test]
 fn a_message_inside_a_block_that_cannot_be_there_is_a_decoding_error() {
-    let error = refuse(&mut assembler(), &[writer::stream_start(700, 1), writer::begin(100, 0, 701)]);
-    assert!(matches!(error, AssembleError::Decode(error) if error.kind == ErrorKind::InsideBlock), "{error:?}");
+    let error = refuse(
+        &mut assembler(),
+        &[writer::stream_start(700, 1), writer::begin(100, 0, 701)],
+    );
+    assert!(
+        matches!(error, AssembleError::Decode(error) if error.kind == ErrorKind::InsideBlock),
+        "{error:?}"
+    );
 }
 
 #[test]
@@ -297,7 +465,10 @@ fn past_the_memory_bound_the_largest_goes_to_its_file() {
         assert!(usage.memory() < 500_000, "{}", usage.memory());
     }
     assert!(usage.disk() > 500_000);
-    let out = feed(&mut assembler, &[stream_commit(800, 100), stream_commit(700, 200)]);
+    let out = feed(
+        &mut assembler,
+        &[stream_commit(800, 100), stream_commit(700, 200)],
+    );
     assert_eq!(out[0], (800, vec!["t:small".to_owned()]));
     assert_eq!(out[1].1.len(), 1000);
     assert!(out[1].1.iter().all(|row| row.len() == 1002));
@@ -309,7 +480,10 @@ fn a_spool_that_cannot_be_written_is_an_error() {
     let folder = Path::new("/nonexistent/folder").to_owned();
     let mut assembler = Assembler::new(Decoder::new(), Arc::default(), folder, 0);
     let large = insert(None, &"x".repeat(100_000));
-    let error = refuse(&mut assembler, &[writer::begin(100, 0, 700), relation(None), large]);
+    let error = refuse(
+        &mut assembler,
+        &[writer::begin(100, 0, 700), relation(None), large],
+    );
     assert!(matches!(error, AssembleError::Spool(_)), "{error:?}");
 }
 
@@ -317,7 +491,10 @@ fn a_spool_that_cannot_be_written_is_an_error() {
 fn rows_that_do_not_fit_their_relation_are_refused_with_both_readings() {
     let cases = [
         (writer::insert(None, 99, &[Value::text("1")]), "relation 99"),
-        (writer::insert(None, TABLE, &[Value::text("1"), Value::Null]), "2 columns"),
+        (
+            writer::insert(None, TABLE, &[Value::text("1"), Value::Null]),
+            "2 columns",
+        ),
         (writer::delete(None, TABLE, b'K', &[]), "0 columns"),
         (writer::truncate(None, 0, &[TABLE, 99]), "relation 99"),
     ];
@@ -326,7 +503,9 @@ fn rows_that_do_not_fit_their_relation_are_refused_with_both_readings() {
         let messages = whole(700, 100, &[relation(None), message]);
         let (commit, before) = messages.split_last().unwrap();
         feed(&mut assembler, before);
-        let Some(Assembled::Transaction(whole)) = assembler.receive(Lsn(7), commit).unwrap() else { panic!() };
+        let Some(Assembled::Transaction(whole)) = assembler.receive(Lsn(7), commit).unwrap() else {
+            panic!()
+        };
         let token = Ledger::new(Arc::<Progress>::default(), || {}).issue(whole.end_lsn);
         let mut transaction = Transaction::new(whole, token);
         let mut changes = transaction.changes().unwrap();
