@@ -184,7 +184,13 @@ impl Kind {
             }
             (Self::Bytea, Value::Blob(bytes)) => hex(bytes),
             (Self::Text, Value::Text(text)) => text.clone(),
-            (_, other) => return Err(self.error(Problem::Foreign, other.to_string().as_bytes())),
+            (_, other) => {
+                return Err(ValueError {
+                    kind: self,
+                    problem: Problem::Foreign,
+                    excerpt: other.to_string(),
+                });
+            }
         };
         Ok(Some(text))
     }

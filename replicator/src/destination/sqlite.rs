@@ -55,6 +55,8 @@ impl SqliteOptions {
     }
 
     /// How long to wait for another process that writes this file, 10 s without this.
+    ///
+    /// Another program's transaction is waited for at least a second.
     #[must_use]
     pub const fn wait(mut self, wait: Duration) -> Self {
         self.wait = wait;
@@ -95,7 +97,7 @@ impl SqliteDestination {
                 move || {
                     // Declared first, so given back last: when the file is closed.
                     let _lock = lock;
-                    let db = match file::open(&path, options.create) {
+                    let db = match file::open(&path, options.create, options.wait) {
                         Ok(db) => db,
                         Err(error) => {
                             let _ = opened.send(Err(error));

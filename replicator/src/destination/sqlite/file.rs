@@ -9,8 +9,8 @@ use rusqlite::{Connection, ErrorCode, MAIN_DB, OpenFlags, ffi};
 use super::SqliteOptions;
 use crate::error::{Error, Result};
 
-/// How long to wait for another program's transaction.
-const BUSY: Duration = Duration::from_secs(10);
+/// How long to wait at least for another program's transaction.
+const BUSY: Duration = Duration::from_secs(1);
 
 /// The file as an absolute path without symbolic links, so that all its names share one lock.
 pub(super) fn resolve(options: &SqliteOptions) -> Result<PathBuf> {
@@ -47,13 +47,13 @@ pub(super) fn resolve(options: &SqliteOptions) -> Result<PathBuf> {
 }
 
 /// Opens the file and checks what cannot be taken on trust.
-pub(super) fn open(path: &Path, create: bool) -> Result<Connection> {
+pub(super) fn open(path: &Path, create: bool, wait: Duration) -> Result<Connection> {
     let shown = path.display();
     let mut flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     flags.set(OpenFlags::SQLITE_OPEN_CREATE, create);
     let failed = |error| failure(format!("could not open {shown}"), error);
     let db = Connection::open_with_flags(path, flags).map_err(failed)?;
-    db.busy_timeout(BUSY).map_err(failed)?;
+    db.busy_timeout(wait.max(BUSY)).map_err(failed)?;
     // SQLite opens a file that it may not write for reading instead.
     if db.is_readonly(MAIN_DB).map_err(failed)? {
         return Err(Error::usage(format!("{shown} may not be written"))

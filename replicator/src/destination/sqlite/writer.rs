@@ -501,3 +501,6 @@ fn read_value(at: usize, value: ValueRef<'_>) -> rusqlite::Result<Value> {
         ValueRef::Blob(bytes) => Value::Blob(bytes.to_vec()),
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,257 @@
+use std::path::Path;
+use std::time::Duration;
+
+use super::super::file;
+use super::*;
+use crate::table::Column;
+use walproto::Lsn;
+
+fn open(folder: &Path) -> Connection {
+    file::open(&folder.join("d.db"), true, Duration::ZERO).unwrap()
+}
+
+fn table() -> Arc<Table> {
+    Arc::new(Table {
+        oid: Oid(1),
+        schema: "public".to_owned(),
+        name: "t".to_owned(),
+        destination: "t".to_owned(),
+        columns: vec![
+            Column::new("id", Oid(23), -1, Oid(23)),
+            Column::new("name", Oid(25), -1, Oid(25)),
+        ],
+        key: vec![0],
+        identity: 'd',
+        relfilenode: 1,
+    })
+}
+
+/// A position row at 100 and an empty table.
+fn prepare(writer: &mut Writer<'_>) -> PositionRow {
+    let row = writer
+        .write_intent(PositionRow {
+            slot: "s".to_owned(),
+            state: State::Intent,
+            system_id: "1".to_owned(),
+            timeline: 1,
+            database: "d".to_owned(),
+            publications: vec!["p".to_owned()],
+            lsn: Lsn(90),
+            epoch: 0,
+            holder: "me".to_owned(),
+            fingerprint: String::new(),
+        })
+        .unwrap();
+    writer
+        .create_table("s", &table(), Existing::Refuse)
+        .unwrap();
+    writer
+        .activate(PositionRow {
+            lsn: Lsn(100),
+            ..row
+        })
+        .unwrap()
+}
+
+fn insert(id: i64, name: &str) -> Operation {
+    let values = vec![Value::Integer(id), Value::Text(name.to_owned())];
+    Operation {
+        table: table(),
+        lsn: Lsn(7),
+        action: Action::Insert { values },
+    }
+}
+
+fn batch(
+    writer: &mut Writer<'_>,
+    row: &PositionRow,
+    to: u64,
+    operations: Vec<Operation>,
+) -> Result<Outcome> {
+    writer.begin(row.clone(), row.advanced(Lsn(to)))?;
+    writer.execute(operations)?;
+    writer.commit()
+}
+
+fn rows(db: &Connection) -> i64 {
+    db.query_row("SELECT count(*) FROM t", [], |row| row.get(0))
+        .unwrap()
+}
+
+#[test]
+fn a_commit_is_on_the_disk_when_it_is_reported() {
+    let folder = tempfile::tempdir().unwrap();
+    let db = open(folder.path());
+    let number = |name| {
+        db.pragma_query_value(None, name, |row| row.get::<_, i64>(0))
+            .unwrap()
+    };
+    // https://www.sqlite.org/pragma.html#pragma_synchronous: 2 is FULL, which syncs the WAL at each commit.
+    assert_eq!(number("synchronous"), 2);
+    assert_eq!(number("foreign_keys"), 0);
+    let mode: String = db
+        .pragma_query_value(None, "journal_mode", |row| row.get(0))
+        .unwrap();
+    assert_eq!(mode, "wal");
+}
+
+#[test]
+fn a_commit_whose_answer_was_lost_is_found_by_reading_the_row() {
+    let folder = tempfile::tempdir().unwrap();
+    let db = open(folder.path());
+    let mut writer = Writer::new(&db);
+    let row = prepare(&mut writer);
+    writer.fault = Some(Fault::After);
+    let Outcome::Committed(row) = batch(&mut writer, &row, 200, vec![insert(1, "a")]).unwrap()
+    else {
+        panic!("it is there")
+    };
+    assert_eq!((row.lsn, rows(&db)), (Lsn(200), 1));
+    let Outcome::Committed(_) = batch(&mut writer, &row, 300, vec![insert(2, "b")]).unwrap() else {
+        panic!()
+    };
+}
+
+#[test]
+fn a_commit_that_failed_is_known_to_have_failed() {
+    let folder = tempfile::tempdir().unwrap();
+    let db = open(folder.path());
+    let mut writer = Writer::new(&db);
+    let row = prepare(&mut writer);
+    writer.fault = Some(Fault::Before);
+    let Outcome::NotCommitted(error) = batch(&mut writer, &row, 200, vec![insert(1, "a")]).unwrap()
+    else {
+        panic!("it is not there")
+    };
+    assert_eq!(error.exit_code(), 1);
+    assert_eq!(rows(&db), 0);
+    assert_eq!(writer.position("s").unwrap(), Some(row.clone()));
+    // So it may be replayed.
+    let Outcome::Committed(_) = batch(&mut writer, &row, 200, vec![insert(1, "a")]).unwrap() else {
+        panic!()
+    };
+    assert_eq!(rows(&db), 1);
+}
+
+#[test]
+fn a_lost_answer_after_somebody_took_over_is_not_taken_for_a_commit() {
+    let folder = tempfile::tempdir().unwrap();
+    let db = open(folder.path());
+    let mut writer = Writer::new(&db);
+    let row = prepare(&mut writer);
+    writer.begin(row.clone(), row.advanced(Lsn(200))).unwrap();
+    writer.execute(vec![insert(1, "a")]).unwrap();
+    // The batch is lost, and another process comes in between.
+    db.execute_batch(
+        "ROLLBACK; UPDATE _replicator_position SET epoch = 9, holder = 'other', lsn = '0/C8'",
+    )
+    .unwrap();
+    let error = writer.commit().unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .contains("took over slot s: other (epoch 9, ours was 1)"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_full_disk_loses_nothing_and_is_worth_another_try() {
+    let folder = tempfile::tempdir().unwrap();
+    let db = open(folder.path());
+    let mut writer = Writer::new(&db);
+    let row = prepare(&mut writer);
+    let pages: i64 = db
+        .pragma_query_value(None, "page_count", |row| row.get(0))
+        .unwrap();
+    let limit = |pages: i64| db.pragma_update(None, "max_page_count", pages).unwrap();
+    limit(pages + 2);
+    let many = || {
+        (0..1000)
+            .map(|id| insert(id, &"x".repeat(100)))
+            .collect::<Vec<_>>()
+    };
+    let error = batch(&mut writer, &row, 200, many()).unwrap_err();
+    assert!(error.to_string().contains("the disk is full"), "{error}");
+    assert_eq!(error.exit_code(), 1);
+    assert_eq!(
+        (writer.position("s").unwrap(), rows(&db)),
+        (Some(row.clone()), 0)
+    );
+
+    limit(pages + 1000);
+    let Outcome::Committed(_) = batch(&mut writer, &row, 200, many()).unwrap() else {
+        panic!()
+    };
+    assert_eq!(rows(&db), 1000);
+}
+
+#[test]
+fn a_value_that_sqlite_cannot_hold_is_refused_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let db = open(folder.path());
+    let mut writer = Writer::with_longest(&db, 10);
+    let row = prepare(&mut writer);
+    let Outcome::Committed(row) =
+        batch(&mut writer, &row, 200, vec![insert(1, "0123456789")]).unwrap()
+    else {
+        panic!()
+    };
+    let error = batch(&mut writer, &row, 300, vec![insert(2, "0123456789a")]).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "table public.t, insert at 0/7: column name has 11 bytes, and SQLite holds 10"
+    );
+    assert_eq!(error.exit_code(), 3);
+    assert_eq!(writer.position("s").unwrap(), Some(row));
+}
+
+#[test]
+fn a_destroyed_file_needs_a_person() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("d.db");
+    {
+        let db = open(folder.path());
+        let mut writer = Writer::new(&db);
+        let row = prepare(&mut writer);
+        let many = (0..1000).map(|id| insert(id, &"x".repeat(100))).collect();
+        let _ = batch(&mut writer, &row, 200, many).unwrap();
+    }
+    let mut bytes = std::fs::read(&path).unwrap();
+    // All pages but the first, which holds the schema.
+    bytes[4096..].fill(0xAA);
+    std::fs::write(&path, bytes).unwrap();
+    let db = open(folder.path());
+    let error = Writer::new(&db).position("s").unwrap_err();
+    assert!(
+        error.to_string().contains("the database is damaged"),
+        "{error}"
+    );
+    assert_eq!(error.exit_code(), 3);
+}
+
+#[test]
+fn nothing_else_comes_in_the_middle_of_a_batch() {
+    let folder = tempfile::tempdir().unwrap();
+    let db = open(folder.path());
+    let mut writer = Writer::new(&db);
+    let row = prepare(&mut writer);
+    writer.begin(row.clone(), row.advanced(Lsn(200))).unwrap();
+    assert!(writer.raise_epoch("s", "me").is_err());
+    assert!(writer.forget("s").is_err());
+    writer.execute(vec![insert(1, "a")]).unwrap();
+    let Outcome::Committed(_) = writer.commit().unwrap() else {
+        panic!()
+    };
+    // A batch that was given up gives way to the next.
+    let row = row.advanced(Lsn(200));
+    writer.begin(row.clone(), row.advanced(Lsn(300))).unwrap();
+    writer.execute(vec![insert(2, "b")]).unwrap();
+    let Outcome::Committed(_) = batch(&mut writer, &row, 300, vec![insert(3, "c")]).unwrap() else {
+        panic!()
+    };
+    let ids: String = db
+        .query_row("SELECT group_concat(id) FROM t", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(ids, "1,3");
+}
