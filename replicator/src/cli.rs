@@ -141,6 +141,9 @@ pub struct DemoArgs {
     /// Seconds of workload
     #[arg(long, default_value_t = 10, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=600))]
     pub seconds: u64,
+    /// Change a value in the file before the comparison, so that a test sees it fail
+    #[arg(long, hide = true)]
+    pub tamper: bool,
 }
 
 /// `--keyless`

@@ -113,7 +113,7 @@ fn misshapen(table: &Table) -> Error {
 }
 
 /// What COPY escapes on its way out: backslash, and the control characters that have a letter.
-fn unescape(field: &[u8], out: &mut Vec<u8>) {
+pub(crate) fn unescape(field: &[u8], out: &mut Vec<u8>) {
     let mut bytes = field.iter();
     while let Some(&byte) = bytes.next() {
         out.push(match byte {

@@ -37,8 +37,10 @@
 
 mod apply;
 pub mod cli;
+pub mod compare;
 mod config;
 mod copy;
+pub mod demo;
 mod destination;
 mod dialect;
 mod error;

@@ -13,8 +13,14 @@ fn main() -> ExitCode {
     let logs = EnvFilter::builder()
         .with_env_var("REPLICATOR_LOG")
         .try_from_env();
+    // The demo tells its own story.
+    let default = if matches!(cli.command, Command::Demo(_)) {
+        "error"
+    } else {
+        "info"
+    };
     tracing_subscriber::fmt()
-        .with_env_filter(logs.unwrap_or_else(|_| EnvFilter::new("info")))
+        .with_env_filter(logs.unwrap_or_else(|_| EnvFilter::new(default)))
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
         .with_target(false)
@@ -102,8 +108,8 @@ async fn drop(args: DropArgs) -> Result<()> {
     Ok(())
 }
 
-async fn demo(_args: DemoArgs) -> Result<()> {
-    Err(Error::usage("the demo is not there yet"))
+async fn demo(args: DemoArgs) -> Result<()> {
+    replicator::demo::demo(args).await
 }
 
 /// What happened, why, and what to do, each on its line.
