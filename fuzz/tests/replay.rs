@@ -1,0 +1,80 @@
+//! The bodies of the fuzz targets, run over captures and saved inputs: no fuzzer and no nightly toolchain needed.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use testdata::capture::{Streaming, captures};
+
+type Body = fn(&[u8]);
+
+const BODIES: [(&str, Body); 4] = [
+    ("capture", fuzz::capture),
+    ("decode", fuzz::decode),
+    ("frames", fuzz::frames),
+    ("tuple", fuzz::tuple),
+];
+
+fn entries(folder: &Path) -> Vec<PathBuf> {
+    fs::read_dir(folder)
+        .unwrap_or_else(|error| panic!("cannot read {}: {error}", folder.display()))
+        .map(|entry| entry.expect("a folder can be listed").path())
+        .collect()
+}
+
+#[test]
+fn saved_inputs_keep_the_promises() {
+    let crashes = Path::new(env!("CARGO_MANIFEST_DIR")).join("crashes");
+    for folder in entries(&crashes).iter().filter(|path| path.is_dir()) {
+        let name = folder.file_name().unwrap_or_default();
+        assert!(
+            BODIES.iter().any(|(target, _)| name == *target),
+            "{} is no target's folder",
+            folder.display()
+        );
+    }
+    for (target, body) in BODIES {
+        let inputs = entries(&crashes.join(target));
+        assert!(!inputs.is_empty(), "no inputs for {target}");
+        for input in inputs {
+            eprintln!("{}", input.display());
+            body(&fs::read(input).expect("an input can be read"));
+        }
+    }
+}
+
+#[test]
+fn captures_keep_the_promises() {
+    for golden in captures() {
+        eprintln!("{}", golden.name);
+        let file = fs::read(&golden.path).expect("a capture can be read");
+        fuzz::capture(&file);
+        for cut in (0..file.len()).step_by(file.len() / 50 + 1) {
+            fuzz::capture(&file[..cut]);
+        }
+        let capture = golden.capture();
+        let parallel = capture.header.streaming == Streaming::Parallel;
+        for binary in [false, true] {
+            fuzz::decode(&fuzz::session(parallel, binary, capture.messages()));
+        }
+        for frame in &capture.frames {
+            fuzz::frames(frame);
+        }
+        for message in capture.messages().filter(|message| message[0] == b'I') {
+            // Behind the type, the table and the mark, or the transaction too.
+            for row in [message.get(6..), message.get(10..)] {
+                fuzz::tuple(row.unwrap_or_default());
+            }
+        }
+    }
+}
+
+#[test]
+fn every_target_is_replayed() {
+    let targets = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz_targets");
+    let mut targets: Vec<_> = entries(&targets)
+        .iter()
+        .filter_map(|path| Some(path.file_stem()?.to_str()?.to_owned()))
+        .collect();
+    targets.sort();
+    assert_eq!(targets, BODIES.map(|(name, _)| name));
+}
