@@ -23,6 +23,7 @@ pub struct Client {
     version: ServerVersion,
     process_id: i32,
     database: String,
+    purpose: Purpose,
     wal_sender_timeout: Duration,
     /// Queries sent whose ReadyForQuery has not come.
     owed: usize,
@@ -73,6 +74,7 @@ impl Client {
             version,
             process_id,
             database: config.database().to_owned(),
+            purpose,
             wal_sender_timeout: config.wal_sender_timeout,
             owed: 0,
         };
@@ -240,6 +242,11 @@ impl Client {
                 "the server answered a query with a message {tag:#04X}"
             ))),
         }
+    }
+
+    /// Whether replication commands are understood.
+    pub(crate) fn is_replication(&self) -> bool {
+        matches!(self.purpose, Purpose::Replication)
     }
 
     /// The channel, after the server has agreed to stream.

@@ -80,6 +80,16 @@ impl StreamOptions {
             two_phase: false,
         }
     }
+
+    /// Whether a server of this version can do all of it; starting with them asks the same.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) for what the version does not have,
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config) for what does not fit together.
+    pub fn check(&self, version: ServerVersion) -> Result<()> {
+        start_replication(self, Lsn::ZERO, version).map(drop)
+    }
 }
 
 /// `START_REPLICATION`, with only those options spelled out that differ from the server's defaults.
@@ -165,6 +175,7 @@ pub(crate) fn create_slot(
     options: &SlotOptions,
     version: ServerVersion,
 ) -> Result<String> {
+    check_slot_name(name)?;
     if options.two_phase && version.major() < 15 {
         return Err(Error::unsupported(format!(
             "a slot with two_phase needs PostgreSQL 15, and the server is {version}"
@@ -207,6 +218,28 @@ pub(crate) fn create_slot(
 pub(crate) fn drop_slot(name: &str, wait: bool) -> String {
     let wait = if wait { " WAIT" } else { "" };
     format!("DROP_REPLICATION_SLOT {}{wait}", quote_identifier(name))
+}
+
+/// Whether a slot can have this name.
+///
+/// # Errors
+///
+/// [`ErrorKind::Config`](crate::ErrorKind::Config). A server refuses other characters itself, but cuts a longer name
+/// short without a word, and nobody would find that slot under the name that was given.
+pub fn check_slot_name(name: &str) -> Result<()> {
+    let known = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_');
+    if (1..=63).contains(&name.len()) && name.bytes().all(known) {
+        return Ok(());
+    }
+    Err(Error::slot_name(name))
+}
+
+/// The same where replication commands are not understood.
+pub(crate) fn drop_slot_by_function(name: &str) -> String {
+    format!(
+        "SELECT pg_catalog.pg_drop_replication_slot({})",
+        quote_literal(name)
+    )
 }
 
 /// A name as SQL and replication commands take it, whatever is in it: `"x""y"`.

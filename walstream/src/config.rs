@@ -1,6 +1,7 @@
 //! Where a server is, who we are there, and how long we wait.
 
 use std::fmt;
+use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -60,8 +61,8 @@ impl Config {
     /// Parameters are those of libpq that have a meaning here: `host`, `port`, `user`, `password`, `dbname`,
     /// `application_name`, `options`, `connect_timeout` (seconds, 0 for no limit), `sslmode` (`disable`, `allow` and
     /// `prefer`, all of which connect without TLS for now); and our own `wal_sender_timeout` and `max_message_size`
-    /// (milliseconds and bytes, or with a unit as in postgresql.conf). The user defaults to `$USER`, the database to
-    /// the name of the user.
+    /// (milliseconds and bytes, or with a unit as in postgresql.conf). The user defaults to the one who runs the process,
+    /// the database to the name of the user.
     ///
     /// # Errors
     ///
@@ -73,13 +74,10 @@ impl Config {
             config.set(&name, value)?;
         }
         if config.user.is_empty() {
-            let variable = |name| std::env::var(name).ok().filter(|user| !user.is_empty());
-            config.user = variable("USER")
-                .or_else(|| variable("LOGNAME"))
-                .ok_or_else(|| {
-                    Error::config("the connection string names no user")
-                        .with_hint("Put user= or postgres://USER@… into it.")
-                })?;
+            config.user = own_user().ok_or_else(|| {
+                Error::config("the connection string names no user")
+                    .with_hint("Put user= or postgres://USER@… into it.")
+            })?;
         }
         config.check()?;
         Ok(config)
@@ -108,9 +106,10 @@ impl Config {
                     Ok(port) if port > 0 => port,
                     _ if value.contains(',') => return Err(several()),
                     // The value stays untold: an unencoded / or @ in a password makes a part of it look like a port.
-                    _ => return Err(Error::config("the port is not a number from 1 to 65535").with_hint(
-                        "Characters such as / : @ ? % in user or password are written as %2F %3A %40 %3F %25 in a URL.",
-                    )),
+                    _ => {
+                        return Err(Error::config("the port is not a number from 1 to 65535")
+                            .with_hint(conninfo::ENCODE));
+                    }
                 }
             }
             "user" => self.user = value,
@@ -313,6 +312,23 @@ fn host(value: &str) -> Result<Host> {
     }
 }
 
+/// The name of the user who runs this process.
+fn own_user() -> Option<String> {
+    let variable = |name| std::env::var(name).ok().filter(|user| !user.is_empty());
+    variable("USER")
+        .or_else(|| variable("LOGNAME"))
+        .or_else(|| {
+            // Containers often set neither.
+            let uid = std::fs::metadata("/proc/self").ok()?.uid().to_string();
+            let passwd = std::fs::read_to_string("/etc/passwd").ok()?;
+            let mut fields = passwd.lines().map(|line| line.split(':'));
+            fields.find_map(|mut fields| {
+                let name = fields.next()?;
+                (fields.nth(1)? == uid).then(|| name.to_owned())
+            })
+        })
+}
+
 fn several() -> Error {
     Error::config("the connection string names several hosts, which is not supported yet")
         .with_hint("Name exactly one.")
@@ -351,11 +367,11 @@ impl fmt::Display for Config {
             }
             Host::Tcp(name) => write!(f, "postgres://{user}@{name}:{}/{database}", self.port),
             Host::Unix(folder) => {
-                let folder = folder.to_string_lossy();
+                let folder = conninfo::Encoded(&folder.to_string_lossy()).to_string();
                 write!(
                     f,
                     "postgres://{user}@/{database}?host={}&port={}",
-                    conninfo::Encoded(&folder),
+                    folder.replace("%2F", "/"),
                     self.port
                 )
             }

@@ -94,11 +94,10 @@ fn url(text: &str) -> Result<Vec<(String, String)>> {
     add("port", port)?;
     add("dbname", database)?;
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+        // Untold which: an unencoded ? in a password makes its rest look like a parameter.
         let (name, value) = pair.split_once('=').ok_or_else(|| {
-            Error::config(format!(
-                "\"{}\" in the connection URL is not name=value",
-                before_colon(pair)
-            ))
+            Error::config("something behind the ? of the connection URL is not name=value")
+                .with_hint(ENCODE)
         })?;
         let name = decoded("a parameter's name", name)?;
         let value = decoded(&name, value)?;
@@ -107,14 +106,9 @@ fn url(text: &str) -> Result<Vec<(String, String)>> {
     Ok(found)
 }
 
-/// Something that may hold a secret, cut to what surely does not.
-fn before_colon(text: &str) -> String {
-    text.split([':', '@', '%'])
-        .next()
-        .unwrap_or_default()
-        .escape_debug()
-        .collect()
-}
+/// For when a part of a URL is not where it should be.
+pub(crate) const ENCODE: &str =
+    "Characters such as / : @ ? % in user or password are written as %2F %3A %40 %3F %25 in a URL.";
 
 fn decoded(name: &str, text: &str) -> Result<String> {
     let wrong = |what: &str| {
@@ -150,7 +144,7 @@ fn pairs(text: &str) -> Result<Vec<(String, String)>> {
     if text.contains('\0') {
         return Err(Error::config("the connection string contains a zero byte"));
     }
-    let mut found = Vec::new();
+    let mut found: Vec<(String, String)> = Vec::new();
     let mut rest = text.trim_start();
     while !rest.is_empty() {
         let (name, tail) = rest.split_once('=').ok_or_else(|| {
@@ -160,11 +154,15 @@ fn pairs(text: &str) -> Result<Vec<(String, String)>> {
         })?;
         let name = name.trim_end();
         if name.is_empty() || name.contains(char::is_whitespace) {
-            let first = name.split_whitespace().next().unwrap_or_default();
+            // Untold what: it may be the rest of a password with a blank.
+            let place = match found.last() {
+                Some((before, _)) => format!("behind the value of {}", before.escape_debug()),
+                None => "at its beginning".to_owned(),
+            };
             return Err(Error::config(format!(
-                "\"{}\" in the connection string is not name=value",
-                before_colon(first)
-            )));
+                "the connection string has something other than name=value {place}"
+            ))
+            .with_hint("Values with blanks stand in single quotes."));
         }
         let (value, tail) = value(name, tail.trim_start())?;
         found.push((name.to_owned(), value));
@@ -259,7 +257,7 @@ impl fmt::Display for Encoded<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for byte in self.0.bytes() {
             match byte {
-                b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' | b'/' => {
+                b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => {
                     write!(f, "{}", char::from(byte))?
                 }
                 _ => write!(f, "%{byte:02X}")?,

@@ -230,6 +230,14 @@ impl Error {
             .with_hint("Use a slot that was created, and has always been used, without two_phase.")
     }
 
+    pub(crate) fn slot_name(name: &str) -> Self {
+        Self::config(format!(
+            "\"{}\" cannot be the name of a replication slot",
+            name.escape_debug()
+        ))
+        .with_hint("Slot names have 1 to 63 characters out of a-z, 0-9 and _.")
+    }
+
     pub(crate) fn slot_missing(name: &str) -> Self {
         Self::new(ErrorKind::SlotMissing, format!("there is no replication slot named \"{name}\""))
             .with_hint("Create the slot and copy the tables again: changes since the old slot was dropped are not available.")
@@ -309,8 +317,7 @@ impl Error {
             ("42710", CreatingSlot(name)) => {
                 Self::new(ErrorKind::SlotExists, format!("there is a replication slot named \"{name}\" already"))
             }
-            ("42602", CreatingSlot(name)) => Self::config(format!("\"{name}\" cannot be the name of a replication slot"))
-                .with_hint("Slot names have 1 to 63 characters out of a-z, 0-9 and _."),
+            ("42602", CreatingSlot(name)) => Self::slot_name(name),
             ("42704", DroppingSlot(name) | Starting(name)) => Self::slot_missing(name),
             ("55006", DroppingSlot(name) | Starting(name)) => Self::slot_in_use(name, None),
             ("42704", Streaming) => Self::new(ErrorKind::PublicationMissing, "a publication did not exist when a change was made")

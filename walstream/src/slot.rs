@@ -1,5 +1,7 @@
 //! Replication slots: made, looked at, dropped, and streamed from.
 
+use std::time::Duration;
+
 use walproto::Lsn;
 
 use crate::channel::Channel;
@@ -89,7 +91,7 @@ impl Client {
         })
     }
 
-    /// Drops a slot; on a replication connection. With `wait` it first waits until nobody uses the slot.
+    /// Drops a slot; on either kind of connection. With `wait` it first waits until nobody uses the slot.
     ///
     /// # Errors
     ///
@@ -99,12 +101,22 @@ impl Client {
     ///
     /// When the future is dropped, the slot may or may not be dropped.
     pub async fn drop_slot(&mut self, name: &str, wait: bool) -> Result<()> {
-        match self
-            .run(&command::drop_slot(name, wait), Doing::DroppingSlot(name))
-            .await
-        {
-            Ok(_) => Ok(()),
-            Err(error) => Err(self.explain_holder(error, name).await),
+        const PAUSE: Duration = Duration::from_millis(100);
+        let text = if self.is_replication() {
+            command::drop_slot(name, wait)
+        } else {
+            command::drop_slot_by_function(name)
+        };
+        loop {
+            let Err(error) = self.run(&text, Doing::DroppingSlot(name)).await else {
+                return Ok(());
+            };
+            // The function cannot wait, and the command that can does not come back with this.
+            if wait && matches!(error.kind(), ErrorKind::SlotInUse { .. }) {
+                tokio::time::sleep(PAUSE).await;
+                continue;
+            }
+            return Err(self.explain_holder(error, name).await);
         }
     }
 

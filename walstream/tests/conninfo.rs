@@ -1,0 +1,298 @@
+//! Connection strings: what is understood, what is refused and by which words, and that nothing panics.
+
+use std::path::PathBuf;
+
+use proptest::prelude::*;
+use walstream::{Config, ErrorKind, Host};
+
+fn read(text: &str) -> Config {
+    Config::parse(text).unwrap_or_else(|error| panic!("{text}: {error}"))
+}
+
+fn refusal(text: &str) -> String {
+    let error = Config::parse(text).expect_err(text);
+    assert_eq!(error.kind(), ErrorKind::Config, "{text}");
+    let words = error.to_string();
+    assert!(
+        !words.ends_with('.') && !words.starts_with(char::is_uppercase),
+        "{words}"
+    );
+    words
+}
+
+#[test]
+fn a_url_is_read_part_by_part() {
+    let config = read(
+        "postgres://app:p%40ss@db.example:5433/my%20shop?application_name=a%26b&connect_timeout=5",
+    );
+    assert_eq!(config.host(), &Host::Tcp("db.example".into()));
+    assert_eq!(
+        (config.port(), config.user(), config.database()),
+        (5433, "app", "my shop")
+    );
+    assert_eq!(config.application_name(), "a&b");
+    assert_eq!(
+        config,
+        read(
+            "postgresql://app:p%40ss@db.example:5433/my%20shop?application_name=a%26b&connect_timeout=5"
+        )
+    );
+    assert_eq!(
+        config,
+        read(
+            r"host=db.example port=5433 user=app password=p@ss dbname = 'my shop' application_name=a&b connect_timeout=5"
+        )
+    );
+    let set = Config::new("db.example", "app")
+        .with_port(5433)
+        .with_password("p@ss")
+        .with_database("my shop");
+    let set = set
+        .with_application_name("a&b")
+        .with_connect_timeout(std::time::Duration::from_secs(5));
+    assert_eq!(config, set);
+}
+
+#[test]
+fn what_is_left_out_has_a_default() {
+    let config = read("postgres://u@");
+    assert_eq!(
+        (config.host(), config.port(), config.database()),
+        (&Host::Default, 5432, "u")
+    );
+    assert_eq!(read("postgres://u@h").database(), "u");
+    assert_eq!(read("postgres://u@h/").database(), "u");
+    assert_eq!(read("user=u host=h"), read("postgres://u@h"));
+    if let Ok(user) = std::env::var("USER") {
+        assert_eq!(read("host=h").user(), user);
+    }
+}
+
+#[test]
+fn a_unix_socket_is_a_folder_and_an_ipv6_address_stands_in_brackets() {
+    let folder = Host::Unix(PathBuf::from("/run/my pg"));
+    for text in [
+        "postgres://u@/d?host=/run/my%20pg",
+        "postgres://u@%2Frun%2Fmy%20pg/d",
+        "postgres://u@ignored/d?host=/run/my%20pg",
+        r"host='/run/my pg' user=u dbname=d",
+        r"host=/run/my\ pg user=u dbname=d",
+    ] {
+        assert_eq!(read(text).host(), &folder, "{text}");
+    }
+    assert_eq!(Config::new("/run/my pg", "u").host(), &folder);
+    for text in ["postgres://u@[::1]:5433/d", "host=::1 port=5433 user=u"] {
+        assert_eq!(
+            (read(text).host(), read(text).port()),
+            (&Host::Tcp("::1".into()), 5433)
+        );
+    }
+}
+
+#[test]
+fn quotes_and_backslashes_work_as_in_libpq() {
+    let config = read(r"user='it\'s' dbname = 'a\\b' application_name='' password=a\'b");
+    assert_eq!(
+        (config.user(), config.database(), config.application_name()),
+        ("it's", r"a\b", "")
+    );
+    assert_eq!(
+        config,
+        read(r"user=it\'s dbname=a\\b application_name='' password='a\'b'")
+    );
+}
+
+#[test]
+fn only_what_can_be_kept_is_promised() {
+    for mode in ["disable", "allow", "prefer"] {
+        read(&format!("postgres://u@h?sslmode={mode}"));
+    }
+    for mode in ["require", "verify-ca", "verify-full"] {
+        let words = refusal(&format!("postgres://u@h?sslmode={mode}"));
+        assert_eq!(
+            words,
+            format!("sslmode={mode} asks for TLS, which is not there yet")
+        );
+    }
+    assert!(refusal("user=u sslmode=on").contains("sslmode is \"on\""));
+    assert!(refusal("postgres://u@a,b/d").contains("several hosts"));
+    assert!(refusal("user=u host=a,b").contains("several hosts"));
+    assert!(refusal("user=u host=a port=1,2").contains("several hosts"));
+    assert!(refusal("user=u host=@abstract").contains("abstract"));
+    assert_eq!(
+        refusal("postgres://u@h?sslrootcert=x"),
+        "unknown connection parameter \"sslrootcert\""
+    );
+    assert_eq!(
+        refusal("user=u replication=database"),
+        "unknown connection parameter \"replication\""
+    );
+    assert_eq!(
+        refusal("user=u User=v"),
+        "unknown connection parameter \"User\""
+    );
+    assert!(refusal("mysql://u@h").contains("not mysql://"));
+}
+
+#[test]
+fn settings_that_are_ours_cannot_be_slipped_in_by_options() {
+    for options in [
+        "-c DateStyle=SQL",
+        "-cdatestyle=SQL",
+        "-c work_mem=1MB --DATESTYLE=SQL",
+        r"-c\ datestyle=SQL",
+        "--statement-timeout=5",
+        "-c search_path=public",
+        "-c transaction_timeout=5",
+        "-c wal_sender_timeout=0",
+    ] {
+        let error = Config::parse(&format!(
+            "user=u options='{}'",
+            options.replace('\\', "\\\\")
+        ))
+        .expect_err(options);
+        assert!(
+            error.to_string().starts_with("options sets "),
+            "{options}: {error}"
+        );
+        assert!(error.hint().is_some());
+    }
+    for options in [
+        "-c work_mem=1MB",
+        "-e",
+        "-c",
+        "--",
+        "-c a=datestyle",
+        r"\",
+        "",
+    ] {
+        read(&format!(
+            "user=u options='{}'",
+            options.replace('\\', "\\\\")
+        ));
+    }
+}
+
+#[test]
+fn what_is_malformed_is_named() {
+    for (text, words) in [
+        ("postgres://u@h:0/d", "port"),
+        ("postgres://u@h:65536/d", "port"),
+        (
+            "postgres://u@h:/d?connect_timeout=-1",
+            "connect_timeout is \"-1\"",
+        ),
+        ("postgres://u@[::1/d", "["),
+        ("postgres://u@[::1]x/d", "]"),
+        ("postgres://u@x[::1]/d", "IPv6"),
+        ("postgres://u%0@h", "in user"),
+        ("postgres://u@h/%zz", "in dbname"),
+        ("postgres://u@h/d?password=%ff", "in password"),
+        (
+            "postgres://u%00replication%00true@h",
+            "a zero byte is in user",
+        ),
+        ("postgres://u@h?options%00=x", "a zero byte"),
+        ("postgres://u@h?options", "behind the ?"),
+        ("user=u options='x", "options"),
+        ("user=u password", "name=value"),
+        ("user=u shop port=1", "behind the value of user"),
+        ("=x", "at its beginning"),
+        ("just text", "neither"),
+        ("user=a\0b", "zero byte"),
+        ("user=u wal_sender_timeout=1year", "wal_sender_timeout"),
+        ("user=u wal_sender_timeout=597h", "wal_sender_timeout"),
+        ("user=u max_message_size=1kB", "max_message_size"),
+        (
+            "user=u max_message_size=99999999999999999999",
+            "max_message_size",
+        ),
+    ] {
+        let refusal = refusal(text);
+        assert!(refusal.contains(words), "{text:?}: {refusal}");
+    }
+    read("user=u wal_sender_timeout=1min max_message_size=256MB");
+    read("user=u wal_sender_timeout=0");
+}
+
+#[test]
+fn a_password_is_never_shown() {
+    for text in [
+        "postgres://u:hunter2@h/d",
+        "user=u password=hunter2 host=/x",
+        "postgres://u:hunter2@[::1]/d?options=-c%20a=b",
+    ] {
+        let config = read(text);
+        assert!(
+            !format!("{config:?} {config}").contains("hunter2"),
+            "{config:?}"
+        );
+        assert!(!format!("{config:#?}").contains("hunter2"));
+    }
+    // Neither where an unencoded character makes a part of it look like something else.
+    for text in [
+        "postgres://u:/hunter2@h/d",
+        "postgres://u:h/hunter2@h/d",
+        "postgres://u:hunter2/x@h/d",
+        "postgres://u:x?hunter2@h/d",
+        "postgres://u:x%hunter2@h/d",
+        "user=u password='hunter2",
+        "user=u password=x hunter2",
+        "user=u password=x hunter2 port=1",
+    ] {
+        if let Err(error) = Config::parse(text) {
+            let error = format!("{error:?} {error} {:?}", error.hint());
+            assert!(
+                !format!("{error:?}").contains("hunter2"),
+                "{text}: {error:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn what_is_shown_of_a_configuration_can_be_read_again() {
+    for text in [
+        "postgres://a%20b@h:1/my%2Fshop",
+        "postgres://u@[::1]:5433/d",
+        "postgres://u@/d?host=/run/my%20pg&port=7",
+        "postgres://u@/d?port=5432",
+    ] {
+        assert_eq!(
+            read(&read(text).to_string()).with_database("x"),
+            read(text).with_database("x")
+        );
+    }
+    assert_eq!(read("user=u host=h").to_string(), "postgres://u@h:5432/u");
+}
+
+proptest! {
+    #[test]
+    fn arbitrary_text_is_read_or_refused(text in ".{0,80}") {
+        let _ = Config::parse(&text);
+        let _ = Config::parse(&format!("postgres://{text}"));
+        let _ = Config::parse(&format!("postgres://u@h/d?{text}"));
+        let _ = Config::parse(&format!("user=u options='{text}'"));
+    }
+
+    #[test]
+    fn text_of_the_right_characters_is_read_or_refused(text in r"[a-c:/@?&=%0-2\[\]' \\,]{0,40}") {
+        let _ = Config::parse(&text);
+        let _ = Config::parse(&format!("postgres://{text}"));
+        let _ = Config::parse(&format!("host={text}"));
+    }
+
+    #[test]
+    fn encoded_values_come_back(user in "[^\0]{1,20}", database in "[^\0]{1,20}") {
+        let encode = |text: &str| text.bytes().map(|byte| format!("%{byte:02x}")).collect::<String>();
+        let config = Config::parse(&format!("postgres://{}@h/{}", encode(&user), encode(&database))).unwrap();
+        prop_assert_eq!(config.user(), &user);
+        prop_assert_eq!(config.database(), &database);
+        let shown = Config::parse(&config.to_string()).unwrap();
+        prop_assert_eq!(shown.database(), &database);
+
+        let quote = |text: &str| format!("'{}'", text.replace('\\', r"\\").replace('\'', r"\'"));
+        let config = Config::parse(&format!("user={} dbname={}", quote(&user), quote(&database))).unwrap();
+        prop_assert_eq!((config.user(), config.database()), (&*user, &*database));
+    }
+}
