@@ -145,8 +145,13 @@ impl Stream {
         let timeout = client.wal_sender_timeout();
         let parallel = options.streaming == Streaming::Parallel;
         let channel = client.start_replication(options, start).await?;
-        let shared = Arc::new(Shared::new());
         let decoder = Decoder::new().parallel(parallel).binary(options.binary);
+        Ok(Self::over(channel, timeout, decoder, limits))
+    }
+
+    /// On a connection that is streaming already.
+    fn over(channel: Channel, timeout: Duration, decoder: Decoder, limits: Limits) -> Self {
+        let shared = Arc::new(Shared::new());
         let usage = Arc::<Usage>::default();
         let driver = Driver {
             shared: Arc::clone(&shared),
@@ -161,7 +166,7 @@ impl Stream {
             limits,
         };
         let task = tokio::spawn(driver.run(channel));
-        Ok(Self { shared, task })
+        Self { shared, task }
     }
 
     /// The next event, in the order of the stream; `None` after the server ended it.
@@ -415,7 +420,8 @@ impl Driver {
     fn take_all(&mut self, message: BackendMessage, reader: &mut Reader) -> Result<bool, Error> {
         const AT_ONCE: usize = 1000;
         let mut message = message;
-        for _ in 0..AT_ONCE {
+        let mut taken = 0;
+        loop {
             match message.tag {
                 b'd' => self.frame(&message.body)?,
                 // The server ends the stream, as it does when it shuts down.
@@ -424,15 +430,16 @@ impl Driver {
                 // Notices and parameter changes.
                 _ => {}
             }
-            if self.usage.memory() > self.limits.memory {
-                break;
+            taken += 1;
+            // Before the next one leaves the buffer: what was taken must be handled.
+            if taken == AT_ONCE || self.usage.memory() > self.limits.memory {
+                return Ok(false);
             }
-            let Some(next) = reader.try_recv()? else {
-                break;
-            };
-            message = next;
+            match reader.try_recv()? {
+                Some(next) => message = next,
+                None => return Ok(false),
+            }
         }
-        Ok(false)
     }
 
     fn frame(&mut self, body: &[u8]) -> Result<(), Error> {
@@ -521,3 +528,6 @@ fn clock() -> Timestamp {
         .and_then(Timestamp::from_unix_micros)
         .unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests;

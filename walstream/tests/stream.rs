@@ -180,6 +180,44 @@ async fn whole_transactions_at_every_version_and_protocol() {
     }
 }
 
+/// More rows than the stream takes from its buffer between two looks at the clock, many times over.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_message_is_lost_however_many_come_at_once() {
+    const ROWS: i32 = 200_000;
+    let server = server(Version::NEWEST).await;
+    for (round, protocol) in [1, 2, 4].into_iter().enumerate() {
+        let base = i32::try_from(round).unwrap() * ROWS;
+        sql(&server)
+            .batch(&format!(
+                "INSERT INTO t SELECT {base} + i, '' FROM generate_series(1, {ROWS}) i"
+            ))
+            .unwrap();
+        let mut stream = stream_with(&config(&server), Limits::default(), |options| {
+            options.protocol = Some(protocol);
+            options.streaming = if protocol > 1 {
+                Streaming::On
+            } else {
+                Streaming::Off
+            };
+        })
+        .await;
+        let mut large = transaction(&mut stream).await;
+        let ids = inserted(&mut large);
+        assert_eq!(
+            ids.len(),
+            usize::try_from(ROWS).unwrap(),
+            "protocol {protocol}"
+        );
+        assert!(
+            ids.iter()
+                .zip(base + 1..)
+                .all(|(&id, expected)| id == expected)
+        );
+        large.confirm();
+        stream.finish().await.unwrap();
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn only_what_was_confirmed_moves_the_slot() {
     let server = server(Version::NEWEST).await;
