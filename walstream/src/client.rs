@@ -239,7 +239,8 @@ impl Client {
             }
             b'T' | b'D' | b'C' | b'I' | b'H' | b'd' | b'c' | b'E' | b'S' | b'A' => Ok(()),
             tag => Err(Error::protocol(format!(
-                "the server answered a query with a message {tag:#04X}"
+                "the server answered a query with a message '{}'",
+                tag.escape_ascii()
             ))),
         }
     }

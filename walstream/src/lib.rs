@@ -80,7 +80,10 @@ mod version;
 pub use walproto;
 
 pub use client::{Client, CopyOut};
-pub use command::{SlotOptions, Snapshot, StreamOptions, Streaming, quote_identifier, quote_literal};
+pub use command::{
+    SlotOptions, Snapshot, StreamOptions, Streaming, check_slot_name, quote_identifier,
+    quote_literal,
+};
 pub use config::{Config, Host};
 pub use error::{Error, ErrorKind, Result};
 pub use progress::{Progress, Token};

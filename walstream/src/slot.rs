@@ -54,7 +54,7 @@ pub enum SlotState {
     /// It never can again.
     Lost {
         /// Why, in PostgreSQL's words: `wal_removed`, `rows_removed`, `wal_level_insufficient`, `idle_timeout`, or
-        /// `conflicting` on 16.
+        /// `conflicting` on a standby of 16.
         reason: String,
     },
 }
@@ -172,7 +172,8 @@ impl Client {
             Ok(message) => {
                 let tag = message.map_or(b'Z', |message| message.tag);
                 Err(Error::protocol(format!(
-                    "the server answered START_REPLICATION with a message {tag:#04X}"
+                    "the server answered START_REPLICATION with a message '{}'",
+                    tag.escape_ascii()
                 )))
             }
             // The catalog may have changed since we looked.
@@ -256,7 +257,10 @@ impl Client {
 fn inspection(name: &str, version: ServerVersion) -> String {
     let reason = match version.major() {
         ..=15 => "NULL",
-        16 => "CASE WHEN conflicting THEN 'conflicting' END",
+        // It is true for every slot that was given up; conflicts are possible on a standby only.
+        16 => {
+            "CASE WHEN conflicting AND pg_catalog.pg_is_in_recovery() THEN 'conflicting' WHEN conflicting THEN 'wal_removed' END"
+        }
         _ => "invalidation_reason",
     };
     format!(
