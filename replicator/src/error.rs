@@ -132,6 +132,10 @@ impl StdError for Error {
     }
 }
 
+/// Remedy where the destination has to be filled again; names only what exists.
+pub(crate) const START_ANEW: &str = "to fill the destination anew: replicator drop with the same options and \
+                                     --destination, remove the tables there, then replicator run";
+
 impl From<walstream::Error> for Error {
     /// Kind and remedy as `walstream` says; its own words stay the message, and what caused it the cause.
     fn from(error: walstream::Error) -> Self {
@@ -141,7 +145,13 @@ impl From<walstream::Error> for Error {
             _ => ErrorKind::Retry,
         };
         let mut ours = Self::new(kind, error.to_string());
-        ours.0.hint = error.hint().map(str::to_owned);
+        ours.0.hint = match error.kind() {
+            // There they are two steps; here they are commands of ours.
+            walstream::ErrorKind::SlotLost
+            | walstream::ErrorKind::SlotMissing
+            | walstream::ErrorKind::PublicationMissing => Some(START_ANEW.to_owned()),
+            _ => error.hint().map(str::to_owned),
+        };
         ours.0.source = Some(Box::new(Same(error)));
         ours
     }

@@ -124,7 +124,15 @@ impl Source {
 
     /// Whether publications, tables, filters and column lists are as they were.
     pub(crate) async fn fingerprint(&mut self, publications: &[String]) -> Result<String> {
-        fingerprint(&mut self.client, publications).await
+        const ATTEMPTS: usize = 5;
+        for _ in 1..ATTEMPTS {
+            match fingerprint(&mut self.client, publications).await {
+                // A table dropped while the catalog was being read: still in the snapshot, no longer to be opened.
+                Err(error) if matches!(error.sqlstate(), Some("XX000" | "42P01")) => {}
+                done => return Ok(done?),
+            }
+        }
+        Ok(fingerprint(&mut self.client, publications).await?)
     }
 }
 
@@ -231,7 +239,10 @@ pub(crate) async fn published(client: &mut Client, publications: &[String]) -> R
 }
 
 /// Object identifiers and row versions of everything that decides what is published, as readable lines.
-async fn fingerprint(client: &mut Client, publications: &[String]) -> Result<String> {
+async fn fingerprint(
+    client: &mut Client,
+    publications: &[String],
+) -> Result<String, walstream::Error> {
     let version = client.server_version().major();
     let names = literals(publications);
     let (lists, schemas) = if version < 15 {

@@ -36,7 +36,7 @@ use walstream::{
 
 use crate::config::{Config, Copy, Streaming};
 use crate::destination::{Destination, Existing};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, START_ANEW};
 use crate::follow::Tables;
 use crate::position::{PositionRow, State};
 use crate::publication;
@@ -59,8 +59,11 @@ pub(crate) struct Started {
 /// Brings slot, publication and destination together, whatever an earlier start left behind.
 pub(crate) async fn start(config: &Config, destination: &mut impl Destination) -> Result<Started> {
     let connection = walstream::Config::parse(&config.source)?;
+    walstream::check_slot_name(&config.slot)?;
     let mut source = Source::new(Client::connect(&connection).await?);
     let mut wire = Client::connect_replication(&connection).await?;
+    // Now rather than after the copy.
+    stream_options(config, &wire, &config.publications()).check(wire.server_version())?;
     let system = wire.identify_system().await?;
     let mut row = destination.position(&config.slot).await?;
     if let Some(intent) = row.as_ref().filter(|row| row.state == State::Intent) {
@@ -68,13 +71,15 @@ pub(crate) async fn start(config: &Config, destination: &mut impl Destination) -
         clean(config, &mut source, destination, intent).await?;
         row = None;
     }
+    if let Some(row) = &row {
+        check_system(row, &system)?;
+    }
     let slot = source.client().slot(&config.slot).await?;
-    let publications = publications(config, &mut source, row.is_some()).await?;
-    match (row, slot) {
-        (Some(_), Some(slot)) => usable(&slot, &system)?,
-        (Some(row), None) => return Err(slot_gone(config, &row)),
+    let (publications, made) = publications(config, &mut source, row.is_some()).await?;
+    let ready = match (row, slot) {
+        (Some(_), Some(slot)) => usable(&slot, &system),
+        (Some(row), None) => Err(slot_gone(config, &row)),
         (None, Some(slot)) if config.copy == Copy::No => {
-            usable(&slot, &system)?;
             adopt(
                 config,
                 &mut source,
@@ -83,11 +88,11 @@ pub(crate) async fn start(config: &Config, destination: &mut impl Destination) -
                 &slot,
                 &publications,
             )
-            .await?;
+            .await
         }
-        (None, Some(_)) => return Err(foreign_slot(config)),
+        (None, Some(_)) => Err(foreign_slot(config)),
         (None, None) => {
-            let started = first(
+            first(
                 config,
                 &mut source,
                 &mut wire,
@@ -95,14 +100,17 @@ pub(crate) async fn start(config: &Config, destination: &mut impl Destination) -
                 &system,
                 &publications,
             )
-            .await;
-            if let Err(error) = started {
-                // The slot would hold back WAL for nobody. What cannot be cleaned now is cleaned at the next start.
-                drop(wire);
-                give_up(config, &mut source, destination).await;
-                return Err(error);
-            }
+            .await
         }
+    };
+    if let Err(error) = ready {
+        // The slot would hold back WAL for nobody. What cannot be cleaned now is cleaned at the next start.
+        drop(wire);
+        give_up(config, &mut source, destination).await;
+        if made {
+            unpublish(&mut source, &publications).await;
+        }
+        return Err(error);
     }
     later(
         config,
@@ -135,6 +143,16 @@ pub(crate) async fn give_up(
     }
 }
 
+/// Drops the publications that a start made before it was refused; a later one makes them as it is told then.
+async fn unpublish(source: &mut Source, publications: &[String]) {
+    let Some(name) = publications.first() else {
+        return;
+    };
+    if let Err(error) = publication::drop_ours(source.client(), name).await {
+        tracing::warn!(%error, publication = name, "could not drop the publication again");
+    }
+}
+
 /// Removes what a first start left that did not come to its end.
 async fn clean(
     config: &Config,
@@ -154,11 +172,15 @@ async fn clean(
             .or(slot.confirmed_flush)
             .is_some_and(|lsn| lsn < intent.lsn)
         {
+            if config.copy == Copy::No {
+                // Taking it over did not come to its end, and is asked for again.
+                break;
+            }
             return Err(Error::person(format!(
                 "replication slot {:?} is older than the start that was to make it ({})",
                 config.slot, intent.lsn
             ))
-            .with_hint("it is not ours: choose another --slot, or drop the slot yourself if nobody needs it"));
+            .with_hint("it is not ours: choose another --slot; give --copy no again if it was being taken over; or drop the slot yourself if nobody needs it"));
         }
         if let Some(pid) = slot.active_pid {
             if Instant::now() > deadline {
@@ -178,8 +200,13 @@ async fn clean(
     destination.remove_intent(&config.slot).await
 }
 
-/// The publications to read; makes the default one, or one named together with `--tables`, at the first start.
-async fn publications(config: &Config, source: &mut Source, later: bool) -> Result<Vec<String>> {
+/// The publications to read, and whether they were made now: the default one, or one named together with `--tables`,
+/// is at the first start.
+async fn publications(
+    config: &Config,
+    source: &mut Source,
+    later: bool,
+) -> Result<(Vec<String>, bool)> {
     let mut names = config.publications();
     let missing = source.missing(&names).await?;
     if let Some(name) = missing.first() {
@@ -211,7 +238,7 @@ async fn publications(config: &Config, source: &mut Source, later: bool) -> Resu
             names.push(companion);
         }
     }
-    Ok(names)
+    Ok((names, !missing.is_empty()))
 }
 
 /// The first start: intent, slot, copy, position.
@@ -244,7 +271,7 @@ async fn first(
                 if error.sqlstate().is_some() {
                     destination.remove_intent(&config.slot).await?;
                 }
-                return Err(error.into());
+                return Err(not_created(source, error).await);
             }
         };
         fail_point!("slot-made");
@@ -329,6 +356,19 @@ const fn existing(config: &Config) -> Existing {
     }
 }
 
+/// Why the slot was not made; the session that was to make it is in a failed transaction and cannot ask.
+async fn not_created(source: &mut Source, error: walstream::Error) -> Error {
+    if error.sqlstate() == Some("55000")
+        && let Ok(rows) = source.client().query("SHOW wal_level").await
+        && rows.first().and_then(|row| row.get(0)) != Some("logical")
+    {
+        return Error::person("the source does not write enough WAL for logical replication")
+            .with_hint("set wal_level = logical on the server and restart it")
+            .caused_by(error);
+    }
+    error.into()
+}
+
 /// Runs `creation` and says every few seconds what it waits for: every transaction that was running must end.
 async fn waiting_for<T>(source: &mut Source, creation: impl Future<Output = T>) -> T {
     tokio::pin!(creation);
@@ -361,6 +401,7 @@ async fn adopt(
     slot: &Slot,
     publications: &[String],
 ) -> Result<()> {
+    usable(slot, system)?;
     let Some(lsn) = slot.confirmed_flush else {
         return Err(Error::person(format!(
             "replication slot {:?} has no confirmed position",
@@ -467,10 +508,6 @@ async fn later(
         publications,
     })
 }
-
-/// Remedy where the destination has to be filled again; names only what exists.
-const START_ANEW: &str = "to fill the destination anew: replicator drop with the same options and --destination, \
-                          remove the tables there, then replicator run";
 
 /// Starts the stream; a slot that another session holds is waited for, then reported with its holder.
 async fn own(
