@@ -1,6 +1,7 @@
 //! The command line: what can be asked for, and how it becomes a [`Config`].
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -111,6 +112,15 @@ pub struct RunArgs {
         default_value_t = 32
     )]
     pub memory: u64,
+    /// How long to wait for a slot or a destination that another process holds
+    #[arg(
+        long,
+        env = "REPLICATOR_TAKEOVER",
+        value_name = "SECONDS",
+        default_value_t = 30,
+        value_parser = clap::value_parser!(u64).range(..=86_400)
+    )]
+    pub takeover: u64,
 }
 
 /// Options of `drop`.
@@ -192,6 +202,7 @@ impl From<RunArgs> for Config {
                 CopyArg::No => Copy::No,
             })
             .memory(args.memory.saturating_mul(1 << 20))
+            .takeover(Duration::from_secs(args.takeover))
             .spool(
                 args.spool.unwrap_or_else(std::env::temp_dir),
                 args.spool_limit.saturating_mul(1 << 20),
