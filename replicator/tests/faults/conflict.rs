@@ -1,0 +1,119 @@
+//! A destination that is not what it was: divergence is noticed, never written over.
+
+use crate::common::{self, Site};
+
+/// Edits the destination, changes the source, and expects a stop with nothing written.
+fn stops(edit: &str, change: &str, words: &[&str]) {
+    let site = Site::new();
+    site.caught_up(&[]);
+    site.edit(edit);
+    let (before, stored) = (site.t(), site.stored());
+    // What comes before in the stream arrives; what comes with it in the transaction does not.
+    site.sql("INSERT INTO t VALUES (10, 'before')");
+    site.sql(&format!(
+        "BEGIN; INSERT INTO t VALUES (11, 'with'); {change}; COMMIT"
+    ));
+    site.sql("INSERT INTO t VALUES (12, 'after')");
+    for _ in 0..2 {
+        site.catch_up(&[]).failed(3, words);
+        let mut expected = before.clone();
+        expected.push("10|before".to_owned());
+        assert_eq!(site.t(), expected);
+    }
+    assert!(site.stored() >= stored && site.stored() < site.wal_end());
+    assert!(
+        site.confirmed() <= site.stored(),
+        "the source was told more than is true"
+    );
+}
+
+#[test]
+fn an_insert_onto_a_row_that_is_there() {
+    stops(
+        "INSERT INTO t VALUES (3, 'planted')",
+        "INSERT INTO t VALUES (3, 'three')",
+        &["t", "3", "insert"],
+    );
+}
+
+#[test]
+fn an_update_of_a_row_that_is_not_there() {
+    stops(
+        "DELETE FROM t WHERE id = 2",
+        "UPDATE t SET v = 'changed' WHERE id = 2",
+        &["t", "2", "update"],
+    );
+}
+
+#[test]
+fn a_delete_of_a_row_that_is_not_there() {
+    stops(
+        "DELETE FROM t WHERE id = 2",
+        "DELETE FROM t WHERE id = 2",
+        &["t", "2", "delete"],
+    );
+}
+
+#[test]
+fn a_key_change_onto_a_row_that_is_there() {
+    stops(
+        "INSERT INTO t VALUES (3, 'planted')",
+        "UPDATE t SET id = 3 WHERE id = 2",
+        &["t", "3"],
+    );
+}
+
+#[test]
+fn a_conflict_that_a_person_has_resolved_is_gone() {
+    let site = Site::new();
+    site.caught_up(&[]);
+    site.edit("INSERT INTO t VALUES (3, 'planted')");
+    site.sql("INSERT INTO t VALUES (3, 'three')");
+    site.catch_up(&[]).failed(3, &["t"]).hinted(&[]);
+    site.edit("DELETE FROM t WHERE id = 3");
+    site.caught_up(&[]);
+    assert_eq!(site.t(), ["1|one", "2|two", "3|three"]);
+}
+
+#[test]
+fn a_table_that_somebody_else_made_is_not_filled() {
+    let site = Site::new();
+    site.edit("CREATE TABLE t (id INTEGER NOT NULL PRIMARY KEY, v TEXT); INSERT INTO t VALUES (7, 'theirs')");
+    site.catch_up(&[]).failed(3, &["t"]).hinted(&["--copy no"]);
+    assert_eq!(site.slot_column("slot_name"), None, "a slot is left");
+    assert_eq!(site.publications(), [""; 0], "a publication is left");
+    assert_eq!(site.t(), ["7|theirs"]);
+
+    // The remedy, for who vouches for the rows.
+    site.caught_up(&["--copy", "no"]);
+    assert_eq!(site.t(), ["7|theirs"]);
+    site.sql("INSERT INTO t VALUES (3, 'three')");
+    site.caught_up(&["--copy", "no"]);
+    assert_eq!(site.t(), ["3|three", "7|theirs"]);
+    // A table that is not ours stays when everything of ours goes.
+    site.forget(&[]).done();
+    assert_eq!(site.t(), ["3|three", "7|theirs"]);
+}
+
+#[test]
+fn tables_that_would_land_on_one_name_are_refused() {
+    let site = Site::new();
+    site.sql("CREATE SCHEMA s; CREATE TABLE s.x (id int PRIMARY KEY); CREATE TABLE s__x (id int PRIMARY KEY)");
+    site.catch_up(&[]).failed(2, &["s.x", "s__x"]);
+    crate::assert_nothing_left(&site);
+}
+
+#[test]
+fn a_row_of_ours_that_somebody_broke_is_told_not_guessed() {
+    let site = Site::new();
+    site.caught_up(&[]);
+    for damage in ["lsn = 'here'", "state = 'gone'", "timeline = -1"] {
+        common::until("the copy", || {
+            std::fs::copy(site.path(), site.path().with_extension("whole")).is_ok()
+        });
+        site.edit(&format!("UPDATE _replicator_position SET {damage}"));
+        site.catch_up(&[]).failed(3, &[]);
+        std::fs::copy(site.path().with_extension("whole"), site.path()).expect("the copy back");
+    }
+    site.caught_up(&[]);
+}

@@ -1,0 +1,118 @@
+//! A position and a slot that do not fit each other: a gap is refused, and so is a future.
+
+use testdata::{Server, Version};
+
+use crate::common::Site;
+
+#[test]
+fn a_slot_ahead_of_the_destination_is_a_gap() {
+    let site = Site::new();
+    site.caught_up(&[]);
+    site.sql("INSERT INTO t VALUES (3, 'lost')");
+    site.sql(&format!(
+        "SELECT pg_replication_slot_advance('{}', pg_current_wal_lsn())",
+        site.slot
+    ));
+    site.sql("INSERT INTO t VALUES (4, 'not applied over a gap')");
+
+    for _ in 0..2 {
+        let outcome = site.catch_up(&[]);
+        outcome
+            .failed(3, &[&site.slot, "lost"])
+            .hinted(&["drop", "run"]);
+        assert_eq!(
+            site.t(),
+            ["1|one", "2|two"],
+            "changes were applied over a gap"
+        );
+    }
+    site.start_anew(&[]);
+    assert_eq!(
+        site.t(),
+        ["1|one", "2|two", "3|lost", "4|not applied over a gap"]
+    );
+}
+
+#[test]
+fn a_slot_behind_the_destination_is_normal() {
+    let site = Site::new();
+    site.caught_up(&[]);
+    let running = site.streaming(&[]);
+    site.sql("INSERT INTO t VALUES (3, 'three')");
+    crate::common::until("the row arrives", || site.t().len() == 3);
+    running.kill();
+    // As after a crash between commit and confirmation, or of a server that had not written down the confirmation.
+    let row = site.stored();
+    site.caught_up(&[]);
+    assert!(site.stored() >= row);
+    assert_eq!(site.t(), ["1|one", "2|two", "3|three"]);
+}
+
+#[test]
+fn a_destination_ahead_of_the_source_is_a_future() {
+    let site = Site::new();
+    site.caught_up(&[]);
+    site.edit("UPDATE _replicator_position SET lsn = 'FF/0'");
+    let confirmed = site.confirmed();
+    let outcome = site.catch_up(&[]);
+    outcome
+        .failed(3, &["FF/0", "ahead"])
+        .hinted(&["drop", "run"]);
+    assert_eq!(
+        site.confirmed(),
+        confirmed,
+        "the source was told a position that it never reached"
+    );
+    site.start_anew(&[]);
+    assert_eq!(site.t(), ["1|one", "2|two"]);
+}
+
+#[test]
+fn another_cluster_is_told_by_its_system_identifier() {
+    let site = Site::new();
+    site.caught_up(&[]);
+    let other = Site::own(Server::start(Version::NEWEST));
+    let run = |slot: &str| {
+        let mut command = crate::common::program();
+        command.args(["run", "--until", "current", "--slot", slot]);
+        command.args([
+            "--source",
+            &other.source(),
+            "--destination",
+            &site.destination(),
+        ]);
+        crate::common::Running::start(&mut command).wait(crate::common::PATIENCE)
+    };
+    let system = other.ask("SELECT system_identifier FROM pg_control_system()");
+    // Neither where the other cluster has no such slot, nor where it has one.
+    run(&site.slot).failed(3, &["system", &system]);
+    assert_eq!(other.slot_column("slot_name"), None);
+    assert_eq!(other.publications(), [""; 0], "a publication is left");
+    other.sql("CREATE PUBLICATION replicator FOR TABLE t");
+    other.sql(&format!(
+        "SELECT pg_create_logical_replication_slot('{}', 'pgoutput')",
+        site.slot
+    ));
+    run(&site.slot).failed(3, &["system", &system]);
+    assert_eq!(site.t(), ["1|one", "2|two"]);
+    site.caught_up(&[]);
+}
+
+#[test]
+fn another_database_of_the_same_cluster_is_another_source() {
+    let site = Site::new();
+    site.caught_up(&[]);
+    let other = Site::new();
+    let mut command = crate::common::program();
+    command.args(["run", "--until", "current", "--slot", &site.slot]);
+    command.args([
+        "--source",
+        &other.source(),
+        "--destination",
+        &site.destination(),
+    ]);
+    let outcome = crate::common::Running::start(&mut command).wait(crate::common::PATIENCE);
+    outcome.failed(3, &[&site.database, &other.database]);
+    assert_eq!(other.publications(), [""; 0], "a publication is left");
+    site.caught_up(&[]);
+}

@@ -1,0 +1,139 @@
+//! Publications that are missing, vanish, or change while they are followed.
+
+use std::time::Duration;
+
+use testdata::Version;
+
+use crate::assert_nothing_left;
+use crate::common::{PATIENCE, Site};
+
+#[test]
+fn a_publication_that_was_asked_for_must_exist() {
+    // On 18 the server would say nothing, and send nothing.
+    for version in [Version::V15, Version::V18] {
+        let site = Site::on(version);
+        site.catch_up(&["--publication", "absent"])
+            .failed(3, &["absent", "publication"])
+            .hinted(&["create"]);
+        assert_nothing_left(&site);
+        // Nor is a name found that only looks alike.
+        site.sql("CREATE PUBLICATION absent FOR TABLE t");
+        site.catch_up(&["--publication", "Absent"])
+            .failed(3, &["Absent"]);
+        site.caught_up(&["--publication", "absent"]);
+        assert_eq!(site.t(), ["1|one", "2|two"]);
+    }
+}
+
+#[test]
+fn the_other_remedy_for_a_missing_publication_is_to_name_its_tables() {
+    let site = Site::new();
+    site.caught_up(&["--publication", "absent", "--tables", "public.t"]);
+    assert_eq!(site.publications(), ["absent"]);
+    assert_eq!(site.t(), ["1|one", "2|two"]);
+}
+
+#[test]
+fn a_publication_dropped_between_two_runs_stops_the_second() {
+    for version in [Version::V15, Version::V18] {
+        let site = Site::on(version);
+        site.caught_up(&[]);
+        site.sql("DROP PUBLICATION replicator");
+        site.sql("INSERT INTO t VALUES (3, 'three')");
+        site.catch_up(&[])
+            .failed(3, &["replicator", "does not exist"])
+            .hinted(&["drop", "run"]);
+        // Made again it is another publication: what changed in between was never decoded with it.
+        site.sql("CREATE PUBLICATION replicator FOR TABLE t");
+        site.catch_up(&[])
+            .failed(3, &["changed"])
+            .hinted(&["drop", "run"]);
+        assert_eq!(site.t(), ["1|one", "2|two"]);
+        site.sql("DROP PUBLICATION replicator");
+        site.start_anew(&[]);
+        assert_eq!(site.t(), ["1|one", "2|two", "3|three"]);
+    }
+}
+
+#[test]
+fn a_publication_dropped_under_a_run_stops_it() {
+    for (version, busy) in [
+        (Version::V15, true),
+        (Version::V18, true),
+        (Version::V18, false),
+    ] {
+        let site = Site::on(version);
+        let running = site.streaming(&[]);
+        site.sql("DROP PUBLICATION replicator");
+        if busy {
+            site.sql("INSERT INTO t VALUES (3, 'three')");
+        }
+        let outcome = running.wait(Duration::from_secs(40));
+        outcome.failed(3, &["publication"]).hinted(&["drop", "run"]);
+        site.start_anew(&[]);
+        assert_eq!(site.t().len(), if busy { 3 } else { 2 }, "on {version}");
+    }
+}
+
+#[test]
+fn a_table_added_to_the_publication_stops_the_run() {
+    let site = Site::new();
+    site.sql("CREATE TABLE other (id int PRIMARY KEY)");
+    site.sql("CREATE PUBLICATION mine FOR TABLE t");
+    let arguments = ["--publication", "mine"];
+    let running = site.streaming(&arguments);
+    site.sql("ALTER PUBLICATION mine ADD TABLE other");
+    site.sql("INSERT INTO other VALUES (1)");
+    running
+        .wait(PATIENCE)
+        .failed(3, &["other"])
+        .hinted(&["drop", "run"]);
+    site.catch_up(&arguments)
+        .failed(3, &["changed"])
+        .hinted(&["drop", "run"]);
+    site.start_anew(&arguments);
+    assert_eq!(site.rows("SELECT id FROM other"), ["1"]);
+    assert_eq!(
+        site.publications(),
+        ["mine"],
+        "the user's publication is gone"
+    );
+}
+
+#[test]
+fn a_new_table_of_a_publication_for_all_tables_stops_the_run() {
+    let site = Site::new();
+    site.sql("CREATE PUBLICATION mine FOR ALL TABLES");
+    let arguments = ["--publication", "mine"];
+    let running = site.streaming(&arguments);
+    site.sql("CREATE TABLE other (id int PRIMARY KEY); INSERT INTO other VALUES (1)");
+    running
+        .wait(PATIENCE)
+        .failed(3, &["other"])
+        .hinted(&["drop", "run"]);
+    site.start_anew(&arguments);
+    assert_eq!(site.rows("SELECT id FROM other"), ["1"]);
+}
+
+#[test]
+fn a_row_filter_that_changed_stops_the_next_run() {
+    let site = Site::new();
+    site.sql("CREATE PUBLICATION mine FOR TABLE t WHERE (id < 100)");
+    site.caught_up(&["--publication", "mine"]);
+    site.sql("ALTER PUBLICATION mine SET TABLE t WHERE (id < 2)");
+    site.catch_up(&["--publication", "mine"])
+        .failed(3, &["changed", "100"])
+        .hinted(&["drop", "run"]);
+    site.start_anew(&["--publication", "mine"]);
+    assert_eq!(site.t(), ["1|one"]);
+}
+
+#[test]
+fn other_publications_than_before_are_refused() {
+    let site = Site::new();
+    site.caught_up(&[]);
+    site.sql("CREATE PUBLICATION mine FOR TABLE t");
+    site.catch_up(&["--publication", "mine"])
+        .failed(3, &["replicator", "mine"]);
+    site.caught_up(&[]);
+}
