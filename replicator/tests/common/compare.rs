@@ -1,0 +1,224 @@
+//! Row by row, value by value: what PostgreSQL prints against what lies in the SQLite file.
+//!
+//! Written apart from the product. The tables come from the publication, the types from the source's catalog, and
+//! how a type must look at the destination stands here again.
+
+use std::collections::BTreeMap;
+
+use rusqlite::types::ValueRef;
+use testdata::{Client, Row};
+
+use super::Job;
+
+/// The rows of a table, sorted.
+pub type Rows = Vec<Row>;
+
+/// A published table.
+#[derive(Clone, Debug)]
+pub struct Table {
+    /// Schema and name at the source.
+    pub schema: String,
+    pub name: String,
+    /// Its columns, each with its type, domains resolved.
+    pub columns: Vec<(String, String)>,
+    /// Its partitions' rows are its own; an heir's are not.
+    partitioned: bool,
+}
+
+impl Table {
+    /// Where it must lie.
+    pub fn destination(&self) -> String {
+        if self.schema == "public" {
+            self.name.clone()
+        } else {
+            format!("{}__{}", self.schema, self.name)
+        }
+    }
+
+    fn source(&self) -> String {
+        format!("{}.{}", quoted(&self.schema), quoted(&self.name))
+    }
+}
+
+fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// The tables that the publication publishes, as the catalog has them now.
+pub fn published(source: &mut Client, publication: &str) -> Vec<Table> {
+    let sql = format!(
+        "SELECT t.schemaname, t.tablename, a.attname, (
+           WITH RECURSIVE up(oid) AS (
+             SELECT a.atttypid
+             UNION ALL
+             SELECT y.typbasetype FROM up JOIN pg_type y ON y.oid = up.oid WHERE y.typtype = 'd')
+           SELECT y.typname FROM up JOIN pg_type y ON y.oid = up.oid WHERE y.typtype <> 'd'), c.relkind
+         FROM pg_publication_tables t
+         JOIN pg_class c ON c.oid = format('%I.%I', t.schemaname, t.tablename)::regclass
+         JOIN pg_attribute a ON a.attrelid = c.oid
+         WHERE t.pubname LIKE '{publication}%' AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''
+         ORDER BY 1, 2, a.attnum"
+    );
+    let mut tables: Vec<Table> = Vec::new();
+    for row in source.query(&sql).unwrap() {
+        let [schema, name, column, kind, relkind] = row.try_into().unwrap();
+        let (schema, name) = (schema.unwrap(), name.unwrap());
+        if tables
+            .last()
+            .is_none_or(|last| (&last.schema, &last.name) != (&schema, &name))
+        {
+            tables.push(Table {
+                schema,
+                name,
+                columns: Vec::new(),
+                partitioned: relkind.as_deref() == Some("p"),
+            });
+        }
+        let last = tables.last_mut().unwrap();
+        last.columns.push((column.unwrap(), kind.unwrap()));
+    }
+    assert!(!tables.is_empty(), "nothing is published");
+    tables
+}
+
+/// What the source says.
+pub fn source_rows(source: &mut Client, table: &Table) -> Rows {
+    let columns: Vec<String> = table.columns.iter().map(|(name, _)| quoted(name)).collect();
+    let only = if table.partitioned { "" } else { "ONLY " };
+    let sql = format!(
+        "SELECT {} FROM {only}{}",
+        columns.join(", "),
+        table.source()
+    );
+    let mut rows = source.query(&sql).unwrap();
+    for row in &mut rows {
+        for (cell, (_, kind)) in row.iter_mut().zip(&table.columns) {
+            *cell = cell.take().map(|text| number(kind, &text).unwrap_or(text));
+        }
+    }
+    rows.sort();
+    rows
+}
+
+/// What the destination holds, in the source's words.
+pub fn destination_rows(file: &rusqlite::Connection, table: &Table) -> Rows {
+    let name = quoted(&table.destination());
+    let mut found: Vec<String> = file
+        .prepare(&format!(
+            "SELECT name FROM pragma_table_info({})",
+            literal(&table.destination())
+        ))
+        .and_then(|mut query| query.query_map([], |row| row.get(0))?.collect())
+        .unwrap();
+    let mut wanted: Vec<String> = table.columns.iter().map(|(name, _)| name.clone()).collect();
+    found.sort();
+    wanted.sort();
+    assert_eq!(found, wanted, "columns of {name}");
+
+    let columns: Vec<String> = table.columns.iter().map(|(name, _)| quoted(name)).collect();
+    let columns = if columns.is_empty() {
+        "1".into()
+    } else {
+        columns.join(", ")
+    };
+    let mut query = file
+        .prepare(&format!("SELECT {columns} FROM {name}"))
+        .unwrap();
+    let mut rows = query.query([]).unwrap();
+    let mut all = Rows::new();
+    while let Some(row) = rows.next().unwrap() {
+        let cell =
+            |(at, (_, kind)): (usize, &(String, String))| text(kind, row.get_ref(at).unwrap());
+        all.push(table.columns.iter().enumerate().map(cell).collect());
+    }
+    all.sort();
+    all
+}
+
+fn literal(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
+}
+
+/// Floating point numbers are compared as numbers, so that we need not print them as PostgreSQL does; what is no
+/// finite number, and negative zero, stays text.
+fn number(kind: &str, text: &str) -> Option<String> {
+    let finite = !matches!(text, "NaN" | "Infinity" | "-Infinity" | "-0");
+    match kind {
+        "float8" if finite => Some(format!("{:e}", text.parse::<f64>().unwrap())),
+        "float4" if finite => Some(format!("{:e}", text.parse::<f32>().unwrap())),
+        _ => None,
+    }
+}
+
+/// The text that a value must have had. A value of the wrong class gets one that no source has.
+fn text(kind: &str, value: ValueRef<'_>) -> Option<String> {
+    let text = match (kind, value) {
+        (_, ValueRef::Null) => return None,
+        ("bool", ValueRef::Integer(0)) => "f".into(),
+        ("bool", ValueRef::Integer(1)) => "t".into(),
+        ("int2" | "int4" | "int8" | "oid", ValueRef::Integer(number)) => number.to_string(),
+        ("float8", ValueRef::Real(number)) => format!("{number:e}"),
+        ("float4", ValueRef::Real(number)) => format!("{:e}", number as f32),
+        ("bytea", ValueRef::Blob(bytes)) => {
+            let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+            format!("\\x{digits}")
+        }
+        ("bool" | "int2" | "int4" | "int8" | "oid" | "bytea", other) => {
+            format!("of the wrong class for {kind}: {other:?}")
+        }
+        (_, ValueRef::Text(bytes)) => std::str::from_utf8(bytes).unwrap().into(),
+        (_, other) => format!("of the wrong class for {kind}: {other:?}"),
+    };
+    Some(text)
+}
+
+/// Rows that only one side has, as sentences.
+pub fn differences(left: &Rows, right: &Rows, left_name: &str, right_name: &str) -> Vec<String> {
+    let mut counts: BTreeMap<&Row, i64> = BTreeMap::new();
+    for row in left {
+        *counts.entry(row).or_default() += 1;
+    }
+    for row in right {
+        *counts.entry(row).or_default() -= 1;
+    }
+    let sentence = |(row, count): (&Row, i64)| {
+        let name = if count > 0 { left_name } else { right_name };
+        let mut cells = format!("{row:?}");
+        if cells.len() > 2000 {
+            cells = cells.chars().take(2000).chain("…".chars()).collect();
+        }
+        format!("{} more at the {name}: {cells}", count.abs())
+    };
+    counts
+        .into_iter()
+        .filter(|(_, count)| *count != 0)
+        .map(sentence)
+        .collect()
+}
+
+/// All published tables of both sides.
+pub fn all_differences(job: &Job, source: &mut Client, publication: &str) -> Vec<String> {
+    let file = job.sqlite();
+    let mut all = Vec::new();
+    for table in published(source, publication) {
+        let found = differences(
+            &source_rows(source, &table),
+            &destination_rows(&file, &table),
+            "source",
+            "destination",
+        );
+        all.extend(
+            found
+                .into_iter()
+                .map(|what| format!("{}: {what}", table.source())),
+        );
+    }
+    all
+}
+
+/// Fails unless every published table is the same on both sides.
+pub fn assert_equal(job: &Job, source: &mut Client) {
+    let all = all_differences(job, source, "replicator");
+    let shown: Vec<&String> = all.iter().take(20).collect();
+    assert!(all.is_empty(), "{} rows differ: {shown:#?}", all.len());
+}

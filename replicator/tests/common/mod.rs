@@ -1,0 +1,48 @@
+//! What the tests on real servers share: the program as a process, and a comparison that does not use it.
+#![allow(
+    dead_code,
+    unreachable_pub,
+    unused_imports,
+    reason = "each test binary uses a part of this"
+)]
+
+mod compare;
+mod process;
+
+pub use compare::{
+    Rows, Table, all_differences, assert_equal, destination_rows, differences, published,
+    source_rows,
+};
+pub use process::{Finished, Job, Running};
+
+use testdata::{Client, Server, Version};
+
+/// A server of this version that does nothing by itself.
+pub fn server(version: Version) -> Server {
+    quiet(version).start()
+}
+
+/// The same, to be given settings.
+pub fn quiet(version: Version) -> testdata::Builder {
+    // Autovacuum takes locks and sends Relations again whenever it likes.
+    Server::builder(version)
+        .setting("autovacuum", "off")
+        .setting("max_connections", 50)
+}
+
+/// A session for statements of the test.
+pub fn connect(server: &Server, database: &str) -> Client {
+    let options = [(
+        "options",
+        "-c client_min_messages=error -c lock_timeout=20s -c DateStyle=ISO -c IntervalStyle=postgres -c TimeZone=UTC \
+         -c extra_float_digits=3 -c bytea_output=hex -c xmloption=content",
+    )];
+    Client::connect_with(server, database, "postgres", &options).unwrap()
+}
+
+/// Transactions that were sent before their commit, as the server counts them.
+pub fn streamed(client: &mut Client, slot: &str) -> u64 {
+    let sql =
+        format!("SELECT stream_txns FROM pg_stat_replication_slots WHERE slot_name = '{slot}'");
+    client.value(&sql).unwrap().parse().unwrap()
+}
