@@ -200,7 +200,8 @@ impl Reader {
             _ => {
                 let length = i32::from_be_bytes(length);
                 return Err(Error::protocol(format!(
-                    "the server sent a message {tag:#04X} of length {length}"
+                    "the server sent a message '{}' of length {length}",
+                    tag.escape_ascii()
                 )));
             }
         };
@@ -217,7 +218,8 @@ impl Reader {
                 .with_hint("Check host and port.");
         }
         let what = format!(
-            "the server sent a message {tag:#04X} of {length} bytes, and the limit is {limit}"
+            "the server sent a message '{}' of {length} bytes, and the limit is {limit}",
+            tag.escape_ascii()
         );
         Error::new(ErrorKind::Limit, what)
             .with_hint("Raise max_message_size, up to 1 GiB, the largest that a server can send.")
@@ -331,3 +333,6 @@ impl AsyncRead for ReadHalf {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -146,7 +146,8 @@ async fn ready(mut channel: Channel, config: &Config) -> Result<Ready> {
             b'Z' => break,
             tag => {
                 return Err(Error::protocol(format!(
-                    "the server sent a message {tag:#04X} while the session began"
+                    "the server sent a message '{}' while the session began",
+                    tag.escape_ascii()
                 )));
             }
         }
