@@ -1217,6 +1217,40 @@ async fn a_newer_layout_of_our_tables_is_left_alone() {
 }
 
 #[tokio::test]
+async fn half_of_our_tables_is_not_a_new_destination() {
+    for missing in ["_replicator_position", "_replicator_tables"] {
+        let folder = folder();
+        let path = file(&folder);
+        drop(streaming(&path, &[&keyed()]).await);
+        meddle(&path, &format!("DROP TABLE {missing}"));
+        let mut destination = open(&path).await;
+        for error in [
+            destination.position("s").await.unwrap_err(),
+            destination.write_intent(&intent()).await.unwrap_err(),
+        ] {
+            assert!(error.to_string().contains("one is missing"), "{error}");
+            assert_eq!(error.exit_code(), 3);
+        }
+    }
+}
+
+#[tokio::test]
+async fn tables_of_other_tools_with_our_names_are_left_alone() {
+    let folder = folder();
+    let path = file(&folder);
+    meddle(
+        &path,
+        "CREATE TABLE _replicator_position (a); CREATE TABLE _replicator_tables (a)",
+    );
+    let error = open(&path).await.write_intent(&intent()).await.unwrap_err();
+    assert!(
+        error.to_string().contains("replicator's own tables"),
+        "{error}"
+    );
+    assert_eq!(error.exit_code(), 3);
+}
+
+#[tokio::test]
 async fn one_process_writes_and_the_next_is_told_who() {
     let folder = folder();
     let path = file(&folder);

@@ -50,8 +50,16 @@ pub(super) fn exists(db: &Connection) -> Result<bool> {
     let sql = "SELECT count(*) FROM sqlite_schema WHERE type = 'table'
                AND name IN ('_replicator_position', '_replicator_tables')";
     let count: i64 = db.query_row(sql, [], |row| row.get(0)).map_err(broken)?;
-    if count < 2 {
-        return Ok(false);
+    match count {
+        0 => return Ok(false),
+        // Both are made in one transaction, so somebody took one away.
+        1 => {
+            return Err(Error::person(
+                "of the destination's tables _replicator_position and _replicator_tables one is missing",
+            )
+            .with_hint("restore the destination, or drop the other one too and copy everything again"));
+        }
+        _ => {}
     }
     let sql = "SELECT max(version) FROM (SELECT version FROM _replicator_position
                UNION ALL SELECT version FROM _replicator_tables)";
