@@ -49,6 +49,12 @@ async fn run(args: RunArgs) -> Result<()> {
     let (handle, shutdown) = ShutdownHandle::new();
     listen(handle)?;
     let summary = replicator::run(Config::from(args), shutdown).await?;
+    if summary.position.is_zero() {
+        tracing::info!(
+            "stopped before the stream began; a copy that was under way starts over next time"
+        );
+        return Ok(());
+    }
     tracing::info!(
         transactions = summary.transactions,
         changes = summary.changes,
