@@ -49,12 +49,7 @@ fn retake(version: Version) -> Result<(), Box<dyn Error>> {
         .setting("autovacuum", "off")
         .start();
     let folder = captures_folder().join(format!("pg{version}"));
-    if folder.exists() {
-        fs::remove_dir_all(&folder)?;
-    }
-    fs::create_dir_all(&folder)?;
-    let mut bytes = 0;
-    let mut count = 0;
+    let mut files = Vec::new();
     for scenario in scenarios::ALL {
         for leg in Leg::all(version) {
             let Some(immediate) = scenario.immediate(leg) else {
@@ -69,14 +64,22 @@ fn retake(version: Version) -> Result<(), Box<dyn Error>> {
                 return Err(format!("{name}: cannot be read back").into());
             }
             let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
-            bytes += contents.len() + text.len();
-            count += 1;
-            fs::write(path.with_extension("capture"), contents)?;
-            fs::write(path.with_extension("txt"), text)?;
+            files.push((path.with_extension("capture"), contents));
+            files.push((path.with_extension("txt"), text.into_bytes()));
         }
     }
+    // Only now that all is well: the old ones stay until then.
+    if folder.exists() {
+        fs::remove_dir_all(&folder)?;
+    }
+    fs::create_dir_all(&folder)?;
+    for (path, contents) in &files {
+        fs::write(path, contents)?;
+    }
+    let bytes: usize = files.iter().map(|(_, contents)| contents.len()).sum();
     println!(
-        "PostgreSQL {version}: {count} captures, {} kB",
+        "PostgreSQL {version}: {} captures, {} kB",
+        files.len() / 2,
         bytes / 1024
     );
     Ok(())
@@ -106,6 +109,9 @@ fn record(
     let lines = expected::lines(&capture)?;
     let replay = Replay::of(&capture)?;
     replay.compare(&mut client, leg.binary, &(scenario.checks)(leg.version))?;
+    if replay.binary != capture.header.binary {
+        return Err("columns do not come in the form that was asked for".into());
+    }
     compare_messages(&replay, &emitted)?;
     for kind in (scenario.must_show)(leg) {
         if !replay.counts.contains_key(kind) {

@@ -20,6 +20,8 @@ pub(crate) struct Replay {
     tables: HashMap<u32, Table>,
     /// Logical messages, transactional ones at their commit.
     pub(crate) messages: Vec<Logical>,
+    /// Whether an inserted column came in binary form.
+    pub(crate) binary: bool,
     /// How often each kind of message came.
     pub(crate) counts: HashMap<&'static str, usize>,
 }
@@ -154,6 +156,7 @@ impl Replay {
                 if new.contains(&Cell::Unchanged) {
                     return Err(format!("an insert into {relation} leaves a value out"));
                 }
+                self.binary |= new.iter().any(|cell| matches!(cell, Cell::Binary(_)));
                 let row = new.into_iter().map(Some).collect();
                 self.table(relation)?.rows.push(row);
             }
