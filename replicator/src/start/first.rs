@@ -1,0 +1,210 @@
+//! The first start: intent, slot, copy, position; or a slot and tables that the user vouches for.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use walstream::walproto::Lsn;
+use walstream::{Client, Slot, SlotOptions, Snapshot, SystemIdentity};
+
+use super::{clean, holder, usable};
+use crate::config::{Config, Copy};
+use crate::destination::{Destination, Existing};
+use crate::error::{Error, Result};
+use crate::position::{PositionRow, State};
+use crate::source::{Published, Source};
+use crate::table::Table;
+use crate::{copy, fail_point};
+
+/// The first start: intent, slot, copy, position.
+pub(super) async fn first(
+    config: &Config,
+    source: &mut Source,
+    wire: &mut Client,
+    destination: &mut impl Destination,
+    system: &SystemIdentity,
+    publications: &[String],
+) -> Result<()> {
+    const SNAPSHOTS: usize = 5;
+    // Refuse what can be refused before anything is written.
+    named(destination, &source.published(publications).await?)?;
+    for _ in 0..SNAPSHOTS {
+        let intent = intent(config, source, system, publications).await?;
+        let intent = destination.write_intent(&intent).await?;
+        fail_point!("intent-written");
+        wire.execute("BEGIN READ ONLY ISOLATION LEVEL REPEATABLE READ")
+            .await?;
+        let options = SlotOptions {
+            snapshot: Snapshot::Use,
+            ..SlotOptions::default()
+        };
+        let created = waiting_for(source, wire.create_slot(&config.slot, &options)).await;
+        let point = match created {
+            Ok(created) => created.consistent_point,
+            Err(error) => {
+                // An answer, so there is no slot. Without one the intent stays and is cleaned by the next start.
+                if error.sqlstate().is_some() {
+                    destination.remove_intent(&config.slot).await?;
+                }
+                return Err(not_created(source, error).await);
+            }
+        };
+        fail_point!("slot-made");
+        let published = crate::source::published(wire, publications).await?;
+        if !copy::lock(wire, source, &published.tables, publications).await? {
+            tracing::info!(
+                "a table changed while the slot was being made; starting over with a new snapshot"
+            );
+            wire.execute("ROLLBACK").await?;
+            clean(config, source, destination, &intent).await?;
+            continue;
+        }
+        fill(config, wire, destination, &published, point).await?;
+        wire.execute("COMMIT").await?;
+        fail_point!("copied");
+        let row = PositionRow {
+            lsn: point,
+            fingerprint: published.fingerprint,
+            ..intent
+        };
+        destination.activate(&row).await?;
+        fail_point!("activated");
+        return Ok(());
+    }
+    Err(Error::retry(format!(
+        "tables kept changing their definition; no copy in {SNAPSHOTS} attempts"
+    )))
+}
+
+/// The row to write before the slot is made.
+async fn intent(
+    config: &Config,
+    source: &mut Source,
+    system: &SystemIdentity,
+    publications: &[String],
+) -> Result<PositionRow> {
+    Ok(PositionRow {
+        slot: config.slot.clone(),
+        state: State::Intent,
+        system_id: system.system_id.clone(),
+        timeline: system.timeline,
+        database: system.database.clone().unwrap_or_default(),
+        publications: publications.to_vec(),
+        lsn: source.insert_lsn().await?,
+        epoch: 0,
+        holder: holder(),
+        fingerprint: String::new(),
+    })
+}
+
+/// Makes the tables and, unless the destination has the rows, copies them.
+async fn fill(
+    config: &Config,
+    wire: &mut Client,
+    destination: &mut impl Destination,
+    published: &Published,
+    point: Lsn,
+) -> Result<()> {
+    for (published, table) in published.tables.iter().zip(named(destination, published)?) {
+        let table = Arc::new(table);
+        destination
+            .create_table(&config.slot, &table, existing(config))
+            .await?;
+        fail_point!("table-made");
+        if config.copy == Copy::Yes {
+            let rows = copy::table(wire, destination, published, &table, point).await?;
+            tracing::info!(%table, rows, "copied");
+        }
+    }
+    Ok(())
+}
+
+const fn existing(config: &Config) -> Existing {
+    match config.copy {
+        Copy::Yes => Existing::Refuse,
+        Copy::No => Existing::Accept,
+    }
+}
+
+/// Why the slot was not made; the session that was to make it is in a failed transaction and cannot ask.
+async fn not_created(source: &mut Source, error: walstream::Error) -> Error {
+    if error.sqlstate() == Some("55000")
+        && let Ok(rows) = source.client().query("SHOW wal_level").await
+        && rows.first().and_then(|row| row.get(0)) != Some("logical")
+    {
+        return Error::person("the source does not write enough WAL for logical replication")
+            .with_hint("set wal_level = logical on the server and restart it")
+            .caused_by(error);
+    }
+    error.into()
+}
+
+/// Runs `creation` and says every few seconds what it waits for: every transaction that was running must end.
+async fn waiting_for<T>(source: &mut Source, creation: impl Future<Output = T>) -> T {
+    tokio::pin!(creation);
+    loop {
+        tokio::select! {
+            done = &mut creation => return done,
+            () = tokio::time::sleep(Duration::from_secs(3)) => {}
+        }
+        // Awaited beside the creation, which must go on meanwhile.
+        let blockers = source.blockers();
+        tokio::select! {
+            done = &mut creation => return done,
+            blockers = blockers => match blockers {
+                Ok(blockers) if !blockers.is_empty() => {
+                    tracing::warn!(waiting_for = blockers.join("; "), "the slot is ready once these have ended");
+                }
+                Ok(_) => tracing::info!("waiting for the slot"),
+                Err(error) => tracing::warn!(%error, "waiting for the slot"),
+            },
+        }
+    }
+}
+
+/// Takes over a slot and tables that the user vouches for.
+pub(super) async fn adopt(
+    config: &Config,
+    source: &mut Source,
+    destination: &mut impl Destination,
+    system: &SystemIdentity,
+    slot: &Slot,
+    publications: &[String],
+) -> Result<()> {
+    usable(slot, system)?;
+    let Some(lsn) = slot.confirmed_flush else {
+        return Err(Error::person(format!(
+            "replication slot {:?} has no confirmed position",
+            config.slot
+        )));
+    };
+    let published = source.published(publications).await?;
+    let tables = named(destination, &published)?;
+    // Its position lies above the slot's own, so cleaning takes the slot for older than the intent: never dropped.
+    let row = destination
+        .write_intent(&intent(config, source, system, publications).await?)
+        .await?;
+    for table in tables {
+        destination
+            .create_table(&config.slot, &Arc::new(table), Existing::Accept)
+            .await?;
+    }
+    destination
+        .activate(&PositionRow {
+            lsn,
+            fingerprint: published.fingerprint,
+            ..row
+        })
+        .await?;
+    Ok(())
+}
+
+/// The tables with their names at the destination; names that meet are an error.
+fn named(destination: &impl Destination, published: &Published) -> Result<Vec<Table>> {
+    let mut tables: Vec<Table> = published
+        .tables
+        .iter()
+        .map(|published| published.table.clone())
+        .collect();
+    destination.name_tables(&mut tables)?;
+    Ok(tables)
+}

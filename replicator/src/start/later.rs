@@ -1,0 +1,171 @@
+//! A later start: own the slot, raise the epoch, compare, hand over.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+use walstream::walproto::Lsn;
+use walstream::{Client, Limits, Stream, StreamOptions, SystemIdentity};
+
+use super::{Started, check_system, holder, publication_changed};
+use crate::config::{Config, Streaming};
+use crate::destination::Destination;
+use crate::error::{Error, Result, START_ANEW};
+use crate::source::Source;
+
+/// Owns the slot, raises the epoch, compares, and hands over.
+pub(super) async fn later(
+    config: &Config,
+    connection: &walstream::Config,
+    wire: Client,
+    mut source: Source,
+    destination: &mut impl Destination,
+    system: &SystemIdentity,
+    publications: Vec<String>,
+) -> Result<Started> {
+    let mut wire = wire;
+    let history = if system.timeline > 1 {
+        wire.timeline_history(system.timeline).await?
+    } else {
+        Vec::new()
+    };
+    let options = stream_options(config, &wire, &publications);
+    let stream = own(config, connection, wire, &mut source, &options).await?;
+    let position = destination.raise_epoch(&config.slot, &holder()).await?;
+
+    check_system(&position, system)?;
+    if position.publications != publications {
+        return Err(Error::person(format!(
+            "the destination follows the publications {}, not {}",
+            position.publications.join(", "),
+            publications.join(", ")
+        ))
+        .with_hint(START_ANEW));
+    }
+    let fingerprint = source.fingerprint(&publications).await?;
+    if position.fingerprint != fingerprint {
+        return Err(publication_changed(&position.fingerprint, &fingerprint));
+    }
+    let left = history
+        .iter()
+        .find(|switch| switch.timeline == position.timeline)
+        .map(|switch| switch.switch);
+    if position.timeline > system.timeline || left.is_some_and(|switch| position.lsn > switch) {
+        return Err(Error::person(format!(
+            "the destination is at {} on timeline {}, which the source (timeline {}) never reached",
+            position.lsn, position.timeline, system.timeline
+        ))
+        .with_hint(START_ANEW));
+    }
+    let flushed = source.flush_lsn().await?;
+    if position.lsn > flushed {
+        return Err(Error::person(format!(
+            "the destination is at {}, ahead of the source's write-ahead log, which ends at {flushed}",
+            position.lsn
+        ))
+        .with_hint(format!("the source was restored from an older state; {START_ANEW}")));
+    }
+    let slot = source.client().slot(&config.slot).await?;
+    if let Some(confirmed) = slot
+        .and_then(|slot| slot.confirmed_flush)
+        .filter(|&lsn| lsn > position.lsn)
+    {
+        return Err(Error::person(format!(
+            "replication slot {:?} was confirmed up to {confirmed}, but the destination holds changes only up to {}: \
+             those between are lost to it",
+            config.slot, position.lsn
+        ))
+        .with_hint(format!("somebody else read or remade the slot, or the destination was restored; {START_ANEW}")));
+    }
+    let tables = destination
+        .tables(&config.slot)
+        .await?
+        .into_iter()
+        .map(|row| row.table)
+        .collect();
+    Ok(Started {
+        stream,
+        source,
+        position,
+        timeline: system.timeline,
+        tables,
+        publications,
+    })
+}
+
+/// Starts the stream; a slot that another session holds is waited for, then reported with its holder.
+async fn own(
+    config: &Config,
+    connection: &walstream::Config,
+    wire: Client,
+    source: &mut Source,
+    options: &StreamOptions,
+) -> Result<Stream> {
+    let deadline = Instant::now() + config.takeover;
+    let mut wire = Some(wire);
+    let mut said = false;
+    loop {
+        let client = match wire.take() {
+            Some(client) => client,
+            None => Client::connect_replication(connection).await?,
+        };
+        let limits = Limits {
+            memory: config.memory,
+            spool: config.spool_limit,
+            folder: config.spool.clone(),
+        };
+        let error = match Stream::start(client, options, Lsn::ZERO, limits).await {
+            Ok(stream) => return Ok(stream),
+            Err(error) if matches!(error.kind(), walstream::ErrorKind::SlotInUse { .. }) => error,
+            Err(error) => return Err(error.into()),
+        };
+        let holder = source
+            .client()
+            .slot(&config.slot)
+            .await?
+            .and_then(|slot| slot.active_pid);
+        let holder = holder.map_or_else(
+            || "another session".to_owned(),
+            |pid| format!("the server process {pid}"),
+        );
+        if Instant::now() > deadline {
+            return Err(Error::retry(format!(
+                "replication slot {:?} is in use by {holder}",
+                config.slot
+            ))
+            .with_hint("stop the other consumer, or give this one a --slot of its own")
+            .caused_by(error));
+        }
+        if !said {
+            tracing::warn!(
+                slot = config.slot,
+                holder,
+                "the slot is in use; waiting for it"
+            );
+            said = true;
+        }
+        tokio::time::sleep(Duration::from_millis(250)).await;
+    }
+}
+
+pub(super) fn stream_options(
+    config: &Config,
+    wire: &Client,
+    publications: &[String],
+) -> StreamOptions {
+    let protocol = config
+        .protocol
+        .unwrap_or_else(|| wire.server_version().protocol());
+    let streaming = match config.streaming {
+        Some(Streaming::Off) => walstream::Streaming::Off,
+        Some(Streaming::On) => walstream::Streaming::On,
+        Some(Streaming::Parallel) => walstream::Streaming::Parallel,
+        None if protocol >= 4 => walstream::Streaming::Parallel,
+        None if protocol >= 2 => walstream::Streaming::On,
+        None => walstream::Streaming::Off,
+    };
+    StreamOptions {
+        protocol: Some(protocol),
+        streaming,
+        ..StreamOptions::new(&config.slot, publications)
+    }
+}
