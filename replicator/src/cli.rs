@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::config::{Config, Copy, Keyless, Streaming, Until};
+use crate::config::{Config, Copy, Keyless, OnConflict, Streaming, Until};
 
 /// PostgreSQL changes into other databases, exactly once.
 #[derive(Debug, Parser)]
@@ -89,6 +89,14 @@ pub struct RunArgs {
     /// Whether rows that are there already are copied first; `no` also accepts existing tables and slots
     #[arg(long, env = "REPLICATOR_COPY", value_enum, default_value = "yes")]
     pub copy: CopyArg,
+    /// What to do when the destination does not have the row that a change expects
+    #[arg(
+        long,
+        env = "REPLICATOR_ON_CONFLICT",
+        value_enum,
+        default_value = "stop"
+    )]
+    pub on_conflict: OnConflictArg,
     /// Stop when everything committed before the start (`current`), or up to a position, is durable
     #[arg(long, env = "REPLICATOR_UNTIL", value_name = "current|LSN")]
     pub until: Option<Until>,
@@ -176,6 +184,15 @@ pub enum CopyArg {
     No,
 }
 
+/// `--on-conflict`
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum OnConflictArg {
+    /// Stop, naming table and key
+    Stop,
+    /// Make the row what the source has, and log it
+    Apply,
+}
+
 /// `--streaming`
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub enum StreamingArg {
@@ -200,6 +217,10 @@ impl From<RunArgs> for Config {
             .copy(match args.copy {
                 CopyArg::Yes => Copy::Yes,
                 CopyArg::No => Copy::No,
+            })
+            .on_conflict(match args.on_conflict {
+                OnConflictArg::Stop => OnConflict::Stop,
+                OnConflictArg::Apply => OnConflict::Apply,
             })
             .memory(args.memory.saturating_mul(1 << 20))
             .takeover(Duration::from_secs(args.takeover))

@@ -24,6 +24,7 @@ pub struct Config {
     pub(crate) tables: Vec<String>,
     pub(crate) keyless: Keyless,
     pub(crate) copy: Copy,
+    pub(crate) on_conflict: OnConflict,
     pub(crate) until: Option<Until>,
     pub(crate) protocol: Option<u8>,
     pub(crate) streaming: Option<Streaming>,
@@ -45,6 +46,7 @@ impl Config {
             tables: Vec::new(),
             keyless: Keyless::default(),
             copy: Copy::default(),
+            on_conflict: OnConflict::default(),
             until: None,
             protocol: None,
             streaming: None,
@@ -88,6 +90,13 @@ impl Config {
     #[must_use]
     pub const fn copy(mut self, copy: Copy) -> Self {
         self.copy = copy;
+        self
+    }
+
+    /// What happens when the destination does not have the row that a change expects.
+    #[must_use]
+    pub const fn on_conflict(mut self, policy: OnConflict) -> Self {
+        self.on_conflict = policy;
         self
     }
 
@@ -171,6 +180,18 @@ pub enum Copy {
     Yes,
     /// Never: the destination has them. Existing tables and slots are accepted.
     No,
+}
+
+/// What to do when a streamed change meets another destination than it expects: an insert onto a row that is there,
+/// an update or delete of one that is not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnConflict {
+    /// Stop, naming table and key: somebody else has changed the destination.
+    #[default]
+    Stop,
+    /// Make the row what the source has, and say so in the log. An update that does not hold the whole row (unchanged
+    /// TOAST), and a change that touches several rows, stop all the same.
+    Apply,
 }
 
 /// Whether large transactions are sent before they commit.

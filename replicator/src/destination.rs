@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use walproto::Oid;
 
+use crate::config::OnConflict;
 use crate::error::{Error, Result};
 use crate::plan::Operation;
 use crate::position::{PositionRow, TableRow};
@@ -25,8 +26,14 @@ compile_error!("a replicator needs a destination: turn on the feature \"sqlite\"
 ///
 /// Waits so long for another process that writes it.
 #[cfg(feature = "sqlite")]
-pub(crate) async fn open(url: &str, slot: &str, wait: Duration) -> Result<SqliteDestination> {
-    SqliteDestination::open(SqliteOptions::new(path(url)?, slot).wait(wait)).await
+pub(crate) async fn open(
+    url: &str,
+    slot: &str,
+    wait: Duration,
+    on_conflict: OnConflict,
+) -> Result<SqliteDestination> {
+    let options = SqliteOptions::new(path(url)?, slot).wait(wait);
+    SqliteDestination::open(options.on_conflict(on_conflict)).await
 }
 
 /// As [`open`], but a file that is not there is an error: for commands that only look or clean up.

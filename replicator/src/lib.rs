@@ -57,7 +57,7 @@ mod table;
 mod value;
 
 pub use apply::Summary;
-pub use config::{Config, Copy, Keyless, Streaming, Until};
+pub use config::{Config, Copy, Keyless, OnConflict, Streaming, Until};
 #[cfg(feature = "sqlite")]
 pub use destination::sqlite::{SqliteDestination, SqliteOptions};
 pub use destination::{Destination, Existing, Outcome, Rows};

@@ -25,8 +25,13 @@ use crate::start;
 ///
 /// Dropping the future is like a crash: nothing is lost, and the next run goes on.
 pub async fn run(config: Config, mut shutdown: Shutdown) -> Result<Summary> {
-    let mut destination =
-        destination::open(&config.destination, &config.slot, config.takeover).await?;
+    let mut destination = destination::open(
+        &config.destination,
+        &config.slot,
+        config.takeover,
+        config.on_conflict,
+    )
+    .await?;
     let started = tokio::select! {
         started = start::start(&config, &mut destination) => Some(started?),
         () = shutdown.asked() => None,

@@ -19,6 +19,7 @@ use tokio::sync::oneshot;
 use walproto::Oid;
 
 use super::{Destination, Existing, Outcome, Rows};
+use crate::config::OnConflict;
 use crate::dialect::{Dialect, sqlite::Sqlite};
 use crate::error::{Error, Result};
 use crate::plan::Operation;
@@ -34,6 +35,7 @@ pub struct SqliteOptions {
     pub(crate) slot: String,
     pub(crate) create: bool,
     pub(crate) wait: Duration,
+    pub(crate) on_conflict: OnConflict,
 }
 
 impl SqliteOptions {
@@ -44,6 +46,7 @@ impl SqliteOptions {
             slot: slot.into(),
             create: true,
             wait: Duration::from_secs(10),
+            on_conflict: OnConflict::default(),
         }
     }
 
@@ -51,6 +54,13 @@ impl SqliteOptions {
     #[must_use]
     pub const fn create(mut self, create: bool) -> Self {
         self.create = create;
+        self
+    }
+
+    /// What to do about streamed changes that meet another destination than they expect.
+    #[must_use]
+    pub const fn on_conflict(mut self, policy: OnConflict) -> Self {
+        self.on_conflict = policy;
         self
     }
 
@@ -108,6 +118,7 @@ impl SqliteDestination {
                         return;
                     }
                     let mut writer = Writer::new(&db);
+                    writer.on_conflict(options.on_conflict);
                     while let Ok(task) = inbox.recv() {
                         task(&mut writer);
                     }

@@ -7,6 +7,7 @@ use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, Statement, ToSql};
 
 use super::file::{failure, is_duplicate};
+use crate::config::OnConflict;
 use crate::dialect::{Dialect, Shape, sqlite::Sqlite};
 use crate::error::{Error, Result};
 use crate::plan::{Action, Operation};
@@ -25,6 +26,7 @@ pub(super) struct Statements<'db> {
     tables: HashMap<usize, (Arc<Table>, Prepared<'db>)>,
     kept: usize,
     longest: usize,
+    on_conflict: OnConflict,
 }
 
 type Prepared<'db> = Vec<(Shape, Statement<'db>)>;
@@ -36,7 +38,13 @@ impl<'db> Statements<'db> {
             tables: HashMap::new(),
             kept: 0,
             longest,
+            on_conflict: OnConflict::Stop,
         }
+    }
+
+    /// What to do from now on about a change that meets another destination than it expects.
+    pub(super) const fn on_conflict(&mut self, policy: OnConflict) {
+        self.on_conflict = policy;
     }
 
     /// Lets go of all statements; before a table is dropped.
@@ -45,8 +53,30 @@ impl<'db> Statements<'db> {
         self.kept = 0;
     }
 
-    /// Carries out one operation, which must touch exactly one row.
+    /// Carries out one operation, which must touch exactly one row, or does what is to be done otherwise.
     pub(super) fn run(&mut self, operation: &Operation) -> Result<()> {
+        let Some(rows) = self.execute(operation)? else {
+            return Ok(());
+        };
+        match (self.on_conflict, instead(operation, rows)) {
+            (OnConflict::Stop, _) | (_, Instead::Nothing) => Err(conflict(operation, rows)),
+            (OnConflict::Apply, Instead::Skip) => {
+                tracing::warn!("{}", Overridden(operation));
+                Ok(())
+            }
+            (OnConflict::Apply, Instead::Run(other)) => match self.execute(&other)? {
+                None => {
+                    tracing::warn!("{}", Overridden(operation));
+                    Ok(())
+                }
+                Some(_) => Err(conflict(operation, rows)),
+            },
+        }
+    }
+
+    /// Carries out one operation. `Some` where it did not touch exactly one row: how many, or that it met a row that
+    /// is there already.
+    fn execute(&mut self, operation: &Operation) -> Result<Option<Met>> {
         if self.kept >= KEPT {
             self.clear();
         }
@@ -76,11 +106,9 @@ impl<'db> Statements<'db> {
             Action::Truncate => {}
         }
         match (statement.raw_execute(), &operation.action) {
-            (Ok(_), Action::Truncate) | (Ok(1), _) => Ok(()),
-            (Ok(rows), _) => Err(conflict(operation, Some(rows))),
-            (Err(error), _) if is_duplicate(&error) => {
-                Err(conflict(operation, None).caused_by(error))
-            }
+            (Ok(_), Action::Truncate) | (Ok(1), _) => Ok(None),
+            (Ok(rows), _) => Ok(Some(Met::Rows(rows))),
+            (Err(error), _) if is_duplicate(&error) => Ok(Some(Met::Another)),
             (Err(error), _) => Err(failure(describe(operation), error)),
         }
     }
@@ -106,6 +134,71 @@ impl<'db> Statements<'db> {
             }
         };
         Ok(&mut prepared[at].1)
+    }
+}
+
+/// What an operation met instead of exactly one row.
+#[derive(Clone, Copy, Debug)]
+enum Met {
+    /// So many rows.
+    Rows(usize),
+    /// A row that has the key already.
+    Another,
+}
+
+/// What makes the row what the source has, where an operation met another destination than it expected.
+enum Instead {
+    Run(Operation),
+    Skip,
+    Nothing,
+}
+
+fn instead(operation: &Operation, met: Met) -> Instead {
+    let table = &operation.table;
+    let action = match (&operation.action, met) {
+        (Action::Insert { values }, Met::Another) => Action::Update {
+            set: values.iter().cloned().enumerate().collect(),
+            matched: table
+                .matched()
+                .filter_map(|at| values.get(at).cloned())
+                .collect(),
+        },
+        // Without an unchanged TOAST value the update holds the whole row.
+        (Action::Update { set, .. }, Met::Rows(0)) if set.len() == table.columns.len() => {
+            let mut values = vec![Value::Null; set.len()];
+            for (at, value) in set {
+                if let Some(place) = values.get_mut(*at) {
+                    *place = value.clone();
+                }
+            }
+            Action::Insert { values }
+        }
+        (Action::Delete { .. }, Met::Rows(0)) => return Instead::Skip,
+        _ => return Instead::Nothing,
+    };
+    Instead::Run(Operation {
+        table: Arc::clone(table),
+        lsn: operation.lsn,
+        action,
+    })
+}
+
+/// Tells that a conflict was resolved in the source's favour.
+struct Overridden<'a>(&'a Operation);
+
+impl std::fmt::Display for Overridden<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let what = match self.0.action {
+            Action::Insert { .. } => "was there already and is now what the source has",
+            Action::Update { .. } => "was not there and is now what the source has",
+            Action::Delete { .. } | Action::Truncate => "was gone already",
+        };
+        write!(
+            f,
+            "{}: conflict: the row with {} {what}",
+            describe(self.0),
+            self.0.row()
+        )
     }
 }
 
@@ -158,19 +251,21 @@ fn describe(operation: &Operation) -> String {
 }
 
 #[cold]
-fn conflict(operation: &Operation, rows: Option<usize>) -> Error {
+fn conflict(operation: &Operation, met: Met) -> Error {
     let (what, row) = (describe(operation), operation.row());
-    let found = match (rows, &operation.action) {
-        (None, Action::Update { .. }) => {
+    let found = match (met, &operation.action) {
+        (Met::Another, Action::Update { .. }) => {
             format!("the new values collide with another row than the one with {row}")
         }
-        (None, _) => format!("a row with {row} is there already"),
-        (Some(0), _) => format!("there is no row with {row}"),
-        (Some(rows), _) => format!("{rows} rows were touched instead of the one with {row}"),
+        (Met::Another, _) => format!("a row with {row} is there already"),
+        (Met::Rows(0), _) => format!("there is no row with {row}"),
+        (Met::Rows(rows), _) => {
+            format!("{rows} rows were touched instead of the one with {row}")
+        }
     };
     let destination = &operation.table.destination;
     Error::person(format!("{what}: conflict: {found}")).with_hint(format!(
-        "somebody else has changed table {destination:?} at the destination; undo that there and start again, or copy everything again"
+        "somebody else has changed table {destination:?} at the destination; undo that there and start again, or start once with --on-conflict apply"
     ))
 }
 

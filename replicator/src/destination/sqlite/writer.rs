@@ -9,6 +9,7 @@ use walproto::Oid;
 use super::file::failure;
 use super::statements::{LONGEST, Statements};
 use super::{Existing, Outcome, ledger};
+use crate::config::OnConflict;
 use crate::dialect::{Dialect, sqlite};
 use crate::error::{Error, Result};
 use crate::fail_point;
@@ -27,6 +28,7 @@ pub(super) struct Writer<'db> {
     batch: Option<Batch>,
     /// The intent under which a first copy runs.
     held: Option<PositionRow>,
+    on_conflict: OnConflict,
     #[cfg(test)]
     pub(super) fault: Option<Fault>,
 }
@@ -59,9 +61,15 @@ impl<'db> Writer<'db> {
             statements: Statements::new(db, longest),
             batch: None,
             held: None,
+            on_conflict: OnConflict::Stop,
             #[cfg(test)]
             fault: None,
         }
+    }
+
+    /// What to do about changes that meet another destination than they expect; the first copy always stops.
+    pub(super) const fn on_conflict(&mut self, policy: OnConflict) {
+        self.on_conflict = policy;
     }
 
     pub(super) fn position(&mut self, slot: &str) -> Result<Option<PositionRow>> {
@@ -233,6 +241,7 @@ impl<'db> Writer<'db> {
             .held
             .clone()
             .ok_or_else(|| Error::person("a first copy needs an intent"))?;
+        self.statements.on_conflict(OnConflict::Stop);
         self.transaction(|writer| {
             if !ledger::compare_and_set(writer.db, &held, &held)? {
                 return Err(writer.not_as_expected(&held)?);
@@ -304,6 +313,7 @@ impl<'db> Writer<'db> {
             return Err(error);
         }
         self.batch = Some(Batch { expected, next });
+        self.statements.on_conflict(self.on_conflict);
         fail_point!("batch-begun");
         Ok(())
     }

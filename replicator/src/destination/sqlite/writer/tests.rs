@@ -255,3 +255,60 @@ fn nothing_else_comes_in_the_middle_of_a_batch() {
         .unwrap();
     assert_eq!(ids, "1,3");
 }
+
+fn update(id: i64, set: Vec<(usize, Value)>) -> Operation {
+    let matched = vec![Value::Integer(id)];
+    Operation {
+        table: table(),
+        lsn: Lsn(7),
+        action: Action::Update { set, matched },
+    }
+}
+
+fn delete(id: i64) -> Operation {
+    let matched = vec![Value::Integer(id)];
+    Operation {
+        table: table(),
+        lsn: Lsn(7),
+        action: Action::Delete { matched },
+    }
+}
+
+fn names(db: &Connection) -> Vec<(i64, String)> {
+    let mut statement = db.prepare("SELECT id, name FROM t ORDER BY id").unwrap();
+    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)));
+    rows.unwrap().collect::<rusqlite::Result<_>>().unwrap()
+}
+
+#[test]
+fn a_conflict_stops_unless_it_is_to_be_applied() {
+    let folder = tempfile::tempdir().unwrap();
+    let db = open(folder.path());
+    let mut writer = Writer::new(&db);
+    let row = prepare(&mut writer);
+    db.execute_batch("INSERT INTO t VALUES (1, 'theirs')")
+        .unwrap();
+    let whole = |id, name: &str| vec![(0, Value::Integer(id)), (1, Value::Text(name.to_owned()))];
+    let cases = || [insert(1, "ours"), update(2, whole(2, "new")), delete(3)];
+    for operation in cases() {
+        let error = batch(&mut writer, &row, 200, vec![operation]).unwrap_err();
+        assert_eq!(error.exit_code(), 3, "{error}");
+        writer.rollback().unwrap();
+    }
+    assert_eq!(names(&db), [(1, "theirs".to_owned())]);
+
+    writer.on_conflict(OnConflict::Apply);
+    let Outcome::Committed(row) = batch(&mut writer, &row, 200, cases().into()).unwrap() else {
+        panic!()
+    };
+    assert_eq!(names(&db), [(1, "ours".to_owned()), (2, "new".to_owned())]);
+
+    // Without its unchanged TOAST value a missing row cannot be made, whatever the policy.
+    let part = vec![(0, Value::Integer(5))];
+    let error = batch(&mut writer, &row, 300, vec![update(4, part)]).unwrap_err();
+    assert_eq!(error.exit_code(), 3, "{error}");
+    // Nor may a change of a key take another row's place.
+    writer.rollback().unwrap();
+    let error = batch(&mut writer, &row, 300, vec![update(1, whole(2, "other"))]).unwrap_err();
+    assert_eq!(error.exit_code(), 3, "{error}");
+}
