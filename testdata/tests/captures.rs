@@ -173,3 +173,40 @@ fn every_version_is_captured_at_every_protocol_version_as_text_and_binary() {
         }
     }
 }
+
+/// The message of each frame `w`, without the positions before it.
+fn messages_of(name: &str) -> Vec<String> {
+    let golden = captures().into_iter().find(|golden| golden.name == name);
+    let lines = golden.unwrap_or_else(|| panic!("no {name}")).lines();
+    lines
+        .iter()
+        .filter(|line| line.starts_with("w "))
+        .filter_map(|line| line.splitn(5, ' ').nth(4))
+        .map(str::to_owned)
+        .collect()
+}
+
+#[test]
+fn version_18_aborts_a_part_of_a_transaction_that_it_never_streamed() {
+    let first = &messages_of("pg18/streamed_v2_text")[0];
+    assert!(first.starts_with("StreamAbort "), "{first}");
+    let first = &messages_of("pg17/streamed_v2_text")[..2];
+    assert!(first[0].starts_with("StreamStart "), "{first:?}");
+    assert_eq!(first[1], "StreamStop");
+}
+
+#[test]
+fn version_14_sends_empty_transactions_and_later_ones_do_not() {
+    let empty = |version: &str| {
+        let messages = messages_of(&format!("{version}/transactions_v1_text"));
+        let pairs = messages.windows(2);
+        pairs
+            .filter(|pair| pair[0].starts_with("Begin ") && pair[1].starts_with("Commit "))
+            .count()
+    };
+    assert!(empty("pg14") > 0);
+    assert_eq!(
+        [empty("pg15"), empty("pg16"), empty("pg17"), empty("pg18")],
+        [0; 4]
+    );
+}

@@ -12,7 +12,7 @@ use std::fs;
 use std::process::ExitCode;
 
 use testdata::capture::{Capture, captures_folder};
-use testdata::{Server, Version, expected};
+use testdata::{Client, Server, Version, expected};
 
 use replay::Replay;
 use scenarios::Scenario;
@@ -47,6 +47,7 @@ fn retake(version: Version) -> Result<(), Box<dyn Error>> {
     // Autovacuum would send Relations again at moments of its own choice.
     let server = Server::builder(version)
         .setting("autovacuum", "off")
+        .setting("track_commit_timestamp", "on")
         .start();
     let folder = captures_folder().join(format!("pg{version}"));
     let mut files = Vec::new();
@@ -97,6 +98,7 @@ fn record(
         leg,
         &database,
         &(scenario.setup)(leg.version),
+        &(scenario.backlog)(),
         scenario.publications,
         immediate,
     )?;
@@ -112,6 +114,7 @@ fn record(
     if replay.binary != capture.header.binary {
         return Err("columns do not come in the form that was asked for".into());
     }
+    compare_commits(&replay, &mut client)?;
     compare_messages(&replay, &emitted)?;
     for kind in (scenario.must_show)(leg) {
         if !replay.counts.contains_key(kind) {
@@ -119,6 +122,19 @@ fn record(
         }
     }
     Ok((capture, lines))
+}
+
+/// The server remembers when each transaction committed.
+fn compare_commits(replay: &Replay, client: &mut Client) -> Result<(), Box<dyn Error>> {
+    for (xid, time) in &replay.commits {
+        let truth = client.value(&format!(
+            "SELECT (extract(epoch FROM pg_xact_commit_timestamp('{xid}') - '2000-01-01') * 1000000)::bigint"
+        ))?;
+        if truth != time.to_string() {
+            return Err(format!("transaction {xid} committed at {truth}, not at {time}").into());
+        }
+    }
+    Ok(())
 }
 
 /// Each logical message that took effect came once; one rolled back to a savepoint may have come.

@@ -20,6 +20,8 @@ pub(crate) struct Replay {
     tables: HashMap<u32, Table>,
     /// Logical messages, transactional ones at their commit.
     pub(crate) messages: Vec<Logical>,
+    /// Every committed transaction and its time.
+    pub(crate) commits: Vec<(u32, i64)>,
     /// Whether an inserted column came in binary form.
     pub(crate) binary: bool,
     /// How often each kind of message came.
@@ -50,7 +52,12 @@ impl Replay {
             let (xid, message) = decoder.decode(bytes)?;
             *replay.counts.entry(kind(&message)).or_default() += 1;
             match message {
-                Message::Begin { .. } => open = Some(Vec::new()),
+                Message::Begin {
+                    xid, commit_time, ..
+                } => {
+                    replay.commits.push((xid, commit_time));
+                    open = Some(Vec::new());
+                }
                 Message::BeginPrepare { .. } => {
                     open = Some(Vec::new());
                     preparing = true;
@@ -64,7 +71,13 @@ impl Replay {
                     let changes = streams.remove(&xid).ok_or("p without S")?;
                     prepared.insert((gid, xid), changes);
                 }
-                Message::CommitPrepared { gid, xid, .. } => {
+                Message::CommitPrepared {
+                    gid,
+                    xid,
+                    commit_time,
+                    ..
+                } => {
+                    replay.commits.push((xid, commit_time));
                     let changes = prepared.remove(&(gid, xid)).ok_or("K without P")?;
                     replay.apply(changes)?;
                 }
@@ -79,7 +92,10 @@ impl Replay {
                     block = Some(xid);
                 }
                 Message::StreamStop => block = None,
-                Message::StreamCommit { xid, .. } => {
+                Message::StreamCommit {
+                    xid, commit_time, ..
+                } => {
+                    replay.commits.push((xid, commit_time));
                     replay.apply(streams.remove(&xid).ok_or("c without S")?)?;
                 }
                 Message::StreamAbort { xid, subxid, .. } if xid == subxid => {

@@ -20,6 +20,9 @@ pub(crate) struct Scenario {
     pub(crate) name: &'static str,
     /// SQL that runs before the slot is made.
     pub(crate) setup: fn(Version) -> String,
+    /// Statements that run after the slot is made and before it is read: the server meets them all at once,
+    /// when it is known already how they ended.
+    pub(crate) backlog: fn() -> Vec<String>,
     /// The option `publication_names`.
     pub(crate) publications: &'static str,
     pub(crate) play: fn(&mut Scene) -> Played,

@@ -93,6 +93,7 @@ impl Scene {
         leg: Leg,
         database: &str,
         setup: &str,
+        backlog: &[String],
         publications: &str,
         immediate: bool,
     ) -> Result<Self, ClientError> {
@@ -112,6 +113,9 @@ impl Scene {
         stream.query(
             "CREATE_REPLICATION_SLOT capture TEMPORARY LOGICAL pgoutput NOEXPORT_SNAPSHOT",
         )?;
+        for sql in backlog {
+            sessions[0].batch(sql)?;
+        }
         let options = leg.options(publications);
         stream.start_replication(&format!(
             "START_REPLICATION SLOT capture LOGICAL 0/0 ({options})"

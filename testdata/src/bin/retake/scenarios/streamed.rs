@@ -8,6 +8,7 @@ use crate::scene::{Leg, Scene};
 pub(super) const SCENARIO: Scenario = Scenario {
     name: "streamed",
     setup,
+    backlog,
     publications: "capture",
     play,
     checks,
@@ -25,6 +26,31 @@ fn setup(_: Version) -> String {
         INSERT INTO emptied VALUES (1);
         CREATE PUBLICATION capture FOR TABLE big, side, emptied;"
     )
+}
+
+fn backlog() -> Vec<String> {
+    let small = PAD;
+    let large = PAD.replace("100", "1000");
+    // Aborted as a whole, after a part of it was: 18 sees that there is nothing to send, and sends the
+    // abort of the part all the same, of a transaction that it never began to stream.
+    vec![
+        format!(
+            "BEGIN; {} SAVEPOINT s; {} {large} ROLLBACK TO s; ROLLBACK",
+            rows(1000, 1001),
+            rows(1002, 1003)
+        ),
+        format!(
+            "BEGIN; SAVEPOINT s; {} {large} ROLLBACK TO s; {} {small} ROLLBACK",
+            rows(1100, 1101),
+            rows(1102, 1103)
+        ),
+        format!(
+            "BEGIN; SAVEPOINT s; {} {small} SAVEPOINT t; {} {small} ROLLBACK TO s; {} COMMIT",
+            rows(1200, 1201),
+            rows(1202, 1203),
+            rows(1204, 1204)
+        ),
+    ]
 }
 
 fn rows(from: u32, to: u32) -> String {

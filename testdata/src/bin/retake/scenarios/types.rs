@@ -8,6 +8,7 @@ use crate::scene::{Leg, Scene};
 pub(super) const SCENARIO: Scenario = Scenario {
     name: "types",
     setup,
+    backlog: Vec::new,
     publications: "capture",
     play,
     checks,
