@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crossbeam_utils::CachePadded;
+use tokio::sync::Notify;
 use walproto::Lsn;
 
 /// Memory is written to the file in pieces of this size, so that a piece costs one system call.
@@ -23,6 +24,8 @@ const HEADER: usize = 12;
 pub(crate) struct Usage {
     memory: CachePadded<AtomicU64>,
     disk: CachePadded<AtomicU64>,
+    /// How many transactions are complete and not done with, whether they wait or were taken.
+    complete: CachePadded<AtomicU64>,
 }
 
 impl Usage {
@@ -32,6 +35,31 @@ impl Usage {
 
     pub(crate) fn disk(&self) -> u64 {
         self.disk.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn complete(&self) -> u64 {
+        self.complete.load(Ordering::Acquire)
+    }
+}
+
+/// A complete transaction that still takes room; when it is done with, the reader hears of it.
+#[derive(Debug)]
+pub(crate) struct Complete {
+    usage: Arc<Usage>,
+    wake: Arc<Notify>,
+}
+
+impl Complete {
+    pub(crate) fn new(usage: Arc<Usage>, wake: Arc<Notify>) -> Self {
+        usage.complete.fetch_add(1, Ordering::AcqRel);
+        Self { usage, wake }
+    }
+}
+
+impl Drop for Complete {
+    fn drop(&mut self) {
+        self.usage.complete.fetch_sub(1, Ordering::AcqRel);
+        self.wake.notify_one();
     }
 }
 

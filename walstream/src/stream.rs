@@ -20,7 +20,7 @@ use crate::command::{StreamOptions, Streaming};
 use crate::error::Error;
 use crate::progress::{Ledger, Progress, Token};
 use crate::session::{Positions, Session};
-use crate::spool::Usage;
+use crate::spool::{Complete, Usage};
 use crate::transaction::Transaction;
 use crate::transactions::{AssembleError, Assembled, Assembler, Standalone};
 
@@ -385,15 +385,20 @@ impl Driver {
         if std::mem::take(&mut queue.ping) {
             self.session.ping();
         }
+        // Read before the files are: none complete means that what they hold is open. What was taken and is not done
+        // with counts, as it will make room.
+        let complete = self.usage.complete() > 0;
         let (memory, disk) = (
             self.usage.memory() > self.limits.memory,
             self.usage.disk() > self.limits.spool,
         );
         let waiting = !queue.waiting.is_empty();
-        if disk && !waiting {
+        let stop = queue.stop;
+        drop(queue);
+        if disk && !complete {
             return Err(Error::spool_full(self.limits.spool));
         }
-        Ok((queue.stop, waiting && (memory || disk)))
+        Ok((stop, disk || waiting && memory))
     }
 
     /// Puts a status update into the writer, if one is due.
@@ -470,7 +475,9 @@ impl Driver {
             Assembled::Transaction(whole) => {
                 self.shared.progress.raise_received(whole.end_lsn);
                 let token = self.shared.ledger.issue(whole.end_lsn);
-                Waiting::Transaction(Transaction::new(whole, token))
+                let complete =
+                    Complete::new(Arc::clone(&self.usage), Arc::clone(&self.shared.wake));
+                Waiting::Transaction(Transaction::new(whole, token).counted(complete))
             }
             // It holds its place among the others and moves nothing itself: transactions that began before it may
             // still be open.

@@ -7,7 +7,7 @@ use walproto::{Decoder, Logical, Lsn, Message, Oid, OldRow, Timestamp, Tuple, Ty
 use crate::error::Error;
 use crate::progress::Token;
 use crate::relations::{Relation, Relations};
-use crate::spool::Messages;
+use crate::spool::{Complete, Messages};
 use crate::transactions::{Origin, Whole};
 
 /// A committed transaction, whole: every change that survived, none that was rolled back.
@@ -15,11 +15,25 @@ use crate::transactions::{Origin, Whole};
 pub struct Transaction {
     whole: Box<Whole>,
     token: Token,
+    /// Behind the content, so that the room is free when the reader hears of it.
+    complete: Option<Complete>,
 }
 
 impl Transaction {
     pub(crate) const fn new(whole: Box<Whole>, token: Token) -> Self {
-        Self { whole, token }
+        Self {
+            whole,
+            token,
+            complete: None,
+        }
+    }
+
+    /// The same, counted for as long as it takes room.
+    pub(crate) fn counted(self, complete: Complete) -> Self {
+        Self {
+            complete: Some(complete),
+            ..self
+        }
     }
 
     /// Its number.
@@ -80,12 +94,20 @@ impl Transaction {
 
     /// Says that the transaction is durable in the destination; see [`Token::confirm`].
     pub fn confirm(self) {
-        self.token.confirm();
+        let token = self.into_token();
+        token.confirm();
     }
 
     /// Drops the content and keeps the token, to confirm it later.
     pub fn into_token(self) -> Token {
-        self.token
+        let Self {
+            whole,
+            token,
+            complete,
+        } = self;
+        drop(whole);
+        drop(complete);
+        token
     }
 }
 
