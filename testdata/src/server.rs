@@ -54,6 +54,7 @@ pub struct Builder {
     settings: Vec<(String, String)>,
     locale: String,
     on_disk: bool,
+    allowed: Vec<String>,
 }
 
 impl Builder {
@@ -66,6 +67,12 @@ impl Builder {
     /// Sets the locale of the cluster and of its messages, `C` if not given.
     pub fn locale(mut self, locale: &str) -> Self {
         self.locale = locale.into();
+        self
+    }
+
+    /// Puts a line in front of pg_hba.conf, such as `host all me 127.0.0.1/32 scram-sha-256`.
+    pub fn allow(mut self, line: &str) -> Self {
+        self.allowed.push(line.into());
         self
     }
 
@@ -125,6 +132,7 @@ impl Server {
             settings: Vec::new(),
             locale: "C".into(),
             on_disk: false,
+            allowed: Vec::new(),
         }
     }
 
@@ -154,6 +162,9 @@ impl Server {
         cluster::create(&server.installation, &builder.locale, &server.data());
         for (name, value) in SETTINGS {
             server.set(name, value);
+        }
+        for line in builder.allowed.iter().rev() {
+            server.allow(line);
         }
         for (name, value) in &builder.settings {
             server.set(name, value);

@@ -173,6 +173,26 @@ fn errors_are_typed() {
     assert_eq!(other.query("TABLE c").unwrap()[0], [Some("x".into()), None]);
 }
 
+#[test]
+fn passwords_are_asked_for_where_a_line_says_so() {
+    let server = Server::builder(Version::V18)
+        .allow("host all locked 127.0.0.1/32 password")
+        .allow("host all gone 127.0.0.1/32 reject")
+        .start();
+    let mut client = Client::connect(&server, "postgres").unwrap();
+    client
+        .batch("CREATE ROLE locked LOGIN PASSWORD 'open'; CREATE ROLE gone LOGIN")
+        .unwrap();
+    let enter = |user, password| Client::connect_tcp(&server, "postgres", user, password, &[]);
+    assert!(enter("locked", Some("open")).is_ok());
+    assert_eq!(
+        enter("locked", Some("shut")).unwrap_err().sqlstate(),
+        Some("28P01")
+    );
+    assert_eq!(enter("gone", None).unwrap_err().sqlstate(), Some("28000"));
+    assert!(enter("postgres", None).is_ok());
+}
+
 /// Not a test: the process that the next one kills.
 #[test]
 fn helper_that_waits_to_be_killed() {
