@@ -1,7 +1,7 @@
 //! PostgreSQL changes into other databases, exactly once.
 //!
 //! The program `replicator` is a thin shell around this library; who wants a replication within a process of their own
-//! calls [`run`] with a [`Config`]:
+//! calls [`run()`] with a [`Config`]:
 //!
 //! ```no_run
 //! # async fn doc() -> replicator::Result<()> {

@@ -7,7 +7,7 @@ use tokio::sync::watch;
 pub struct ShutdownHandle(watch::Sender<bool>);
 
 impl ShutdownHandle {
-    /// A handle and what [`run`](crate::run) wants of it.
+    /// A handle and what [`run`](crate::run()) wants of it.
     pub fn new() -> (Self, Shutdown) {
         let (sender, receiver) = watch::channel(false);
         (Self(sender), Shutdown(receiver))
