@@ -68,7 +68,7 @@ pub async fn demo(args: DemoArgs) -> Result<()> {
     };
     tokio::select! {
         done = Demo::run(args, &mut early) => done,
-        () = signals => Err(Error::retry("the demo was interrupted; nothing of it is left")),
+        () = signals => Err(Error::retry("the demo was interrupted; its server is gone")),
     }
 }
 
@@ -274,15 +274,13 @@ fn conclude(report: &Report) -> Result<()> {
     for line in show::table(&rows) {
         say(line);
     }
-    let count = report.differences().count();
+    let undescribed: u64 = report.tables.iter().map(|table| table.undescribed).sum();
+    let more = report.differences().count().saturating_sub(TOLD) as u64 + undescribed;
     for difference in report.differences().take(TOLD) {
         say(format_args!("  {difference}"));
     }
-    if count > TOLD {
-        say(format_args!(
-            "  and {} more",
-            grouped((count - TOLD) as u64)
-        ));
+    if more > 0 {
+        say(format_args!("  and {} more", grouped(more)));
     }
     say("");
     if report.is_equal() {
