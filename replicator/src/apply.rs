@@ -104,7 +104,11 @@ impl<D: Destination> Apply<'_, D> {
             tokio::select! {
                 biased;
                 () = shutdown.asked() => break,
-                _ = watch.tick() => self.watch().await?,
+                _ = watch.tick() => match self.watch().await {
+                    // Somebody holds a lock on a table; the next look will tell.
+                    Err(error) if error.is_locked_out() => {}
+                    watched => watched?,
+                },
                 event = self.started.stream.next() => match event? {
                     Some(Event::Transaction(transaction)) => self.batch(transaction).await?,
                     Some(Event::Idle(idle)) => self.idle(idle, target).await?,

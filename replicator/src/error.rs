@@ -17,6 +17,7 @@ struct Inner {
     message: String,
     hint: Option<String>,
     source: Option<Box<dyn StdError + Send + Sync>>,
+    locked_out: bool,
 }
 
 /// Who can mend it.
@@ -41,6 +42,7 @@ impl Error {
             message: message.into(),
             hint: None,
             source: None,
+            locked_out: false,
         }))
     }
 
@@ -78,6 +80,11 @@ impl Error {
         self
     }
 
+    /// Whether the source gave up waiting for a lock that somebody else holds.
+    pub(crate) fn is_locked_out(&self) -> bool {
+        self.0.locked_out
+    }
+
     /// Who can mend it.
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
@@ -112,6 +119,7 @@ impl fmt::Debug for Error {
             message,
             hint,
             source,
+            ..
         } = &*self.0;
         f.debug_struct("Error")
             .field("kind", kind)
@@ -145,6 +153,7 @@ impl From<walstream::Error> for Error {
             _ => ErrorKind::Retry,
         };
         let mut ours = Self::new(kind, error.to_string());
+        ours.0.locked_out = error.sqlstate() == Some("55P03");
         ours.0.hint = match error.kind() {
             // There they are two steps; here they are commands of ours.
             walstream::ErrorKind::SlotLost

@@ -40,6 +40,15 @@ impl Source {
         Self { client }
     }
 
+    /// Lets questions about tables fail ([`Error::is_locked_out`]) that would have to wait for somebody's lock.
+    ///
+    /// The catalog's functions lock the tables they tell of, and who holds a lock may itself be waiting for us: a
+    /// commit under synchronous replication, or a statement that our own copy holds back. Long enough for a running
+    /// autovacuum to give way, which it does after `deadlock_timeout`.
+    pub(crate) async fn do_not_wait_for_locks(&mut self) -> Result<()> {
+        Ok(self.client.execute("SET lock_timeout = '3s'").await?)
+    }
+
     /// The session itself.
     pub(crate) const fn client(&mut self) -> &mut Client {
         &mut self.client
@@ -150,6 +159,8 @@ pub(crate) async fn published(client: &mut Client, publications: &[String]) -> R
         15..18 => ("p.attnames, p.rowfilter", "AND a.attgenerated = ''"),
         18.. => ("p.attnames, p.rowfilter", ""),
     };
+    // The file's number is read from the catalog's rows: `pg_relation_filenode` would tell the present one, whatever
+    // snapshot the session has.
     let sql = format!(
         "WITH RECURSIVE listed AS (
            SELECT format('%I.%I', p.schemaname, p.tablename)::regclass::oid AS oid, {lists}
@@ -168,8 +179,16 @@ pub(crate) async fn published(client: &mut Client, publications: &[String]) -> R
            FROM tables t JOIN pg_class c ON c.oid = t.oid JOIN pg_index i ON i.indrelid = t.oid
            WHERE i.indimmediate AND i.indisunique AND i.indisvalid AND i.indpred IS NULL
              AND CASE c.relreplident WHEN 'i' THEN i.indisreplident ELSE i.indisprimary END
+         ), part(root, oid) AS (
+           SELECT t.oid, t.oid FROM tables t JOIN pg_class c ON c.oid = t.oid WHERE c.relkind = 'p'
+           UNION ALL
+           SELECT p.root, i.inhrelid FROM part p JOIN pg_inherits i ON i.inhparent = p.oid
+         ), file(root, number) AS (
+           SELECT p.root, hashtext(string_agg(concat_ws(' ', c.oid, c.relfilenode), ',' ORDER BY c.oid))::int8
+           FROM part p JOIN pg_class c ON c.oid = p.oid GROUP BY p.root
          )
-         SELECT t.oid, n.nspname, c.relname, c.relreplident, c.relkind, pg_relation_filenode(t.oid), t.rowfilter,
+         SELECT t.oid, n.nspname, c.relname, c.relreplident, c.relkind,
+                coalesce((SELECT number & 4294967295 FROM file WHERE root = t.oid), c.relfilenode::int8), t.rowfilter,
                 t.differing, a.attname, a.atttypid, a.atttypmod, b.oid AS base,
                 array_position(i.key, a.attnum) AS key_position, array_length(i.key, 1) AS key_length
          FROM tables t

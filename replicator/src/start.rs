@@ -60,6 +60,7 @@ pub(crate) async fn start(config: &Config, destination: &mut impl Destination) -
     let connection = walstream::Config::parse(&config.source)?;
     walstream::check_slot_name(&config.slot)?;
     let mut source = Source::new(Client::connect(&connection).await?);
+    source.do_not_wait_for_locks().await?;
     let mut wire = Client::connect_replication(&connection).await?;
     // Now rather than after the copy.
     stream_options(config, &wire, &config.publications()).check(wire.server_version())?;

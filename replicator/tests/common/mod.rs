@@ -46,3 +46,12 @@ pub fn streamed(client: &mut Client, slot: &str) -> u64 {
         format!("SELECT stream_txns FROM pg_stat_replication_slots WHERE slot_name = '{slot}'");
     client.value(&sql).unwrap().parse().unwrap()
 }
+
+/// Does something at its end, also when an assertion fails before.
+pub struct OnDrop<F: FnMut()>(pub F);
+
+impl<F: FnMut()> Drop for OnDrop<F> {
+    fn drop(&mut self) {
+        (self.0)();
+    }
+}
