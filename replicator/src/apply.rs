@@ -69,6 +69,7 @@ pub(crate) async fn apply<D: Destination>(
         written: Instant::now(),
         summary: Summary::default(),
         left_out: HashSet::new(),
+        shutdown: shutdown.clone(),
     };
     apply.run(shutdown).await?;
     // The batch is finished; what remains is the idle position, its confirmation and CopyDone.
@@ -90,6 +91,7 @@ struct Apply<'a, D> {
     summary: Summary,
     /// Source tables of which was said that they are not replicated.
     left_out: HashSet<String>,
+    shutdown: Shutdown,
 }
 
 impl<D: Destination> Apply<'_, D> {
@@ -275,13 +277,25 @@ impl<D: Destination> Apply<'_, D> {
         Ok(())
     }
 
+    /// Waits for as long as another program holds the destination: the stream lives on meanwhile, and starting again
+    /// would wait too.
     async fn begin(&mut self, to: Lsn) -> Result<()> {
         let position = &self.started.position;
         let next = PositionRow {
             timeline: self.started.timeline,
             ..position.advanced(to)
         };
-        self.destination.begin(position, &next).await
+        let mut said = false;
+        loop {
+            match self.destination.begin(position, &next).await {
+                Err(error) if error.is_locked_out() && !self.shutdown.is_asked() => {
+                    if !std::mem::replace(&mut said, true) {
+                        tracing::warn!(%error, "waiting for it");
+                    }
+                }
+                done => return done,
+            }
+        }
     }
 
     /// Commits; the position we hold follows only a commit that is known.

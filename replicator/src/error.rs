@@ -80,7 +80,14 @@ impl Error {
         self
     }
 
-    /// Whether the source gave up waiting for a lock that somebody else holds.
+    /// Says that it was a lock that somebody else holds.
+    #[must_use]
+    pub(crate) fn locked_out(mut self) -> Self {
+        self.0.locked_out = true;
+        self
+    }
+
+    /// Whether source or destination gave up waiting for a lock that somebody else holds.
     pub(crate) fn is_locked_out(&self) -> bool {
         self.0.locked_out
     }

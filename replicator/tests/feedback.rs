@@ -221,7 +221,8 @@ fn a_keepalive_ahead_of_an_unapplied_transaction_is_not_confirmed() {
 #[test]
 fn a_destination_that_stands_still_does_not_cost_the_connection() {
     let site = Site::new();
-    let mut running = with_timeout(&site, "2s", &[]);
+    // Also when each single attempt to get the lock is given up sooner.
+    let mut running = with_timeout(&site, "2s", &["--takeover", "1"]);
     running.until("it is idle", || site.path().exists() && site.t().len() == 2);
     let process = sender(&site, "pid");
     let blocked = Blocked::new(&site);
@@ -236,6 +237,30 @@ fn a_destination_that_stands_still_does_not_cost_the_connection() {
     running.until("the row arrives", || site.t().len() == 3);
     assert_eq!(sender(&site, "pid"), process, "another connection");
     running.terminate().done();
+}
+
+#[test]
+fn an_end_is_possible_while_the_destination_stands_still() {
+    let site = Site::new();
+    let mut running = with_timeout(&site, "2s", &["--takeover", "1"]);
+    running.until("it is idle", || site.path().exists() && site.t().len() == 2);
+    let blocked = Blocked::new(&site);
+    site.sql("INSERT INTO t VALUES (3, 'three')");
+    running.until("it waits", || sender(&site, "write_lsn") != "0/0");
+    thread::sleep(Duration::from_millis(500));
+    let start = Instant::now();
+    running
+        .terminate()
+        .failed(1, &["locked"])
+        .hinted(&["start again"]);
+    assert!(
+        start.elapsed() < Duration::from_secs(8),
+        "it took {:?}",
+        start.elapsed()
+    );
+    blocked.release();
+    site.caught_up(&[]);
+    assert_eq!(site.t(), ["1|one", "2|two", "3|three"]);
 }
 
 #[test]

@@ -117,7 +117,7 @@ pub(super) fn failure(what: impl Into<String>, error: rusqlite::Error) -> Error 
             "make room and start again; nothing is lost",
         ),
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => (
-            Error::retry,
+            |what| Error::retry(what).locked_out(),
             "another program keeps the database locked",
             "end its transaction and start again",
         ),
