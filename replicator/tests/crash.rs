@@ -1,0 +1,537 @@
+//! kill -9 under load, half of the times at random moments and half at chosen places: no row lost, none twice.
+//!
+//! One round is a whole life of a replication: a first start that is killed, later starts that are killed, then an end
+//! in peace and a comparison. `CRASH_ROUNDS=n` plays n rounds at each protocol version (5 without it, `testdata/crash`
+//! plays 50), `CRASH_SEED=n` repeats the choices of a run.
+
+mod common;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use common::{
+    Finished, Job, OnDrop, Running, assert_equal, connect, destination_rows, differences,
+    published, quiet,
+};
+use testdata::workload::{Random, Workload};
+use testdata::{Client, Server, Version};
+
+/// Places of a first start.
+const FIRST: &[&str] = &[
+    "intent-written",
+    "slot-made",
+    "table-made",
+    "copy-middle",
+    "copied",
+    "activated",
+];
+
+/// Places of the stream.
+const LATER: &[&str] = &[
+    "batch-begun",
+    "batch-middle",
+    "batch-before-commit",
+    "batch-after-commit",
+    "committed",
+    "idle-written",
+];
+
+/// What else a run kills.
+const OTHERS: &[&str] = &[
+    "at random in the first start",
+    "at random in the stream",
+    "with changes in the spool",
+    "the source",
+];
+
+const ABORTED: i32 = 6;
+const KILLED: i32 = 9;
+
+/// Longer than a start takes, with a slot that has to be waited for.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+fn number(name: &str) -> Option<u64> {
+    let text = std::env::var(name).ok()?;
+    Some(
+        text.parse()
+            .unwrap_or_else(|_| panic!("{name}={text} is not a number")),
+    )
+}
+
+/// A source under load.
+struct Theatre<'a> {
+    server: &'a Mutex<Server>,
+    workload: &'a Mutex<Workload>,
+    random: Random,
+    options: Vec<String>,
+    met: BTreeMap<String, u64>,
+}
+
+impl Theatre<'_> {
+    fn count(&mut self, what: &str) {
+        *self.met.entry(what.to_owned()).or_default() += 1;
+    }
+
+    fn job(&self, slot: &str) -> Job {
+        let options: Vec<&str> = self.options.iter().map(String::as_str).collect();
+        let job = Job::new(&lock(self.server), "postgres")
+            .slot(slot)
+            .options(&options);
+        let spool = job.folder().join("spool");
+        fs::create_dir(&spool).unwrap();
+        job.options(&["--memory", "1", "--spool", spool.to_str().unwrap()])
+    }
+
+    fn source(&self) -> Client {
+        connect(&lock(self.server), "postgres")
+    }
+
+    /// Runs until the process dies at the `visit`-th time it comes by `place`.
+    fn die_at(&mut self, job: &Job, place: &str, visit: usize, more: &[&str]) {
+        let log = job.folder().join("failpoints");
+        let before = lines(&log);
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let mut command = job.command(more);
+            command
+                .env("REPLICATOR_FAILPOINT", format!("{place}:{visit}"))
+                .env("REPLICATOR_FAILPOINT_LOG", &log);
+            let mut running = job.start_command(command);
+            let Some(finished) = running.wait_until(deadline) else {
+                panic!("{place}:{visit} was not reached:\n{}", running.log());
+            };
+            if finished.signal == Some(ABORTED) {
+                break;
+            }
+            ended_by_itself(&finished);
+        }
+        assert_eq!(lines(&log), before + 1, "{place}");
+        self.count(place);
+    }
+
+    /// Kills it some time after its start; `false` if it had an end of its own.
+    fn die_at_random(&mut self, job: &Job, within: usize) -> bool {
+        let delay = Duration::from_millis(1 + self.random.below(within) as u64);
+        let mut running = job.start(&[]);
+        if let Some(finished) = running.wait_until(Instant::now() + delay) {
+            ended_by_itself(&finished);
+            return false;
+        }
+        assert_eq!(running.kill().signal, Some(KILLED));
+        true
+    }
+
+    /// Kills it once a part of a transaction lies on disk.
+    fn die_in_the_spool(&mut self, job: &Job) {
+        let mut running = job.start(&[]);
+        running.wait_for("streaming");
+        let mut source = self.source();
+        source.batch("UPDATE bulk SET n = n + 1").unwrap();
+        let spool = job.folder().join("spool");
+        let deadline = Instant::now() + PATIENCE;
+        while !has_open(&running, &spool) {
+            assert!(
+                Instant::now() < deadline,
+                "nothing is spooled:\n{}",
+                running.log()
+            );
+            if let Some(finished) = running.wait_until(Instant::now() + Duration::from_millis(1)) {
+                panic!("{}", finished.log);
+            }
+        }
+        assert_eq!(running.kill().signal, Some(KILLED));
+        self.count("with changes in the spool");
+    }
+
+    /// Kills the source under load; the replicator notices and ends.
+    fn kill_the_source(&mut self, job: &Job) {
+        let mut running = job.start(&[]);
+        running.wait_for("streaming");
+        thread::sleep(Duration::from_millis(self.random.below(200) as u64));
+        {
+            // No statement is on its way meanwhile, so the model knows what has committed.
+            let mut workload = lock(self.workload);
+            let mut server = lock(self.server);
+            server.kill();
+            server.start_again();
+            workload.reconnect(&server).unwrap();
+        }
+        let finished = running.wait();
+        assert_eq!(finished.code, Some(1), "{}", finished.log);
+        self.count("the source");
+    }
+
+    fn round(&mut self, round: usize) {
+        let slot = format!("crash_{round}");
+        let job = self.job(&slot);
+
+        // A first start, killed again and again.
+        let places = [0, 1].map(|at| FIRST[(2 * round + at) % FIRST.len()]);
+        for place in places {
+            let visit = match place {
+                "table-made" => 1 + self.random.below(8),
+                "copy-middle" => 1 + self.random.below(2),
+                _ => 1,
+            };
+            self.die_at(&job, place, visit, &[]);
+        }
+        // There is no first start after its last place; elsewhere a random one may come to its end.
+        if !places.contains(&"activated") {
+            for _ in 0..2 {
+                let killed = self.die_at_random(&job, 250);
+                if killed && !is_active(&job) {
+                    self.count("at random in the first start");
+                }
+            }
+        }
+
+        // The stream, likewise.
+        for at in 0..2 {
+            let place = LATER[(2 * round + at) % LATER.len()];
+            match place {
+                "idle-written" => self.idle(&job),
+                "batch-middle" => {
+                    let visit = 1 + self.random.below(300);
+                    self.die_at(&job, place, visit, &[]);
+                }
+                _ => {
+                    let visit = 1 + self.random.below(4);
+                    self.die_at(&job, place, visit, &[]);
+                }
+            }
+            if self.die_at_random(&job, 700) {
+                self.count("at random in the stream");
+            }
+        }
+        match round % 3 {
+            0 => self.die_in_the_spool(&job),
+            1 => self.kill_the_source(&job),
+            _ => {}
+        }
+
+        // The end.
+        let mut workload = lock(self.workload);
+        workload.finish().unwrap();
+        let log = run_to_current(&job);
+        let mut source = self.source();
+        let model = workload.model();
+        let file = job.sqlite();
+        for table in published(&mut source, "replicator") {
+            let Some(expected) = model.get(table.name.as_str()) else {
+                continue;
+            };
+            let found = destination_rows(&file, &table);
+            let differ = differences(expected, &found, "model", "destination");
+            assert!(
+                differ.is_empty(),
+                "{}: {:#?}\n{log}",
+                table.name,
+                &differ[..differ.len().min(5)]
+            );
+        }
+        assert_equal(&job, &mut source);
+        let slots = source
+            .query("SELECT slot_name FROM pg_replication_slots")
+            .unwrap();
+        assert_eq!(slots, [[Some(slot.clone())]]);
+        source
+            .batch(&format!(
+                "SELECT pg_drop_replication_slot('{slot}'); DROP PUBLICATION replicator"
+            ))
+            .unwrap();
+    }
+
+    /// Dies after an idle position was stored and before it was confirmed.
+    fn idle(&mut self, job: &Job) {
+        // Nobody works meanwhile, and everything is applied, so that only idle positions are left.
+        let workload = lock(self.workload);
+        run_to_current(job);
+        let log = job.folder().join("failpoints");
+        let before = lines(&log);
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let mut command = job.command(&[]);
+            command
+                .env("REPLICATOR_FAILPOINT", "idle-written:1")
+                .env("REPLICATOR_FAILPOINT_LOG", &log);
+            let mut running = job.start_command(command);
+            running.wait_for("streaming");
+            // Moves the end of the log without a transaction; 14 sends empty ones too.
+            self.source().batch("CHECKPOINT").unwrap();
+            // A keepalive comes soon, and its position is stored at the latest by a clean end.
+            let finished = match running.wait_until(Instant::now() + Duration::from_millis(300)) {
+                Some(finished) => finished,
+                None => running.terminate(),
+            };
+            if finished.signal == Some(ABORTED) {
+                break;
+            }
+            assert_eq!(finished.code, Some(0), "{}", finished.log);
+            assert!(Instant::now() < deadline, "no idle position is stored");
+        }
+        assert_eq!(lines(&log), before + 1);
+        self.count("idle-written");
+        drop(workload);
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    // A panic elsewhere is the failure; here only its end is wanted.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn lines(file: &std::path::Path) -> usize {
+    fs::read_to_string(file).unwrap_or_default().lines().count()
+}
+
+/// The only end that a run may have by itself: tables were emptied faster than it could look at them.
+fn ended_by_itself(finished: &Finished) {
+    let expected = finished.code == Some(1) && finished.log.contains("kept changing");
+    assert!(
+        expected,
+        "{:?} {:?}:\n{}",
+        finished.code, finished.signal, finished.log
+    );
+}
+
+fn run_to_current(job: &Job) -> String {
+    let finished = job.run(&["--until", "current"]);
+    assert_eq!(finished.code, Some(0), "{}", finished.log);
+    finished.log
+}
+
+/// Whether the first start has come to its end.
+fn is_active(job: &Job) -> bool {
+    let sql = "SELECT count(*) FROM _replicator_position WHERE state <> 'intent'";
+    let count: Result<i64, _> = job.sqlite().query_row(sql, [], |row| row.get(0));
+    count.is_ok_and(|count| count > 0)
+}
+
+/// Whether the process has a file in `folder` open; the spool's files have no name.
+fn has_open(running: &Running, folder: &std::path::Path) -> bool {
+    let Ok(files) = fs::read_dir(format!("/proc/{}/fd", running.id())) else {
+        return false;
+    };
+    files
+        .flatten()
+        .filter_map(|file| fs::read_link(file.path()).ok())
+        .any(|target| target.starts_with(folder))
+}
+
+fn survives(version: Version, protocol: u8, streaming: &str, rounds: usize) {
+    let seed = number("CRASH_SEED").unwrap_or_else(|| {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+        u64::from(now.subsec_nanos()) % 1_000_000
+    });
+    println!("PostgreSQL {version}, protocol {protocol}, streaming {streaming}: CRASH_SEED={seed}");
+    let server = quiet(version)
+        .setting("logical_decoding_work_mem", "64kB")
+        .start();
+    connect(&server, "postgres")
+        .batch(
+            "CREATE TABLE bulk (id int PRIMARY KEY, n int, v text);
+             INSERT INTO bulk SELECT i, 0, repeat('b', 400) FROM generate_series(1, 5000) i",
+        )
+        .unwrap();
+    let mut workload = Workload::new(&server, "postgres", seed, 3).unwrap();
+    for _ in 0..400 {
+        workload.step().unwrap();
+    }
+    let (server, workload) = (Mutex::new(server), Mutex::new(workload));
+    let stop = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !stop.load(Ordering::Relaxed) {
+                for _ in 0..10 {
+                    lock(&workload).step().unwrap();
+                }
+                thread::sleep(Duration::from_millis(15));
+            }
+        });
+        let _stopper = OnDrop(|| stop.store(true, Ordering::Relaxed));
+        let protocol = protocol.to_string();
+        let mut theatre = Theatre {
+            server: &server,
+            workload: &workload,
+            random: Random::new(seed),
+            options: ["--protocol", &protocol, "--streaming", streaming]
+                .map(str::to_owned)
+                .into(),
+            met: BTreeMap::new(),
+        };
+        for round in 0..rounds {
+            theatre.round(round);
+        }
+        println!("{rounds} rounds: {:?}", theatre.met);
+        for place in FIRST.iter().chain(LATER).chain(OTHERS) {
+            assert!(
+                theatre.met.contains_key(*place),
+                "{place} was never hit: {:?}",
+                theatre.met
+            );
+        }
+    });
+}
+
+fn rounds() -> usize {
+    number("CRASH_ROUNDS").map_or(5, |rounds| usize::try_from(rounds).unwrap())
+}
+
+#[test]
+fn nothing_is_lost_or_twice_at_protocol_1() {
+    survives(Version::V18, 1, "off", rounds());
+}
+
+#[test]
+fn nothing_is_lost_or_twice_at_protocol_2() {
+    survives(Version::V18, 2, "on", rounds());
+}
+
+#[test]
+fn nothing_is_lost_or_twice_at_protocol_3() {
+    survives(Version::V18, 3, "on", rounds());
+}
+
+#[test]
+fn nothing_is_lost_or_twice_at_protocol_4() {
+    survives(Version::V18, 4, "parallel", rounds());
+}
+
+/// As few rounds as come by every place.
+const SHORT: usize = 3;
+
+#[test]
+fn nothing_is_lost_or_twice_on_14() {
+    survives(Version::V14, 2, "on", SHORT);
+}
+
+#[test]
+fn nothing_is_lost_or_twice_on_15() {
+    survives(Version::V15, 3, "on", SHORT);
+}
+
+#[test]
+fn nothing_is_lost_or_twice_on_16() {
+    survives(Version::V16, 4, "parallel", SHORT);
+}
+
+#[test]
+fn nothing_is_lost_or_twice_on_17() {
+    survives(Version::V17, 4, "on", SHORT);
+}
+
+/// Ten thousand rows with one position, and a process that dies among them.
+#[test]
+fn a_copy_of_10000_rows_killed_in_the_middle_arrives_once() {
+    let server = quiet(Version::V18)
+        .setting("logical_decoding_work_mem", "64kB")
+        .start();
+    let mut source = connect(&server, "postgres");
+    source
+        .batch("CREATE TABLE t (id int PRIMARY KEY, v text)")
+        .unwrap();
+    for (protocol, streaming) in [
+        ("1", "off"),
+        ("2", "on"),
+        ("3", "on"),
+        ("4", "parallel"),
+        ("4", "off"),
+    ] {
+        let slot = format!("p{protocol}_{streaming}");
+        let job = Job::new(&server, "postgres").slot(&slot).options(&[
+            "--protocol",
+            protocol,
+            "--streaming",
+            streaming,
+        ]);
+        run_to_current(&job);
+        let data: String = (1..=10_000).map(|id| format!("{id}\trow {id}\n")).collect();
+        source.batch("TRUNCATE t").unwrap();
+        source
+            .copy_in("COPY t FROM STDIN", data.as_bytes())
+            .unwrap();
+        for place in [
+            "batch-middle:5000",
+            "batch-middle:9999",
+            "batch-before-commit:1",
+            "committed:1",
+        ] {
+            let mut command = job.command(&[]);
+            command.env("REPLICATOR_FAILPOINT", place);
+            let finished = job.start_command(command).wait();
+            assert_eq!(finished.signal, Some(ABORTED), "{place}: {}", finished.log);
+        }
+        run_to_current(&job);
+        assert_equal(&job, &mut source);
+        let count = "SELECT count(*) FROM t";
+        let count: i64 = job.sqlite().query_row(count, [], |row| row.get(0)).unwrap();
+        assert_eq!(count, 10_000);
+    }
+}
+
+/// After the destination has committed and before the source is told, only the stored position keeps a transaction
+/// from being applied again. Without it, the second time is noticed.
+#[test]
+fn what_is_sent_again_is_skipped_by_position_and_would_be_noticed_without() {
+    let server = quiet(Version::V18).start();
+    let mut source = connect(&server, "postgres");
+    source
+        .batch("CREATE TABLE t (id int PRIMARY KEY, v text); INSERT INTO t VALUES (1, 'copied')")
+        .unwrap();
+    let job = Job::new(&server, "postgres");
+    run_to_current(&job);
+    let position = "SELECT lsn FROM _replicator_position";
+    let before: String = job
+        .sqlite()
+        .query_row(position, [], |row| row.get(0))
+        .unwrap();
+
+    let mut command = job.command(&[]);
+    command.env("REPLICATOR_FAILPOINT", "committed:1");
+    let running = job.start_command(command);
+    source
+        .batch("INSERT INTO t VALUES (2, 'streamed')")
+        .unwrap();
+    let finished = running.wait();
+    assert_eq!(finished.signal, Some(ABORTED), "{}", finished.log);
+    assert_equal(&job, &mut source);
+    let after: String = job
+        .sqlite()
+        .query_row(position, [], |row| row.get(0))
+        .unwrap();
+    let ahead = format!("SELECT confirmed_flush_lsn < '{after}' FROM pg_replication_slots");
+    assert_eq!(
+        source.value(&ahead).unwrap(),
+        "t",
+        "the server was told already"
+    );
+
+    // The filter broken: the position says less than is there.
+    let set = "UPDATE _replicator_position SET lsn = ?1";
+    job.sqlite().execute(set, [&before]).unwrap();
+    let finished = job.run(&["--until", "current"]);
+    assert_eq!(finished.code, Some(3), "{}", finished.log);
+    for word in ["conflict", "public.t", "id = 2"] {
+        assert!(finished.log.contains(word), "{word}: {}", finished.log);
+    }
+    assert_equal(&job, &mut source);
+    assert_eq!(
+        source.value(&ahead).unwrap(),
+        "t",
+        "a conflict confirms nothing"
+    );
+
+    // The filter as it is.
+    job.sqlite().execute(set, [&after]).unwrap();
+    run_to_current(&job);
+    assert_equal(&job, &mut source);
+    assert_eq!(
+        source.value(&ahead).unwrap(),
+        "f",
+        "the end of the run tells the server"
+    );
+}
