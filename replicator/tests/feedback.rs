@@ -223,7 +223,7 @@ fn a_destination_that_stands_still_does_not_cost_the_connection() {
     let site = Site::new();
     // Also when each single attempt to get the lock is given up sooner.
     let mut running = with_timeout(&site, "2s", &["--takeover", "1"]);
-    running.until("it is idle", || site.path().exists() && site.t().len() == 2);
+    running.until("it is idle", || site.is_copied());
     let process = sender(&site, "pid");
     let blocked = Blocked::new(&site);
     site.sql("INSERT INTO t VALUES (3, 'three')");
@@ -243,7 +243,7 @@ fn a_destination_that_stands_still_does_not_cost_the_connection() {
 fn an_end_is_possible_while_the_destination_stands_still() {
     let site = Site::new();
     let mut running = with_timeout(&site, "2s", &["--takeover", "1"]);
-    running.until("it is idle", || site.path().exists() && site.t().len() == 2);
+    running.until("it is idle", || site.is_copied());
     let blocked = Blocked::new(&site);
     site.sql("INSERT INTO t VALUES (3, 'three')");
     running.until("it waits", || sender(&site, "write_lsn") != "0/0");
@@ -271,7 +271,7 @@ fn a_full_queue_does_not_cost_the_connection_either() {
         "2s",
         &["--memory", "1", "--spool-limit", "4", "--streaming", "off"],
     );
-    running.until("it is idle", || site.path().exists() && site.t().len() == 2);
+    running.until("it is idle", || site.is_copied());
     let process = sender(&site, "pid");
     let blocked = Blocked::new(&site);
     // Far more than may wait in memory, in the spool and in the socket's buffers.
@@ -310,7 +310,7 @@ fn a_transaction_that_takes_longer_than_the_timeout_does_not_cost_the_connection
     let site = Site::new();
     // Slow by itself: each row runs a trigger at the destination.
     let mut running = with_timeout(&site, "1s", &[]);
-    running.until("it is idle", || site.path().exists() && site.t().len() == 2);
+    running.until("it is idle", || site.is_copied());
     let process = sender(&site, "pid");
     site.edit(
         "CREATE TRIGGER slow AFTER INSERT ON t BEGIN

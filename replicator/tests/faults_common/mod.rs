@@ -162,6 +162,12 @@ impl Site {
         self.rows("SELECT id, v FROM t ORDER BY id")
     }
 
+    /// Whether the first copy is there; asks before the file or the table is.
+    pub(crate) fn is_copied(&self) -> bool {
+        let table = "SELECT name FROM sqlite_schema WHERE name = 't'";
+        self.path().exists() && !self.rows(table).is_empty() && self.t().len() == 2
+    }
+
     /// Runs SQL at the destination.
     pub(crate) fn edit(&self, sql: &str) {
         self.sqlite()
