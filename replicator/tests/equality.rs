@@ -129,3 +129,120 @@ fn everything_arrives_from_17() {
 fn everything_arrives_from_18() {
     everything_arrives(Version::V18);
 }
+
+fn destination_tables(job: &Job) -> Vec<String> {
+    let sql = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE '\\_replicator\\_%' ESCAPE '\\'
+               ORDER BY name";
+    let file = job.sqlite();
+    let mut query = file.prepare(sql).unwrap();
+    let names = query.query_map([], |row| row.get(0)).unwrap();
+    names.collect::<Result<_, _>>().unwrap()
+}
+
+const FOUR_TABLES: &str = "
+    CREATE SCHEMA s;
+    CREATE TABLE a (id int PRIMARY KEY, v text);
+    CREATE TABLE s.b (id int PRIMARY KEY, v text);
+    CREATE TABLE keyless (n int, v text);
+    CREATE TABLE keyed_late (n int PRIMARY KEY DEFERRABLE, v text);
+    INSERT INTO a VALUES (1, 'one'); INSERT INTO s.b VALUES (1, 'one');
+    INSERT INTO keyless VALUES (1, 'one'), (1, 'one'); INSERT INTO keyed_late VALUES (1, 'one')";
+
+#[test]
+fn only_the_tables_asked_for_are_replicated() {
+    for version in [Version::V14, Version::V18] {
+        let server = server(version);
+        let mut source = connect(&server, "postgres");
+        source.batch(FOUR_TABLES).unwrap();
+        let job = Job::new(&server, "postgres").options(&["--tables", "s.b,a"]);
+        job.run_to_current();
+        source
+            .batch(
+                "UPDATE a SET v = 'two'; INSERT INTO s.b VALUES (2, 'two'); INSERT INTO keyless VALUES (2, 'two');
+                 UPDATE keyless SET v = 'x'; DELETE FROM keyed_late",
+            )
+            .unwrap();
+        job.run_to_current();
+        assert_equal(&job, &mut source);
+        assert_eq!(destination_tables(&job), ["a", "s__b"]);
+
+        // The publication is the one that we made; another start needs no option.
+        let job = Job::new(&server, "postgres").slot("other");
+        job.run_to_current();
+        assert_eq!(destination_tables(&job), ["a", "s__b"]);
+
+        let job = Job::new(&server, "postgres").slot("third").options(&[
+            "--tables",
+            "nothing.here",
+            "--publication",
+            "p",
+        ]);
+        let finished = job.run(&[]);
+        assert_eq!(finished.code, Some(2), "{}", finished.log);
+        assert!(finished.log.contains("nothing.here"), "{}", finished.log);
+    }
+}
+
+#[test]
+fn tables_without_a_key_are_left_out_and_named_or_followed_as_asked() {
+    for version in [Version::V14, Version::V18] {
+        let server = server(version);
+        for (database, keyless) in [
+            ("skipped", "skip"),
+            ("inserted", "insert-only"),
+            ("whole", "full"),
+        ] {
+            let mut source = connect(&server, "postgres");
+            source
+                .batch(&format!("CREATE DATABASE {database}"))
+                .unwrap();
+            let mut source = connect(&server, database);
+            source.batch(FOUR_TABLES).unwrap();
+            let job = Job::new(&server, database)
+                .slot(database)
+                .options(&["--keyless", keyless]);
+            let log = job.run_to_current();
+            let left_out =
+                log.contains("left out") && log.contains("public.keyed_late, public.keyless");
+            assert_eq!(left_out, keyless == "skip", "{log}");
+            // The application goes on as before, whatever we publish.
+            source
+                .batch(
+                    "UPDATE a SET v = 'two'; INSERT INTO keyless VALUES (2, NULL), (1, 'one'); INSERT INTO keyed_late VALUES (2, 'two');
+                     UPDATE s.b SET id = 7",
+                )
+                .unwrap();
+            if keyless == "insert-only" {
+                job.run_to_current();
+                assert_equal(&job, &mut source);
+                source
+                    .batch("TRUNCATE keyless; INSERT INTO keyless VALUES (9, 'nine')")
+                    .unwrap();
+                job.run_to_current();
+                assert_equal(&job, &mut source);
+            }
+            source
+                .batch("UPDATE keyless SET v = 'x' WHERE n = 1; DELETE FROM keyed_late WHERE n = 1")
+                .unwrap();
+            job.run_to_current();
+            if keyless == "insert-only" {
+                let kept: i64 = job
+                    .sqlite()
+                    .query_row("SELECT count(*) FROM keyed_late", [], |row| row.get(0))
+                    .unwrap();
+                assert_eq!(kept, 2, "deletes of this one are not followed");
+                assert_eq!(
+                    destination_tables(&job),
+                    ["a", "keyed_late", "keyless", "s__b"]
+                );
+                continue;
+            }
+            assert_equal(&job, &mut source);
+            let expected: &[&str] = match keyless {
+                "skip" => &["a", "s__b"],
+                _ => &["a", "keyed_late", "keyless", "s__b"],
+            };
+            assert_eq!(destination_tables(&job), expected);
+        }
+    }
+}
