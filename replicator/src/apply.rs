@@ -1,16 +1,6 @@
 //! The loop: transactions into batches, batches into the destination, positions back to the source.
 //!
-//! # Order of events, and what a crash leaves behind
-//!
-//! | step | a crash after it leaves | the next start |
-//! |---|---|---|
-//! | 1. BEGIN; the position row moves from the value we read, with our epoch | nothing: the destination rolls back | gets the batch again |
-//! | 2. every change of the batch's transactions is applied, its row count checked | nothing | gets the batch again |
-//! | 3. COMMIT, durable | changes and position, the slot behind them | skips what lies below the position |
-//! | 4. the tokens are confirmed, the server is told | the same, until the server wrote it down | skips |
-//!
-//! An error at or after COMMIT leaves its outcome unknown; the destination reads the row before anything else. An
-//! idle position goes the same way with a batch of nothing, before it is confirmed.
+//! The order of events, and what a crash between any two of them leaves behind, stands in the crate's documentation.
 
 use std::collections::HashSet;
 use std::time::Duration;

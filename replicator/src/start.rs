@@ -1,29 +1,6 @@
 //! Beginning and beginning again.
 //!
-//! # Order of events, and what a crash leaves behind
-//!
-//! First start, no position row for the slot's name:
-//!
-//! | step | a crash after it leaves | the next start |
-//! |---|---|---|
-//! | 1. no slot of that name exists; publication made if it is ours to make | a publication with our mark | uses it |
-//! | 2. intent row committed (system, database, WAL position) | the intent | step 4 of cleaning, then from step 1 |
-//! | 3. slot made, its snapshot held by the same connection | intent and an orphaned slot, not older than the intent | cleans |
-//! | 4. per table: ledger row and table, then its rows | also tables that the ledger says we made | cleans |
-//! | 5. the intent becomes the position row, at the slot's consistent point | a position and a slot that agree | goes on |
-//!
-//! Cleaning: the orphaned slot's holder is ended, the slot dropped, the tables we made dropped, the intent removed,
-//! each in that order, so that a crash in between is cleaned again. A slot older than the intent is not ours and
-//! never dropped.
-//!
-//! Later start, position row found:
-//!
-//! | step | a crash after it leaves | the next start |
-//! |---|---|---|
-//! | 1. `START_REPLICATION` at 0/0: who does not own the slot changes nothing | nothing | the same |
-//! | 2. one destination transaction raises the epoch and reads the row | a higher epoch | raises it again |
-//! | 3. the row is compared with slot, server, timeline and publications | nothing | the same |
-//! | 4. what committed before the stored position is skipped and confirmed | a slot that moved up to the position | the same |
+//! The order of events, and what a crash between any two of them leaves behind, stands in the crate's documentation.
 
 mod first;
 mod later;
