@@ -117,3 +117,36 @@ fn a_row_of_ours_that_somebody_broke_is_told_not_guessed() {
     }
     site.caught_up(&[]);
 }
+
+/// Changes the position row under a run, and expects its next batch to write nothing.
+fn stops_under_a_run(edit: &str, code: i32, words: &[&str]) {
+    let site = Site::new();
+    let running = site.streaming(&[]);
+    site.edit(edit);
+    site.sql("INSERT INTO t VALUES (3, 'three')");
+    running
+        .wait(common::PATIENCE)
+        .failed(code, words)
+        .hinted(&[]);
+    assert_eq!(site.t(), ["1|one", "2|two"], "it wrote all the same");
+}
+
+#[test]
+fn who_was_taken_over_writes_nothing_more() {
+    let taken = "UPDATE _replicator_position SET epoch = epoch + 1, holder = 'somebody else'";
+    stops_under_a_run(taken, 1, &["took over", "somebody else"]);
+}
+
+#[test]
+fn a_position_that_vanished_under_a_run_stops_it() {
+    stops_under_a_run("DELETE FROM _replicator_position", 3, &["position", "gone"]);
+}
+
+#[test]
+fn a_position_that_moved_under_a_run_stops_it() {
+    stops_under_a_run(
+        "UPDATE _replicator_position SET lsn = '0/1'",
+        3,
+        &["position", "0/1"],
+    );
+}

@@ -2,7 +2,7 @@
 
 use testdata::{Server, Version};
 
-use crate::common::Site;
+use crate::common::{self, Site};
 
 #[test]
 fn a_slot_ahead_of_the_destination_is_a_gap() {
@@ -39,7 +39,7 @@ fn a_slot_behind_the_destination_is_normal() {
     site.caught_up(&[]);
     let running = site.streaming(&[]);
     site.sql("INSERT INTO t VALUES (3, 'three')");
-    crate::common::until("the row arrives", || site.t().len() == 3);
+    common::until("the row arrives", || site.t().len() == 3);
     running.kill();
     // As after a crash between commit and confirmation, or of a server that had not written down the confirmation.
     let row = site.stored();
@@ -73,7 +73,7 @@ fn another_cluster_is_told_by_its_system_identifier() {
     site.caught_up(&[]);
     let other = Site::own(Server::start(Version::NEWEST));
     let run = |slot: &str| {
-        let mut command = crate::common::program();
+        let mut command = common::program();
         command.args(["run", "--until", "current", "--slot", slot]);
         command.args([
             "--source",
@@ -81,7 +81,7 @@ fn another_cluster_is_told_by_its_system_identifier() {
             "--destination",
             &site.destination(),
         ]);
-        crate::common::Running::start(&mut command).wait(crate::common::PATIENCE)
+        common::Running::start(&mut command).wait(common::PATIENCE)
     };
     let system = other.ask("SELECT system_identifier FROM pg_control_system()");
     // Neither where the other cluster has no such slot, nor where it has one.
@@ -103,7 +103,7 @@ fn another_database_of_the_same_cluster_is_another_source() {
     let site = Site::new();
     site.caught_up(&[]);
     let other = Site::new();
-    let mut command = crate::common::program();
+    let mut command = common::program();
     command.args(["run", "--until", "current", "--slot", &site.slot]);
     command.args([
         "--source",
@@ -111,8 +111,65 @@ fn another_database_of_the_same_cluster_is_another_source() {
         "--destination",
         &site.destination(),
     ]);
-    let outcome = crate::common::Running::start(&mut command).wait(crate::common::PATIENCE);
+    let outcome = common::Running::start(&mut command).wait(common::PATIENCE);
     outcome.failed(3, &[&site.database, &other.database]);
     assert_eq!(other.publications(), [""; 0], "a publication is left");
     site.caught_up(&[]);
+}
+
+#[test]
+fn a_destination_that_was_restored_is_a_gap() {
+    let site = Site::new();
+    site.caught_up(&[]);
+    let backup = site.folder.path().join("backup");
+    std::fs::copy(site.path(), &backup).expect("a backup");
+    site.sql("INSERT INTO t VALUES (3, 'three')");
+    site.caught_up(&[]);
+    std::fs::copy(&backup, site.path()).expect("the backup is back");
+    site.catch_up(&[])
+        .failed(3, &[&site.slot, "lost"])
+        .hinted(&["restored", "drop", "run"]);
+    assert_eq!(site.t(), ["1|one", "2|two"]);
+    site.start_anew(&[]);
+    assert_eq!(site.t(), ["1|one", "2|two", "3|three"]);
+}
+
+#[test]
+fn a_new_timeline_is_followed_from_before_its_beginning_only() {
+    let mut site = Site::own(Server::start(Version::NEWEST));
+    site.caught_up(&[]);
+    site.sql("INSERT INTO t VALUES (3, 'three')");
+    // Recovery up to the end of the log and a promotion, as after a failover.
+    let server = site.server_mut();
+    server.stop();
+    let signal = server.data().join("standby.signal");
+    std::fs::write(&signal, "").expect("a signal file");
+    server.start_again();
+    site.ask("SELECT pg_promote()");
+    common::until("it is promoted", || {
+        site.ask("SELECT pg_is_in_recovery()") == "f"
+    });
+    assert_eq!(
+        site.ask("SELECT timeline_id FROM pg_control_checkpoint()"),
+        "2"
+    );
+    site.sql("INSERT INTO t VALUES (4, 'four')");
+    site.caught_up(&[]);
+    assert_eq!(site.t(), ["1|one", "2|two", "3|three", "4|four"]);
+    let timeline = site.rows("SELECT timeline FROM _replicator_position");
+    assert_eq!(timeline, ["2"], "the row does not follow the server");
+
+    // Had the destination been fed from timeline 1 for longer than timeline 2 remembers, it would hold what never
+    // happened.
+    let position = site.stored();
+    site.edit("UPDATE _replicator_position SET timeline = 1");
+    site.catch_up(&[])
+        .failed(3, &["timeline 1", "never reached"])
+        .hinted(&["drop", "run"]);
+    assert_eq!(site.stored(), position);
+    site.edit("UPDATE _replicator_position SET timeline = 3");
+    site.catch_up(&[])
+        .failed(3, &["timeline 3", "never reached"]);
+    site.start_anew(&[]);
+    assert_eq!(site.t().len(), 4);
 }

@@ -137,3 +137,31 @@ fn other_publications_than_before_are_refused() {
         .failed(3, &["replicator", "mine"]);
     site.caught_up(&[]);
 }
+
+#[test]
+fn a_row_filter_that_hides_a_value_stops_by_table_and_column() {
+    let site = Site::new();
+    site.sql("ALTER TABLE t ALTER v SET STORAGE EXTERNAL");
+    site.sql("ALTER TABLE t ADD COLUMN open bool NOT NULL DEFAULT true");
+    site.sql("INSERT INTO t SELECT 3, string_agg(md5(g::text), ''), false FROM generate_series(1, 500) g");
+    site.sql("CREATE PUBLICATION mine FOR TABLE t WHERE (id > 0 AND open)");
+    site.sql("ALTER TABLE t DROP CONSTRAINT t_pkey, ADD PRIMARY KEY (id, open)");
+    let arguments = ["--publication", "mine"];
+    site.caught_up(&arguments);
+    assert_eq!(site.rows("SELECT id FROM t ORDER BY id"), ["1", "2"]);
+    // For the destination this is a new row, and the stream leaves out the long text, as it did not change.
+    site.sql("UPDATE t SET open = true WHERE id = 3");
+    site.catch_up(&arguments)
+        .failed(3, &["public.t", "column v", "TOAST"])
+        .hinted(&["REPLICA IDENTITY FULL"]);
+    assert_eq!(site.rows("SELECT id FROM t ORDER BY id"), ["1", "2"]);
+    // The remedy.
+    site.sql("ALTER TABLE t REPLICA IDENTITY FULL; UPDATE t SET open = false WHERE id = 3");
+    site.start_anew(&arguments);
+    site.sql("UPDATE t SET open = true WHERE id = 3");
+    site.caught_up(&arguments);
+    assert_eq!(
+        site.rows("SELECT id, length(v) FROM t ORDER BY id"),
+        ["1|3", "2|3", "3|16000"]
+    );
+}

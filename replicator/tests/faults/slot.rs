@@ -257,3 +257,75 @@ fn hold(site: &Site) -> Client {
     holder.start_replication(&command).expect("a stream");
     holder
 }
+
+#[test]
+fn a_slot_that_must_wait_says_for_whom_and_can_be_given_up() {
+    let site = Site::own(Server::start(Version::NEWEST));
+    site.sql("CREATE TABLE other (id int PRIMARY KEY)");
+    let mut open = site.client();
+    open.batch("BEGIN; INSERT INTO other VALUES (1)")
+        .expect("a transaction");
+    let holder = open.process_id().to_string();
+    let mut running = site.run(&[]);
+    running.until("it waits", || site.slot_column("active").is_some());
+    std::thread::sleep(Duration::from_secs(5));
+    assert!(
+        running.stderr().contains(&format!("process {holder}")),
+        "{}",
+        running.stderr()
+    );
+    // Nobody else waits for us meanwhile.
+    site.sql("ALTER TABLE t ADD COLUMN more int; ALTER TABLE t DROP COLUMN more");
+    running.terminate().done();
+    common::until("the slot is gone", || {
+        site.slot_column("slot_name").is_none()
+    });
+    assert_eq!(site.tables(), [""; 0], "a table is left");
+    // And from the beginning.
+    let mut running = site.run(&["--until", "current"]);
+    running.until("it waits", || site.slot_column("active").is_some());
+    open.batch("COMMIT").expect("the commit");
+    running.wait(PATIENCE).done();
+    assert_eq!(site.rows("SELECT id FROM other"), ["1"]);
+    assert_eq!(site.t(), ["1|one", "2|two"]);
+}
+
+#[test]
+fn a_takeover_that_was_refused_or_cut_short_can_be_done_again() {
+    let site = Site::new();
+    site.sql("CREATE PUBLICATION replicator FOR TABLE t");
+    site.sql(&format!(
+        "SELECT pg_create_logical_replication_slot('{}', 'pgoutput')",
+        site.slot
+    ));
+    let begin = site.slot_column("confirmed_flush_lsn");
+    site.sql("INSERT INTO t VALUES (3, 'three')");
+    // REAL would change what the texts look like.
+    site.edit("CREATE TABLE t (id INTEGER NOT NULL PRIMARY KEY, v REAL)");
+    for _ in 0..2 {
+        site.catch_up(&["--copy", "no"])
+            .failed(3, &["\"t\"", "v"])
+            .hinted(&["drop"]);
+        assert_eq!(
+            site.slot_column("confirmed_flush_lsn"),
+            begin,
+            "the slot was touched"
+        );
+    }
+    site.edit("DROP TABLE t; CREATE TABLE t (id INTEGER NOT NULL PRIMARY KEY, v TEXT)");
+    site.edit("INSERT INTO t VALUES (1, 'one'), (2, 'two')");
+    site.caught_up(&["--copy", "no"]);
+    assert_eq!(site.t(), ["1|one", "2|two", "3|three"]);
+
+    // As if it had been killed in the middle, when the intent stood.
+    let position = site.ask("SELECT pg_current_wal_insert_lsn()");
+    site.edit(&format!(
+        "UPDATE _replicator_position SET state = 'intent', lsn = '{position}'"
+    ));
+    site.catch_up(&[])
+        .failed(3, &["older"])
+        .hinted(&["--copy no"]);
+    site.sql("INSERT INTO t VALUES (4, 'four')");
+    site.caught_up(&["--copy", "no"]);
+    assert_eq!(site.t(), ["1|one", "2|two", "3|three", "4|four"]);
+}
