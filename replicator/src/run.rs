@@ -25,6 +25,13 @@ use crate::start;
 ///
 /// Dropping the future is like a crash: nothing is lost, and the next run goes on.
 pub async fn run(config: Config, mut shutdown: Shutdown) -> Result<Summary> {
+    // Now rather than in the middle of the first large transaction.
+    tempfile::tempfile_in(&config.spool).map_err(|error| {
+        let folder = config.spool.display();
+        Error::usage(format!("the spool folder {folder} cannot be used"))
+            .with_hint("name a folder with --spool that exists and can be written")
+            .caused_by(error)
+    })?;
     let mut destination = destination::open(
         &config.destination,
         &config.slot,
@@ -76,18 +83,14 @@ pub async fn remove(
     publications: &[String],
 ) -> Result<Removed> {
     let mut client = Client::connect(&walstream::Config::parse(source)?).await?;
-    // First the destination: it tells whether a replicator is at work, and a position without a slot stops the next
-    // run with a clear error, while a slot without a position would hold back WAL unseen.
+    // The destination is opened first: it tells whether a replicator is at work, and keeps others out. What it knows
+    // goes last: a position without a slot stops the next run with a clear error, while a slot without a position
+    // would hold back WAL unseen.
     let mut removed = Removed::default();
-    if let Some(url) = destination {
-        let mut destination = destination::open_existing(url, slot, Duration::from_secs(1)).await?;
-        if let Some(slot) = client.slot(slot).await? {
-            refuse_active(&slot)?;
-        }
-        removed.position = destination.position(slot).await?.is_some();
-        destination.forget(slot).await?;
-        destination.close().await?;
-    }
+    let destination = match destination {
+        Some(url) => Some(destination::open_existing(url, slot, Duration::from_secs(1)).await?),
+        None => None,
+    };
     if let Some(slot) = client.slot(slot).await? {
         refuse_active(&slot)?;
         client.drop_slot(&slot.name, false).await?;
@@ -102,6 +105,11 @@ pub async fn remove(
         removed
             .publications
             .extend(publication::drop_ours(&mut client, name).await?);
+    }
+    if let Some(mut destination) = destination {
+        removed.position = destination.position(slot).await?.is_some();
+        destination.forget(slot).await?;
+        destination.close().await?;
     }
     client.close().await?;
     Ok(removed)
