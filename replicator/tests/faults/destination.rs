@@ -110,3 +110,21 @@ fn destinations_that_are_not_there_yet_are_said_to_be_unknown() {
     }
     assert_nothing_left(&site);
 }
+
+#[test]
+fn a_spool_that_cannot_be_written_is_told_before_it_is_needed() {
+    let site = Site::new();
+    let absent = site.folder.path().join("absent");
+    let absent = absent.to_str().expect("a name");
+    site.catch_up(&["--spool", absent])
+        .failed(2, &[absent])
+        .hinted(&["--spool"]);
+    assert_nothing_left(&site);
+}
+
+#[test]
+fn a_drop_makes_no_file_where_there_is_none() {
+    let site = Site::new();
+    site.forget(&[]).failed(2, &["destination.db"]);
+    assert!(!site.path().exists(), "drop made a file");
+}

@@ -96,6 +96,23 @@ fn another_cluster_is_told_by_its_system_identifier() {
     run(&site.slot).failed(3, &["system", &system]);
     assert_eq!(site.t(), ["1|one", "2|two"]);
     site.caught_up(&[]);
+
+    // What helps if the other one is meant.
+    let ended = |command: &str, arguments: &[&str]| {
+        let mut program = common::program();
+        program.args([command, "--slot", &site.slot, "--source", &other.source()]);
+        program
+            .args(["--destination", &site.destination()])
+            .args(arguments);
+        common::Running::start(&mut program)
+            .wait(common::PATIENCE)
+            .done();
+    };
+    other.sql("INSERT INTO t VALUES (9, 'other')");
+    ended("drop", &[]);
+    site.edit("DROP TABLE t");
+    ended("run", &["--until", "current"]);
+    assert_eq!(site.t(), ["1|one", "2|two", "9|other"]);
 }
 
 #[test]

@@ -233,3 +233,28 @@ fn tables_that_are_not_there() {
     site.catch_up(&[]).failed(2, &["no table"]);
     assert_nothing_left(&site);
 }
+
+#[test]
+fn bounds_that_are_hardly_bounds_still_let_everything_through() {
+    let site = Site::new();
+    site.caught_up(&[]);
+    site.sql("INSERT INTO t SELECT g, repeat('x', 1000) FROM generate_series(3, 3000) g");
+    site.sql("INSERT INTO t VALUES (4000, 'x')");
+    site.caught_up(&["--memory", "0"]);
+    assert_eq!(site.rows("SELECT count(*) FROM t"), ["3001"]);
+    // A transaction that fits nowhere is told with the option to raise, and arrives once it is raised.
+    site.sql("INSERT INTO t SELECT g, repeat('x', 1000) FROM generate_series(5000, 9000) g");
+    let arguments = ["--memory", "0", "--spool-limit", "1"];
+    site.catch_up(&arguments)
+        .failed(3, &["spool"])
+        .hinted(&["imit"]);
+    site.caught_up(&["--memory", "0", "--spool-limit", "100"]);
+    assert_eq!(site.rows("SELECT count(*) FROM t"), ["7002"]);
+}
+
+#[test]
+fn a_unix_socket_serves_as_well() {
+    let site = Site::new();
+    run(&site, &site.server.socket_url(&site.database)).done();
+    assert_eq!(site.t(), ["1|one", "2|two"]);
+}
