@@ -18,7 +18,7 @@ use common::{
     published, quiet,
 };
 use testdata::workload::{Random, Workload};
-use testdata::{Client, Server, Version};
+use testdata::{Client, ClientError, Server, Version};
 
 /// Places of a first start.
 const FIRST: &[&str] = &[
@@ -76,6 +76,20 @@ impl Theatre<'_> {
         *self.met.entry(what.to_owned()).or_default() += 1;
     }
 
+    /// The only ends that a run may have by itself: tables were emptied faster than it could look at them, or the
+    /// server crashed, which is over soon.
+    fn ended_by_itself(&self, finished: &Finished) {
+        let crashed = own_crashes(self.server) > 0;
+        let expected =
+            finished.code == Some(1) && (crashed || finished.log.contains("kept changing"));
+        assert!(
+            expected,
+            "{:?} {:?}:\n{}",
+            finished.code, finished.signal, finished.log
+        );
+        thread::sleep(Duration::from_millis(100));
+    }
+
     fn job(&self, slot: &str) -> Job {
         let options: Vec<&str> = self.options.iter().map(String::as_str).collect();
         let job = Job::new(&lock(self.server), "postgres")
@@ -107,7 +121,7 @@ impl Theatre<'_> {
             if finished.signal == Some(ABORTED) {
                 break;
             }
-            ended_by_itself(&finished);
+            self.ended_by_itself(&finished);
         }
         assert_eq!(lines(&log), before + 1, "{place}");
         self.count(place);
@@ -118,7 +132,7 @@ impl Theatre<'_> {
         let delay = Duration::from_millis(1 + self.random.below(within) as u64);
         let mut running = job.start(&[]);
         if let Some(finished) = running.wait_until(Instant::now() + delay) {
-            ended_by_itself(&finished);
+            self.ended_by_itself(&finished);
             return false;
         }
         assert_eq!(running.kill().signal, Some(KILLED));
@@ -288,14 +302,24 @@ fn lines(file: &std::path::Path) -> usize {
     fs::read_to_string(file).unwrap_or_default().lines().count()
 }
 
-/// The only end that a run may have by itself: tables were emptied faster than it could look at them.
-fn ended_by_itself(finished: &Finished) {
-    let expected = finished.code == Some(1) && finished.log.contains("kept changing");
-    assert!(
-        expected,
-        "{:?} {:?}:\n{}",
-        finished.code, finished.signal, finished.log
-    );
+/// How often the server fell over by itself. Seen about once in two hundred rounds with 18.4, by a segmentation fault
+/// in CREATE_REPLICATION_SLOT while transactions change catalogs; to us it is one more crash of the source.
+fn own_crashes(server: &Mutex<Server>) -> usize {
+    lock(server)
+        .log()
+        .matches("was terminated by signal 11")
+        .count()
+}
+
+/// Goes on after such a crash, with what the server holds; any other error is one.
+fn recover(workload: &mut Workload, server: &Mutex<Server>, error: &ClientError) {
+    assert!(own_crashes(server) > 0, "{error}");
+    println!("PostgreSQL crashed by itself: {error}");
+    let deadline = Instant::now() + PATIENCE;
+    while let Err(error) = workload.recover(&lock(server)) {
+        assert!(Instant::now() < deadline, "{error}");
+        thread::sleep(Duration::from_millis(100));
+    }
 }
 
 fn run_to_current(job: &Job) -> String {
@@ -347,7 +371,10 @@ fn survives(version: Version, protocol: u8, streaming: &str, rounds: usize) {
         scope.spawn(|| {
             while !stop.load(Ordering::Relaxed) {
                 for _ in 0..10 {
-                    lock(&workload).step().unwrap();
+                    let mut workload = lock(&workload);
+                    if let Err(error) = workload.step() {
+                        recover(&mut workload, &server, &error);
+                    }
                 }
                 thread::sleep(Duration::from_millis(15));
             }
@@ -377,28 +404,36 @@ fn survives(version: Version, protocol: u8, streaming: &str, rounds: usize) {
     });
 }
 
+/// The version for which many rounds are played.
+fn chosen() -> Version {
+    number("CRASH_VERSION").map_or(Version::V18, |major| {
+        let major = u32::try_from(major).unwrap();
+        Version::of(major).unwrap_or_else(|| panic!("CRASH_VERSION={major} is not tested"))
+    })
+}
+
 fn rounds() -> usize {
     number("CRASH_ROUNDS").map_or(5, |rounds| usize::try_from(rounds).unwrap())
 }
 
 #[test]
 fn nothing_is_lost_or_twice_at_protocol_1() {
-    survives(Version::V18, 1, "off", rounds());
+    survives(chosen(), 1, "off", rounds());
 }
 
 #[test]
 fn nothing_is_lost_or_twice_at_protocol_2() {
-    survives(Version::V18, 2, "on", rounds());
+    survives(chosen(), 2, "on", rounds());
 }
 
 #[test]
 fn nothing_is_lost_or_twice_at_protocol_3() {
-    survives(Version::V18, 3, "on", rounds());
+    survives(chosen(), 3, "on", rounds());
 }
 
 #[test]
 fn nothing_is_lost_or_twice_at_protocol_4() {
-    survives(Version::V18, 4, "parallel", rounds());
+    survives(chosen(), 4, "parallel", rounds());
 }
 
 /// As few rounds as come by every place.

@@ -244,6 +244,34 @@ impl Workload {
         Ok(())
     }
 
+    /// Connects again after the server ended by itself, perhaps in the middle of a statement: what it holds counts
+    /// from here on, and the model begins anew with it.
+    ///
+    /// # Errors
+    ///
+    /// What the server answered.
+    pub fn recover(&mut self, server: &Server) -> Result<(), ClientError> {
+        let mut control = connect(server, &self.database)?;
+        let prepared =
+            "SELECT quote_literal(gid) FROM pg_prepared_xacts WHERE database = current_database()";
+        for gid in control.query(prepared)?.into_iter().flatten().flatten() {
+            control.batch(&format!("ROLLBACK PREPARED {gid}"))?;
+        }
+        for at in 0..self.sessions.len() {
+            self.sessions[at].client = connect(server, &self.database)?;
+            self.keep(at);
+            for (table, shape) in TABLES.iter().enumerate() {
+                let columns: Vec<&str> = shape.columns.iter().map(|(name, _)| *name).collect();
+                let (columns, name) = (columns.join(", "), shape.name);
+                let rows =
+                    control.query(&format!("SELECT {columns} FROM {name} WHERE s = {at}"))?;
+                let cells = |row: Row| row.into_iter().map(|cell| cell.map(Into::into)).collect();
+                self.sessions[at].rows[table] = rows.into_iter().map(cells).collect();
+            }
+        }
+        Ok(())
+    }
+
     fn finish_one(&mut self, at: usize) -> Result<(), ClientError> {
         match self.sessions[at].state.clone() {
             State::Idle => Ok(()),

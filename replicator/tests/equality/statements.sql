@@ -210,3 +210,37 @@ INSERT INTO emptied VALUES (601, 'never');
 PREPARE TRANSACTION 'equality';
 
 ROLLBACK PREPARED 'equality';
+
+-- Definitions that change and change back, or change without another meaning.
+
+BEGIN;
+INSERT INTO swaps VALUES (20, 'before');
+SAVEPOINT a;
+ALTER TABLE swaps ADD extra int DEFAULT 7;
+INSERT INTO swaps VALUES (21, 'lost', 1);
+ROLLBACK TO a;
+INSERT INTO swaps VALUES (21, 'kept');
+COMMIT;
+
+BEGIN;
+ALTER TABLE swaps DROP v;
+INSERT INTO swaps VALUES (22);
+ROLLBACK;
+
+ALTER TABLE swaps ALTER v SET STATISTICS 10;
+ALTER TABLE swaps ADD CHECK (id > -1000);
+CREATE INDEX ON swaps (v);
+UPDATE swaps SET v = v || '.';
+
+ALTER TABLE swaps REPLICA IDENTITY FULL;
+UPDATE swaps SET id = id + 100 WHERE id > 20;
+
+ALTER TABLE swaps REPLICA IDENTITY DEFAULT;
+DELETE FROM swaps WHERE id = 20;
+
+VACUUM FULL shifted;
+
+CLUSTER swaps USING swaps_pkey;
+
+UPDATE shifted SET v = v || 'moved';
+UPDATE swaps SET v = v || 'moved';
