@@ -15,7 +15,7 @@ use common::{Running, Site, lsn, until};
 use testdata::{Server, Version};
 
 /// How often an idle position is written; and what the server and a busy machine may add.
-const IDLE: Duration = Duration::from_secs(10 + 5);
+const IDLE: Duration = Duration::from_secs(10 + 10);
 
 /// A site where a table that is not replicated makes WAL.
 fn with_noise() -> Site {
@@ -104,19 +104,20 @@ fn an_idle_slot_moves_past_what_others_write() {
 fn a_clean_end_stores_the_idle_position_and_confirms_it() {
     let site = with_noise();
     let mut running = site.streaming(&ONLY_T);
-    let target = noise(&site);
-    running.until("the server has gone past it", || {
-        lsn(&sender(&site, "sent_lsn")) >= target
+    // Unless the idle interval passes in this very moment, the server does not know yet what we have heard.
+    let target = (0..5).find_map(|_| {
+        let target = noise(&site);
+        running.until("the server has gone past it", || {
+            lsn(&sender(&site, "sent_lsn")) >= target
+        });
+        thread::sleep(Duration::from_millis(500));
+        (site.confirmed() < target).then_some(target)
     });
-    thread::sleep(Duration::from_millis(500));
-    assert!(
-        site.confirmed() < target,
-        "the idle interval has passed already, so this shows nothing"
-    );
+    let target = target.expect("an idle position that is not confirmed");
     let start = Instant::now();
     running.terminate().done();
     assert!(
-        start.elapsed() < Duration::from_secs(5),
+        start.elapsed() < Duration::from_secs(20),
         "it took {:?}",
         start.elapsed()
     );
@@ -128,6 +129,58 @@ fn a_clean_end_stores_the_idle_position_and_confirms_it() {
         "the slot is still held"
     );
     site.caught_up(&[]);
+}
+
+#[test]
+fn the_first_signal_ends_properly_and_the_second_at_once() {
+    let site = Site::new();
+    let running = site.streaming(&[]);
+    site.sql("INSERT INTO t VALUES (3, 'three')");
+    running.signal("INT");
+    running.wait(common::PATIENCE).done();
+    assert_eq!(site.confirmed(), site.stored());
+
+    let mut running = site.streaming(&["--takeover", "600"]);
+    let blocked = Blocked::new(&site);
+    site.sql("INSERT INTO t VALUES (4, 'four')");
+    running.until("it waits", || sender(&site, "write_lsn") != "0/0");
+    running.signal("TERM");
+    thread::sleep(Duration::from_secs(1));
+    assert!(running.is_running(), "it ended in the middle of a batch");
+    let start = Instant::now();
+    assert_eq!(running.terminate().code, Some(1));
+    assert!(
+        start.elapsed() < Duration::from_secs(10),
+        "it took {:?}",
+        start.elapsed()
+    );
+    blocked.release();
+    site.caught_up(&[]);
+    assert_eq!(site.t(), ["1|one", "2|two", "3|three", "4|four"]);
+}
+
+#[test]
+fn a_server_that_crashed_may_send_again_what_was_confirmed() {
+    let mut site = Site::own(Server::start(Version::NEWEST));
+    let mut running = site.streaming(&[]);
+    for id in 3..20 {
+        site.sql(&format!("INSERT INTO t VALUES ({id}, 'x')"));
+    }
+    running.until("everything is confirmed", || {
+        site.t().len() == 19 && site.confirmed() == site.stored()
+    });
+    let confirmed = site.confirmed();
+    site.server_mut().kill();
+    running.wait(common::PATIENCE).failed(1, &[]);
+    site.server_mut().start_again();
+    assert!(
+        site.confirmed() < confirmed,
+        "the server had written the confirmation down, so this shows nothing"
+    );
+    site.sql("INSERT INTO t VALUES (0, 'after')");
+    site.caught_up(&[]);
+    assert_eq!(site.t().len(), 20);
+    assert_eq!(site.confirmed(), site.stored());
 }
 
 #[test]
@@ -168,7 +221,7 @@ fn a_fast_shutdown_of_the_server_is_not_held_up() {
     let start = Instant::now();
     site.server_mut().stop();
     assert!(
-        start.elapsed() < Duration::from_secs(10),
+        start.elapsed() < Duration::from_secs(30),
         "it took {:?}",
         start.elapsed()
     );
@@ -189,7 +242,7 @@ fn a_keepalive_ahead_of_an_unapplied_transaction_is_not_confirmed() {
     let site = with_noise();
     let arguments = ONLY_T;
     let mut running = with_timeout(&site, "2s", &arguments);
-    running.until("it is idle", || site.t().len() == 2);
+    running.until("it is idle", || site.is_copied());
     let before = lsn(&site.ask("SELECT pg_current_wal_insert_lsn()"));
     let blocked = Blocked::new(&site);
     site.sql("INSERT INTO t VALUES (3, 'three')");
@@ -254,7 +307,7 @@ fn an_end_is_possible_while_the_destination_stands_still() {
         .failed(1, &["locked"])
         .hinted(&["start again"]);
     assert!(
-        start.elapsed() < Duration::from_secs(8),
+        start.elapsed() < Duration::from_secs(20),
         "it took {:?}",
         start.elapsed()
     );
@@ -319,9 +372,9 @@ fn a_transaction_that_takes_longer_than_the_timeout_does_not_cost_the_connection
          END",
     );
     let start = Instant::now();
-    site.sql("INSERT INTO t SELECT g, 'slow' FROM generate_series(3, 2000) g");
+    site.sql("INSERT INTO t SELECT g, 'slow' FROM generate_series(3, 4000) g");
     running.until("the rows arrive", || {
-        site.rows("SELECT count(*) FROM t") == ["2000"]
+        site.rows("SELECT count(*) FROM t") == ["4000"]
     });
     assert!(
         start.elapsed() > Duration::from_secs(3),
