@@ -1,8 +1,9 @@
 //! kill -9 under load, half of the times at random moments and half at chosen places: no row lost, none twice.
 //!
-//! One round is a whole life of a replication: a first start that is killed, later starts that are killed, then an end
-//! in peace and a comparison. `CRASH_ROUNDS=n` plays n rounds at each protocol version (5 without it, `testdata/crash`
-//! plays 50), `CRASH_SEED=n` repeats the choices of a run.
+//! One round is a whole life of a replication: a first start that is killed, later starts that are killed, the source
+//! or the connection lost, then an end in peace and a comparison. `CRASH_ROUNDS=n` plays n rounds at each protocol
+//! version (5 without it, `testdata/crash` plays 50), `CRASH_SEED=n` repeats the choices of a run, `CRASH_VERSION=n`
+//! takes another server than 18 for it.
 
 mod common;
 
@@ -46,6 +47,7 @@ const OTHERS: &[&str] = &[
     "at random in the stream",
     "with changes in the spool",
     "the source",
+    "the connection",
 ];
 
 const ABORTED: i32 = 6;
@@ -179,6 +181,21 @@ impl Theatre<'_> {
         self.count("the source");
     }
 
+    /// Ends the session that the stream comes by, under load.
+    fn cut_the_connection(&mut self, job: &Job) {
+        let mut running = job.start(&[]);
+        running.wait_for("streaming");
+        thread::sleep(Duration::from_millis(self.random.below(200) as u64));
+        let sql = format!(
+            "SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE slot_name = '{}'",
+            job.slot_name()
+        );
+        assert_eq!(self.source().value(&sql).unwrap(), "t");
+        let finished = running.wait();
+        assert_eq!(finished.code, Some(1), "{}", finished.log);
+        self.count("the connection");
+    }
+
     fn round(&mut self, round: usize) {
         let slot = format!("crash_{round}");
         let job = self.job(&slot);
@@ -224,7 +241,7 @@ impl Theatre<'_> {
         match round % 3 {
             0 => self.die_in_the_spool(&job),
             1 => self.kill_the_source(&job),
-            _ => {}
+            _ => self.cut_the_connection(&job),
         }
 
         // The end.
