@@ -258,3 +258,35 @@ fn a_unix_socket_serves_as_well() {
     run(&site, &site.server.socket_url(&site.database)).done();
     assert_eq!(site.t(), ["1|one", "2|two"]);
 }
+
+#[test]
+fn servers_that_are_no_postgres() {
+    let site = Site::new();
+    let answers: [(&[u8], i32); 6] = [
+        (b"", 1),
+        (b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n", 3),
+        (b"R\x7f\xff\xff\xff", 3),
+        (b"R\0\0\0\x08\0\0\0\x63", 3),
+        (b"E\0\0\0\x04", 3),
+        (&[0; 1000], 3),
+    ];
+    for (answer, code) in answers {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        let port = listener.local_addr().expect("its number").port();
+        std::thread::spawn(move || {
+            while let Ok((mut socket, _)) = listener.accept() {
+                // Reads what is asked first: closing with it unread would throw the answer away.
+                let _ = std::io::Read::read(&mut socket, &mut [0; 1000]);
+                let _ = std::io::Write::write_all(&mut socket, answer);
+            }
+        });
+        let source = format!("postgres://postgres@127.0.0.1:{port}/shop");
+        run(&site, &source).failed(code, &[]);
+    }
+    // One that says nothing at all is not waited for longer than allowed.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = silent.local_addr().expect("its number").port();
+    let source = format!("postgres://postgres@127.0.0.1:{port}/shop?connect_timeout=1");
+    run(&site, &source).failed(1, &[]);
+    assert_nothing_left(&site);
+}
