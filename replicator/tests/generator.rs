@@ -12,7 +12,7 @@ use common::{
     Job, Running, connect, destination_rows, differences, published, quiet, source_rows, streamed,
 };
 use testdata::workload::Workload;
-use testdata::{Client, Version};
+use testdata::{Client, Server, Version};
 
 fn number(name: &str) -> Option<u64> {
     let text = std::env::var(name).ok()?;
@@ -80,19 +80,21 @@ fn ends_well(running: Running, seed: u64) {
 }
 
 fn agrees(version: Version, protocol: u8, streaming: &str) {
-    let server = quiet(version)
-        .setting("logical_decoding_work_mem", "64kB")
-        .start();
+    let builder = quiet(version).setting("logical_decoding_work_mem", "64kB");
     let seed = seed();
     // Captured by the harness, and shown when the test fails.
     println!(
         "PostgreSQL {version}, protocol {protocol}, streaming {streaming}: WORKLOAD_SEED={seed}"
     );
-    let mut workload = Workload::new(&server, "postgres", seed, 4).unwrap();
-    let mut source = connect(&server, "postgres");
+    common::on_a_server_that_stays(&builder, |server| play(server, seed, protocol, streaming));
+}
+
+fn play(server: &Server, seed: u64, protocol: u8, streaming: &str) {
+    let mut workload = Workload::new(server, "postgres", seed, 4).unwrap();
+    let mut source = connect(server, "postgres");
     let protocol = protocol.to_string();
     let options = ["--protocol", &protocol, "--streaming", streaming];
-    let job = Job::new(&server, "postgres").options(&options);
+    let job = Job::new(server, "postgres").options(&options);
     let length = number("WORKLOAD_STEPS").unwrap_or(6000);
 
     // Rows to copy, and transactions that are open while the slot is made.
@@ -181,8 +183,11 @@ fn model_source_and_destination_agree_on_17() {
 /// empties tables must not be held back by a copy that waits for them.
 #[test]
 fn tables_emptied_while_the_copy_begins_are_copied_right_and_nobody_waits_for_ever() {
-    let server = common::server(Version::V18);
-    let mut source = connect(&server, "postgres");
+    common::on_a_server_that_stays(&quiet(Version::V18), copies_among_truncates);
+}
+
+fn copies_among_truncates(server: &Server) {
+    let mut source = connect(server, "postgres");
     source
         .batch("CREATE TABLE a (id int PRIMARY KEY); CREATE TABLE b (id int PRIMARY KEY); CREATE TABLE c (id int PRIMARY KEY)")
         .unwrap();
@@ -190,7 +195,7 @@ fn tables_emptied_while_the_copy_begins_are_copied_right_and_nobody_waits_for_ev
     let mut jobs = Vec::new();
     thread::scope(|scope| {
         scope.spawn(|| {
-            let mut client = connect(&server, "postgres");
+            let mut client = connect(server, "postgres");
             while !stop.load(Ordering::Relaxed) {
                 client
                     .batch(
@@ -204,7 +209,7 @@ fn tables_emptied_while_the_copy_begins_are_copied_right_and_nobody_waits_for_ev
         let stopper = common::OnDrop(|| stop.store(true, Ordering::Relaxed));
         let mut anew = 0;
         for round in 0..12 {
-            let job = Job::new(&server, "postgres").slot(&format!("round_{round}"));
+            let job = Job::new(server, "postgres").slot(&format!("round_{round}"));
             let finished = job.run(&["--until", "current"]);
             anew += finished
                 .log
