@@ -7,6 +7,9 @@ use walstream::walproto::Lsn;
 
 use crate::error::{Error, Result};
 
+/// The publication that is read, and made, when none is named.
+pub(crate) const DEFAULT_PUBLICATION: &str = "replicator";
+
 /// What to replicate, from where to where, and how.
 ///
 /// ```
@@ -153,7 +156,7 @@ impl Config {
     /// The publications to read.
     pub(crate) fn publications(&self) -> Vec<String> {
         if self.publications.is_empty() {
-            vec!["replicator".to_owned()]
+            vec![DEFAULT_PUBLICATION.to_owned()]
         } else {
             self.publications.clone()
         }

@@ -107,6 +107,12 @@ async fn drop(args: DropArgs) -> Result<()> {
     for name in &removed.publications {
         println!("publication {name:?}: removed");
     }
+    if !removed.kept_for.is_empty() {
+        println!(
+            "publication \"replicator\": kept, as it may be read by {}; to drop it: --publication replicator",
+            removed.kept_for.join(", ")
+        );
+    }
     match destination {
         Some(_) => say("position at the destination", removed.position),
         None => println!("position at the destination: kept, as no --destination was given"),

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use walstream::Client;
+use walstream::{Client, quote_literal};
 
 use crate::apply::{self, Summary};
-use crate::config::Config;
+use crate::config::{Config, DEFAULT_PUBLICATION as DEFAULT};
 use crate::destination::{self, Destination};
 use crate::error::{Error, Result};
 use crate::publication;
@@ -25,6 +25,8 @@ use crate::start;
 ///
 /// Dropping the future is like a crash: nothing is lost, and the next run goes on.
 pub async fn run(config: Config, mut shutdown: Shutdown) -> Result<Summary> {
+    // Before a file is made for a source that cannot be meant.
+    walstream::Config::parse(&config.source)?;
     // Now rather than in the middle of the first large transaction.
     tempfile::tempfile_in(&config.spool).map_err(|error| {
         let folder = config.spool.display();
@@ -61,6 +63,9 @@ pub struct Removed {
     pub slot: bool,
     /// Publications that carried our mark.
     pub publications: Vec<String>,
+    /// Slots of the same database that may read the default publication, which was therefore kept: name it to drop
+    /// it all the same.
+    pub kept_for: Vec<String>,
     /// The destination had a position.
     pub position: bool,
 }
@@ -96,12 +101,16 @@ pub async fn remove(
         client.drop_slot(&slot.name, false).await?;
         removed.slot = true;
     }
-    let default = ["replicator".to_owned()];
-    for name in if publications.is_empty() {
-        &default
-    } else {
-        publications
-    } {
+    let mut names = publications.to_vec();
+    if names.is_empty() && publication::is_ours(&mut client, DEFAULT).await? {
+        // Every slot reads this one unless it is told otherwise, and decoding never forgives its absence: making it
+        // again does not help the changes that were written meanwhile.
+        removed.kept_for = other_slots(&mut client, slot).await?;
+        if removed.kept_for.is_empty() {
+            names.push(DEFAULT.to_owned());
+        }
+    }
+    for name in &names {
         removed
             .publications
             .extend(publication::drop_ours(&mut client, name).await?);
@@ -113,6 +122,22 @@ pub async fn remove(
     }
     client.close().await?;
     Ok(removed)
+}
+
+/// Other slots of this database that read publications.
+async fn other_slots(client: &mut Client, slot: &str) -> Result<Vec<String>> {
+    let sql = format!(
+        "SELECT slot_name FROM pg_replication_slots
+         WHERE plugin = 'pgoutput' AND database = current_database() AND slot_name <> {} AND NOT temporary
+         ORDER BY 1",
+        quote_literal(slot)
+    );
+    let rows = client.query(&sql).await?;
+    Ok(rows
+        .iter()
+        .filter_map(|row| row.get(0))
+        .map(str::to_owned)
+        .collect())
 }
 
 fn refuse_active(slot: &walstream::Slot) -> Result<()> {

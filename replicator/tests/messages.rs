@@ -5,7 +5,7 @@
 #[allow(dead_code, reason = "each test program uses a part of it")]
 mod common;
 
-use common::Site;
+use common::{Site, replicator};
 
 /// Besides `t`: no key at all, a key that is only deferrable, and a unique index that is no identity.
 fn with_keyless() -> Site {
@@ -164,6 +164,28 @@ fn drop_removes_what_is_ours_and_run_starts_anew() {
     site.edit("DROP TABLE t");
     site.caught_up(&[]);
     assert_eq!(site.t(), ["1|one", "2|two", "3|three"]);
+}
+
+#[test]
+fn drop_keeps_the_default_publication_for_other_slots() {
+    let site = Site::new();
+    site.caught_up(&[]);
+    let source = site.source();
+    let drop = |more: &[&str]| {
+        let outcome =
+            replicator(&[&["drop", "--source", &source, "--slot", "other"], more].concat());
+        outcome.done();
+        outcome.stdout
+    };
+    let said = drop(&[]);
+    assert!(said.contains("kept") && said.contains(&site.slot), "{said}");
+    assert_eq!(site.publications(), ["replicator"]);
+    site.sql("INSERT INTO t VALUES (3, 'three')");
+    site.caught_up(&[]);
+    assert_eq!(site.t().len(), 3);
+    // By name it goes, if ours.
+    drop(&["--publication", "replicator"]);
+    assert!(site.publications().is_empty());
 }
 
 #[test]
