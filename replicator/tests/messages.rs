@@ -217,8 +217,13 @@ fn two_slots_share_a_source_and_not_a_destination() {
     first.caught_up(&[]);
     second.caught_up(&[]);
     assert_eq!(first.t(), second.t());
-    // The publication that both read goes with the first that is told to; the other says so instead of standing still.
+    // The publication that both read stays for the other.
     first.forget(&[]).done();
+    second.sql("INSERT INTO t VALUES (4, 'four')");
+    second.caught_up(&[]);
+    assert_eq!(second.t().len(), 4);
+    // Dropped by its name all the same, the other says so instead of standing still.
+    first.forget(&["--publication", "replicator"]).done();
     second.catch_up(&[]).failed(3, &["publication"]);
 }
 
