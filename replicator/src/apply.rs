@@ -41,6 +41,9 @@ const CHUNK_BYTES: usize = 1 << 20;
 /// How often the publications are looked at while streaming: from 18 on the server is silent about a missing one.
 const WATCH: Duration = Duration::from_secs(10);
 
+/// How long the source may take to answer that; its own limit for locks is shorter.
+const ANSWER: Duration = Duration::from_secs(30);
+
 /// How often the server is asked how far it is while a target is waited for.
 const PING: Duration = Duration::from_millis(200);
 
@@ -96,10 +99,15 @@ impl<D: Destination> Apply<'_, D> {
             tokio::select! {
                 biased;
                 () = shutdown.asked() => break,
-                _ = watch.tick() => match self.watch().await {
+                _ = watch.tick() => match tokio::time::timeout(ANSWER, self.watch()).await {
                     // Somebody holds a lock on a table; the next look will tell.
-                    Err(error) if error.is_locked_out() => {}
-                    watched => watched?,
+                    Ok(Err(error)) if error.is_locked_out() => {}
+                    Ok(watched) => watched?,
+                    // Its session hangs while the stream may go on; nothing else would ever notice.
+                    Err(_) => return Err(Error::retry(format!(
+                        "the source has not answered for {} s when asked about its publications",
+                        ANSWER.as_secs()
+                    ))),
                 },
                 event = self.started.stream.next() => match event? {
                     Some(Event::Transaction(transaction)) => self.batch(transaction).await?,
