@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::time::Instant;
 use walstream::walproto::Lsn;
 use walstream::{Client, Slot, SlotOptions, Snapshot, SystemIdentity};
 
@@ -138,9 +139,11 @@ async fn not_created(source: &mut Source, error: walstream::Error) -> Error {
     error.into()
 }
 
-/// Runs `creation` and says every few seconds what it waits for: every transaction that was running must end.
+/// Runs `creation` and says what it waits for, now and then: every transaction that was running must end.
 async fn waiting_for<T>(source: &mut Source, creation: impl Future<Output = T>) -> T {
+    const AGAIN: Duration = Duration::from_secs(60);
     tokio::pin!(creation);
+    let mut said: Option<(String, Instant)> = None;
     loop {
         tokio::select! {
             done = &mut creation => return done,
@@ -151,10 +154,19 @@ async fn waiting_for<T>(source: &mut Source, creation: impl Future<Output = T>) 
         tokio::select! {
             done = &mut creation => return done,
             blockers = blockers => match blockers {
-                Ok(blockers) if !blockers.is_empty() => {
-                    tracing::warn!(waiting_for = blockers.join("; "), "the slot is ready once these have ended");
+                Ok(blockers) => {
+                    let waiting_for = blockers.join("; ");
+                    // Such a wait can take a night.
+                    if said.as_ref().is_some_and(|(text, when)| *text == waiting_for && when.elapsed() < AGAIN) {
+                        continue;
+                    }
+                    if blockers.is_empty() {
+                        tracing::info!("waiting for the slot");
+                    } else {
+                        tracing::warn!(waiting_for, "the slot is ready once these have ended");
+                    }
+                    said = Some((waiting_for, Instant::now()));
                 }
-                Ok(_) => tracing::info!("waiting for the slot"),
                 Err(error) => tracing::warn!(%error, "waiting for the slot"),
             },
         }
