@@ -18,8 +18,7 @@ use testdata::{Server, Version};
 const IDLE: Duration = Duration::from_secs(10 + 10);
 
 /// A site where a table that is not replicated makes WAL.
-fn with_noise() -> Site {
-    let site = Site::new();
+fn with_noise(site: Site) -> Site {
     site.sql("CREATE TABLE noise (id serial PRIMARY KEY, v text)");
     site
 }
@@ -79,7 +78,17 @@ fn with_timeout(site: &Site, timeout: &str, arguments: &[&str]) -> Running {
 
 #[test]
 fn an_idle_slot_moves_past_what_others_write() {
-    let site = with_noise();
+    idle_slot_moves(Version::NEWEST);
+}
+
+/// This one sends the transactions, without what is in them.
+#[test]
+fn an_idle_slot_moves_on_14() {
+    idle_slot_moves(Version::V14);
+}
+
+fn idle_slot_moves(version: Version) {
+    let site = with_noise(Site::on(version));
     let mut running = site.streaming(&ONLY_T);
     for _ in 0..2 {
         let (target, start) = (noise(&site), Instant::now());
@@ -102,7 +111,7 @@ fn an_idle_slot_moves_past_what_others_write() {
 
 #[test]
 fn a_clean_end_stores_the_idle_position_and_confirms_it() {
-    let site = with_noise();
+    let site = with_noise(Site::new());
     let mut running = site.streaming(&ONLY_T);
     // Unless the idle interval passes in this very moment, the server does not know yet what we have heard.
     let target = (0..5).find_map(|_| {
@@ -185,7 +194,7 @@ fn a_server_that_crashed_may_send_again_what_was_confirmed() {
 
 #[test]
 fn until_current_stores_and_confirms_too() {
-    let site = with_noise();
+    let site = with_noise(Site::new());
     site.caught_up(&ONLY_T);
     let target = noise(&site);
     site.caught_up(&[]);
@@ -212,34 +221,29 @@ fn until_a_position_ends_there() {
 
 #[test]
 fn a_fast_shutdown_of_the_server_is_not_held_up() {
-    let mut site = Site::own(Server::start(Version::NEWEST));
-    site.sql("CREATE TABLE noise (id serial PRIMARY KEY, v text)");
-    let running = site.streaming(&ONLY_T);
-    site.sql("INSERT INTO t SELECT g, 'more' FROM generate_series(3, 5000) g");
-    // What the server sends last is a position that no row carries, and it waits for us to confirm that.
-    noise(&site);
-    let start = Instant::now();
-    site.server_mut().stop();
-    assert!(
-        start.elapsed() < Duration::from_secs(30),
-        "it took {:?}",
-        start.elapsed()
-    );
-    running.wait(Duration::from_secs(20)).failed(1, &[]);
-    assert_eq!(
-        site.rows("SELECT count(*) FROM t"),
-        ["5000"],
-        "the server waited, but not for the rows"
-    );
-    site.server_mut().start_again();
-    site.sql("INSERT INTO t VALUES (0, 'after')");
-    site.caught_up(&[]);
-    assert_eq!(site.rows("SELECT count(*) FROM t"), ["5001"]);
+    for version in Version::ALL {
+        let mut site = with_noise(Site::own(Server::start(version)));
+        let running = site.streaming(&ONLY_T);
+        site.sql("INSERT INTO t SELECT g, 'more' FROM generate_series(3, 5000) g");
+        // What the server sends last is a position that no row carries, and it waits for us to confirm that.
+        noise(&site);
+        let start = Instant::now();
+        site.server_mut().stop();
+        let took = start.elapsed();
+        assert!(took < Duration::from_secs(30), "{version} took {took:?}");
+        running.wait(Duration::from_secs(20)).failed(1, &[]);
+        let rows = site.rows("SELECT count(*) FROM t");
+        assert_eq!(rows, ["5000"], "{version} waited, but not for the rows");
+        site.server_mut().start_again();
+        site.sql("INSERT INTO t VALUES (0, 'after')");
+        site.caught_up(&[]);
+        assert_eq!(site.rows("SELECT count(*) FROM t"), ["5001"], "{version}");
+    }
 }
 
 #[test]
 fn a_keepalive_ahead_of_an_unapplied_transaction_is_not_confirmed() {
-    let site = with_noise();
+    let site = with_noise(Site::new());
     let arguments = ONLY_T;
     let mut running = with_timeout(&site, "2s", &arguments);
     running.until("it is idle", || site.is_copied());
