@@ -197,13 +197,17 @@ fn copies_among_truncates(server: &Server) {
         scope.spawn(|| {
             let mut client = connect(server, "postgres");
             while !stop.load(Ordering::Relaxed) {
-                client
-                    .batch(
-                        "BEGIN; TRUNCATE a, b, c; INSERT INTO a VALUES (1); INSERT INTO c VALUES (1), (2); COMMIT;
-                         DELETE FROM a; INSERT INTO b VALUES (3); UPDATE c SET id = id + 5",
-                    )
-                    .unwrap();
-                thread::sleep(Duration::from_millis(40));
+                // Changes before the emptying, which a copy from after it would not know. The transaction lasts, so
+                // that it can be open both when the snapshot is taken and when the copy looks at the tables.
+                for statements in [
+                    "BEGIN; UPDATE c SET id = id + 5; TRUNCATE a, b, c",
+                    "INSERT INTO a VALUES (1); INSERT INTO c VALUES (1), (2); COMMIT",
+                    "DELETE FROM a; INSERT INTO b VALUES (3); UPDATE c SET id = id + 5",
+                    "UPDATE c SET id = id + 5; UPDATE b SET id = id + 1",
+                ] {
+                    client.batch(statements).unwrap();
+                    thread::sleep(Duration::from_millis(8));
+                }
             }
         });
         let stopper = common::OnDrop(|| stop.store(true, Ordering::Relaxed));
