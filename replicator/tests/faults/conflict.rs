@@ -32,7 +32,7 @@ fn an_insert_onto_a_row_that_is_there() {
     stops(
         "INSERT INTO t VALUES (3, 'planted')",
         "INSERT INTO t VALUES (3, 'three')",
-        &["t", "3", "insert"],
+        &["public.t, insert", "id = 3"],
     );
 }
 
@@ -41,7 +41,7 @@ fn an_update_of_a_row_that_is_not_there() {
     stops(
         "DELETE FROM t WHERE id = 2",
         "UPDATE t SET v = 'changed' WHERE id = 2",
-        &["t", "2", "update"],
+        &["public.t, update", "id = 2"],
     );
 }
 
@@ -50,7 +50,7 @@ fn a_delete_of_a_row_that_is_not_there() {
     stops(
         "DELETE FROM t WHERE id = 2",
         "DELETE FROM t WHERE id = 2",
-        &["t", "2", "delete"],
+        &["public.t, delete", "id = 2"],
     );
 }
 
@@ -59,8 +59,62 @@ fn a_key_change_onto_a_row_that_is_there() {
     stops(
         "INSERT INTO t VALUES (3, 'planted')",
         "UPDATE t SET id = 3 WHERE id = 2",
-        &["t", "3"],
+        &["public.t, update", "id = 2", "(id = 3)"],
     );
+}
+
+/// The remedy that the hint names for who trusts the source: the row becomes what it is there.
+#[test]
+fn a_conflict_may_be_decided_for_the_source() {
+    for (edit, change) in [
+        (
+            "INSERT INTO t VALUES (3, 'planted')",
+            "INSERT INTO t VALUES (3, 'three')",
+        ),
+        (
+            "DELETE FROM t WHERE id = 2",
+            "UPDATE t SET v = 'changed' WHERE id = 2",
+        ),
+        ("DELETE FROM t WHERE id = 2", "DELETE FROM t WHERE id = 2"),
+    ] {
+        let site = Site::new();
+        site.caught_up(&[]);
+        site.edit(edit);
+        site.sql(change);
+        site.catch_up(&[])
+            .failed(3, &["conflict"])
+            .hinted(&["--on-conflict apply"]);
+        site.caught_up(&["--on-conflict", "apply"]);
+        let source = site
+            .client()
+            .query("SELECT concat_ws('|', id, v) FROM t ORDER BY id");
+        let source: Vec<_> = source
+            .expect("rows")
+            .into_iter()
+            .flatten()
+            .flatten()
+            .collect();
+        assert_eq!(site.t(), source, "{change}");
+    }
+}
+
+/// Two rows would have to become one: that is nobody's to decide but a person's, so the hint does not offer it.
+#[test]
+fn a_conflict_of_two_rows_is_not_decided() {
+    let site = Site::new();
+    site.caught_up(&[]);
+    site.edit("INSERT INTO t VALUES (3, 'planted')");
+    site.sql("UPDATE t SET id = 3 WHERE id = 2");
+    let outcome = site.catch_up(&["--on-conflict", "apply"]);
+    outcome.failed(3, &["id = 2", "(id = 3)"]).hinted(&["undo"]);
+    assert!(
+        !outcome.stderr.contains("--on-conflict"),
+        "{}",
+        outcome.stderr
+    );
+    site.edit("DELETE FROM t WHERE id = 3");
+    site.caught_up(&[]);
+    assert_eq!(site.t(), ["1|one", "3|two"]);
 }
 
 #[test]

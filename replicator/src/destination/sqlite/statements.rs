@@ -59,7 +59,11 @@ impl<'db> Statements<'db> {
             return Ok(());
         };
         match (self.on_conflict, instead(operation, rows)) {
-            (OnConflict::Stop, _) | (_, Instead::Nothing) => Err(conflict(operation, rows)),
+            (_, Instead::Nothing) => Err(conflict(operation, rows)),
+            (OnConflict::Stop, _) => Err(conflict(operation, rows).with_hint(format!(
+                "{}, or start once with --on-conflict apply",
+                undo(operation)
+            ))),
             (OnConflict::Apply, Instead::Skip) => {
                 tracing::warn!("{}", Overridden(operation));
                 Ok(())
@@ -163,15 +167,20 @@ fn instead(operation: &Operation, met: Met) -> Instead {
                 .filter_map(|at| values.get(at).cloned())
                 .collect(),
         },
-        // Without an unchanged TOAST value the update holds the whole row.
-        (Action::Update { set, .. }, Met::Rows(0)) if set.len() == table.columns.len() => {
-            let mut values = vec![Value::Null; set.len()];
-            for (at, value) in set {
-                if let Some(place) = values.get_mut(*at) {
-                    *place = value.clone();
+        (Action::Update { set, matched }, Met::Rows(0)) => {
+            // What found the row is the row's still, unless it is set; without an unchanged TOAST value that is all.
+            let mut values = vec![None; table.columns.len()];
+            let found = table.matched().zip(matched);
+            let set = set.iter().map(|(at, value)| (*at, value));
+            for (at, value) in found.chain(set) {
+                if let Some(place) = values.get_mut(at) {
+                    *place = Some(value.clone());
                 }
             }
-            Action::Insert { values }
+            match values.into_iter().collect() {
+                Some(values) => Action::Insert { values },
+                None => return Instead::Nothing,
+            }
         }
         (Action::Delete { .. }, Met::Rows(0)) => return Instead::Skip,
         _ => return Instead::Nothing,
@@ -255,7 +264,8 @@ fn conflict(operation: &Operation, met: Met) -> Error {
     let (what, row) = (describe(operation), operation.row());
     let found = match (met, &operation.action) {
         (Met::Another, Action::Update { .. }) => {
-            format!("the new values collide with another row than the one with {row}")
+            let key = new_key(operation);
+            format!("the new values{key} collide with another row than the one with {row}")
         }
         (Met::Another, _) => format!("a row with {row} is there already"),
         (Met::Rows(0), _) => format!("there is no row with {row}"),
@@ -263,10 +273,33 @@ fn conflict(operation: &Operation, met: Met) -> Error {
             format!("{rows} rows were touched instead of the one with {row}")
         }
     };
-    let destination = &operation.table.destination;
-    Error::person(format!("{what}: conflict: {found}")).with_hint(format!(
-        "somebody else has changed table {destination:?} at the destination; undo that there and start again, or start once with --on-conflict apply"
-    ))
+    Error::person(format!("{what}: conflict: {found}")).with_hint(undo(operation))
+}
+
+fn undo(operation: &Operation) -> String {
+    format!(
+        "somebody else has changed table {:?} at the destination; undo that there and start again",
+        operation.table.destination
+    )
+}
+
+/// ` (id = 7)` where an update gives a row another key.
+fn new_key(operation: &Operation) -> String {
+    let Action::Update { set, .. } = &operation.action else {
+        return String::new();
+    };
+    let table = &operation.table;
+    let changed = set.iter().filter(|(at, _)| table.key.contains(at));
+    let named = changed.filter_map(|(at, value)| {
+        let column = table.columns.get(*at)?;
+        Some(format!("{} = {value}", column.name))
+    });
+    let key = named.collect::<Vec<_>>().join(", ");
+    if key.is_empty() {
+        key
+    } else {
+        format!(" ({key})")
+    }
 }
 
 #[cold]
