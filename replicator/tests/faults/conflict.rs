@@ -123,7 +123,9 @@ fn a_conflict_that_a_person_has_resolved_is_gone() {
     site.caught_up(&[]);
     site.edit("INSERT INTO t VALUES (3, 'planted')");
     site.sql("INSERT INTO t VALUES (3, 'three')");
-    site.catch_up(&[]).failed(3, &["t"]).hinted(&[]);
+    site.catch_up(&[])
+        .failed(3, &["public.t, insert", "id = 3"])
+        .hinted(&[]);
     site.edit("DELETE FROM t WHERE id = 3");
     site.caught_up(&[]);
     assert_eq!(site.t(), ["1|one", "2|two", "3|three"]);
@@ -133,7 +135,9 @@ fn a_conflict_that_a_person_has_resolved_is_gone() {
 fn a_table_that_somebody_else_made_is_not_filled() {
     let site = Site::new();
     site.edit("CREATE TABLE t (id INTEGER NOT NULL PRIMARY KEY, v TEXT); INSERT INTO t VALUES (7, 'theirs')");
-    site.catch_up(&[]).failed(3, &["t"]).hinted(&["--copy no"]);
+    site.catch_up(&[])
+        .failed(3, &["\"t\""])
+        .hinted(&["--copy no"]);
     assert_eq!(site.slot_column("slot_name"), None, "a slot is left");
     assert_eq!(site.publications(), [""; 0], "a publication is left");
     assert_eq!(site.t(), ["7|theirs"]);

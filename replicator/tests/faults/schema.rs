@@ -27,7 +27,7 @@ fn an_added_column() {
     stops(
         "ALTER TABLE t ADD COLUMN more int DEFAULT 7",
         "INSERT INTO t VALUES (4, 'four', 4)",
-        &["t", "more"],
+        &["public.t changed", "column more is new"],
     );
 }
 
@@ -36,7 +36,7 @@ fn an_added_column_and_an_update_of_an_old_row() {
     stops(
         "ALTER TABLE t ADD COLUMN b bool DEFAULT false NOT NULL",
         "UPDATE t SET b = true WHERE id = 1",
-        &["t", "b"],
+        &["public.t changed", "column b is new"],
     );
 }
 
@@ -45,7 +45,7 @@ fn a_dropped_column() {
     stops(
         "ALTER TABLE t DROP COLUMN v",
         "INSERT INTO t VALUES (4)",
-        &["t", "v"],
+        &["public.t changed", "column v is gone"],
     );
 }
 
@@ -54,7 +54,7 @@ fn another_type() {
     stops(
         "ALTER TABLE t ALTER v TYPE varchar(9)",
         "INSERT INTO t VALUES (4, 'four')",
-        &["t", "v"],
+        &["public.t changed", "column v", "type"],
     );
 }
 
@@ -63,7 +63,7 @@ fn a_renamed_column() {
     stops(
         "ALTER TABLE t RENAME v TO w",
         "INSERT INTO t VALUES (4, 'four')",
-        &["t", "w"],
+        &["public.t changed", "w"],
     );
 }
 
@@ -72,7 +72,7 @@ fn another_key() {
     stops(
         "ALTER TABLE t DROP CONSTRAINT t_pkey; ALTER TABLE t ADD PRIMARY KEY (id, v)",
         "UPDATE t SET v = 'changed' WHERE id = 1",
-        &["t"],
+        &["public.t changed", "key"],
     );
 }
 
@@ -82,7 +82,10 @@ fn a_renamed_table() {
     let running = site.streaming(&[]);
     site.sql("ALTER TABLE t RENAME TO u");
     site.sql("INSERT INTO u VALUES (3, 'three')");
-    running.wait(PATIENCE).failed(3, &["u"]).hinted(&[]);
+    running
+        .wait(PATIENCE)
+        .failed(3, &["public.t", "public.u"])
+        .hinted(&[]);
     assert_eq!(site.t(), ["1|one", "2|two"]);
 }
 
