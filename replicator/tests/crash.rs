@@ -79,15 +79,19 @@ impl Theatre<'_> {
     }
 
     /// The only ends that a run may have by itself: tables were emptied faster than it could look at them, or the
-    /// server crashed, which is over soon.
+    /// server failed, which is over soon.
     fn ended_by_itself(&self, finished: &Finished) {
         let crashed = own_crashes(self.server) > 0;
-        let expected =
-            finished.code == Some(1) && (crashed || finished.log.contains("kept changing"));
+        let expected = is_lost_to_the_server(finished)
+            || finished.code == Some(1) && (crashed || finished.log.contains("kept changing"));
         assert!(
             expected,
             "{:?} {:?}:\n{}",
             finished.code, finished.signal, finished.log
+        );
+        println!(
+            "ended by itself: {}",
+            finished.log.lines().rev().take(2).collect::<String>()
         );
         thread::sleep(Duration::from_millis(100));
     }
@@ -210,10 +214,10 @@ impl Theatre<'_> {
             };
             self.die_at(&job, place, visit, &[]);
         }
-        // There is no first start after its last place; elsewhere a random one may come to its end.
+        // There is no first start after its last place; elsewhere it may come to its end before the second kill.
         if !places.contains(&"activated") {
-            for _ in 0..2 {
-                let killed = self.die_at_random(&job, 250);
+            for within in [60, 250] {
+                let killed = self.die_at_random(&job, within);
                 if killed && !is_active(&job) {
                     self.count("at random in the first start");
                 }
@@ -328,6 +332,12 @@ fn own_crashes(server: &Mutex<Server>) -> usize {
         .count()
 }
 
+/// Seen about as often, on 17 and 18: the server loses sight of a table that an open transaction has altered or
+/// emptied, and ends the stream. The transaction is sent again, and if that did not help the test would fail.
+fn is_lost_to_the_server(finished: &Finished) -> bool {
+    finished.log.contains("could not map filenumber")
+}
+
 /// Goes on after such a crash, with what the server holds; any other error is one.
 fn recover(workload: &mut Workload, server: &Mutex<Server>, error: &ClientError) {
     assert!(own_crashes(server) > 0, "{error}");
@@ -340,9 +350,16 @@ fn recover(workload: &mut Workload, server: &Mutex<Server>, error: &ClientError)
 }
 
 fn run_to_current(job: &Job) -> String {
-    let finished = job.run(&["--until", "current"]);
-    assert_eq!(finished.code, Some(0), "{}", finished.log);
-    finished.log
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let finished = job.run(&["--until", "current"]);
+        if is_lost_to_the_server(&finished) && Instant::now() < deadline {
+            println!("PostgreSQL failed by itself: {}", finished.log);
+            continue;
+        }
+        assert_eq!(finished.code, Some(0), "{}", finished.log);
+        return finished.log;
+    }
 }
 
 /// Whether the first start has come to its end.

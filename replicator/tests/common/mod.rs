@@ -32,10 +32,11 @@ pub fn quiet(version: Version) -> testdata::Builder {
         .setting("max_connections", 50)
 }
 
-/// Plays on a new server, and once more on another if that one fell over by itself.
+/// Plays on a new server, and once more on another if that one failed by itself, as its log says.
 ///
-/// 18.4 was seen to, about once in a thousand slots made while transactions change catalogs: a segmentation fault in
-/// CREATE_REPLICATION_SLOT. Its log says so; whatever else fails is a failure.
+/// Seen about once in a thousand starts beside transactions that change catalogs: 18.4 has a segmentation fault in
+/// CREATE_REPLICATION_SLOT, and 17.10 and 18.4 lose sight of a table that an open transaction has altered or emptied.
+/// Whatever else fails is a failure.
 pub fn on_a_server_that_stays(builder: &testdata::Builder, play: impl Fn(&Server)) {
     const TRIES: usize = 3;
     for last in (0..TRIES).rev() {
@@ -43,10 +44,13 @@ pub fn on_a_server_that_stays(builder: &testdata::Builder, play: impl Fn(&Server
         let Err(failure) = catch_unwind(AssertUnwindSafe(|| play(&server))) else {
             return;
         };
-        if last == 0 || !server.log().contains("was terminated by signal 11") {
+        let log = server.log();
+        let faults = ["was terminated by signal 11", "could not map filenumber"];
+        let its_own = faults.into_iter().any(|fault| log.contains(fault));
+        if last == 0 || !its_own {
             resume_unwind(failure);
         }
-        println!("PostgreSQL crashed by itself; once more");
+        println!("PostgreSQL failed by itself; once more");
     }
 }
 
