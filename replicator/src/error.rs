@@ -151,6 +151,11 @@ impl StdError for Error {
 pub(crate) const START_ANEW: &str = "to fill the destination anew: replicator drop with the same options and \
                                      --destination, remove the tables there, then replicator run";
 
+/// What a role has to be allowed to.
+const RIGHTS: &str = "the role needs REPLICATION, USAGE on the schemas and SELECT on the tables; to make a \
+                      publication it needs CREATE on the database and must own the tables, or somebody else makes it \
+                      and it is named with --publication";
+
 impl From<walstream::Error> for Error {
     /// Kind and remedy as `walstream` says; its own words stay the message, and what caused it the cause.
     fn from(error: walstream::Error) -> Self {
@@ -166,6 +171,7 @@ impl From<walstream::Error> for Error {
             walstream::ErrorKind::SlotLost
             | walstream::ErrorKind::SlotMissing
             | walstream::ErrorKind::PublicationMissing => Some(START_ANEW.to_owned()),
+            walstream::ErrorKind::Rights if error.hint().is_none() => Some(RIGHTS.to_owned()),
             _ => error.hint().map(str::to_owned),
         };
         ours.0.source = Some(Box::new(Same(error)));

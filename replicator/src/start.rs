@@ -247,14 +247,16 @@ fn usable(slot: &Slot, system: &SystemIdentity) -> Result<()> {
         return Err(Error::person(format!(
             "replication slot {:?} is not a logical slot of pgoutput",
             slot.name
-        )));
+        ))
+        .with_hint("choose another --slot"));
     }
     if slot.database != system.database {
         return Err(Error::person(format!(
             "replication slot {:?} belongs to database {:?}",
             slot.name,
             slot.database.as_deref().unwrap_or_default()
-        )));
+        ))
+        .with_hint("choose another --slot, or that database in --source"));
     }
     if slot.two_phase {
         return Err(Error::person(format!(

@@ -84,7 +84,7 @@ fn a_folder_that_does_not_exist() {
 #[test]
 fn a_folder_in_the_place_of_the_file() {
     let site = Site::new();
-    run(&site, &format!("sqlite:{}", site.folder.path().display())).failed(2, &[]);
+    run(&site, &format!("sqlite:{}", site.folder.path().display())).failed(2, &["directory"]);
     assert_nothing_left(&site);
 }
 

@@ -218,7 +218,8 @@ fn a_slot_of_another_kind_or_database_is_refused() {
         site.slot
     ));
     site.catch_up(&["--copy", "no"])
-        .failed(3, &[&site.slot, "logical"]);
+        .failed(3, &[&site.slot, "logical"])
+        .hinted(&["--slot"]);
 
     let (site, other) = (Site::new(), Site::new());
     site.sql("CREATE PUBLICATION replicator FOR TABLE t");
@@ -227,7 +228,8 @@ fn a_slot_of_another_kind_or_database_is_refused() {
         site.slot
     ));
     site.catch_up(&["--copy", "no"])
-        .failed(3, &[&site.slot, &other.database]);
+        .failed(3, &[&site.slot, &other.database])
+        .hinted(&["--slot", "--source"]);
 }
 
 #[test]
