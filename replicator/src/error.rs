@@ -151,6 +151,10 @@ impl StdError for Error {
 pub(crate) const START_ANEW: &str = "to fill the destination anew: replicator drop with the same options and \
                                      --destination, remove the tables there, then replicator run";
 
+/// Where the limits that can be met are set.
+const LIMIT: &str =
+    "raise --spool-limit for transactions, or max_message_size in --source for a single row";
+
 /// What a role has to be allowed to.
 const RIGHTS: &str = "the role needs REPLICATION, USAGE on the schemas and SELECT on the tables; to make a \
                       publication it needs CREATE on the database and must own the tables, or somebody else makes it \
@@ -171,6 +175,7 @@ impl From<walstream::Error> for Error {
             walstream::ErrorKind::SlotLost
             | walstream::ErrorKind::SlotMissing
             | walstream::ErrorKind::PublicationMissing => Some(START_ANEW.to_owned()),
+            walstream::ErrorKind::Limit => Some(LIMIT.to_owned()),
             walstream::ErrorKind::Rights if error.hint().is_none() => Some(RIGHTS.to_owned()),
             _ => error.hint().map(str::to_owned),
         };

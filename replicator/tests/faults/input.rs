@@ -254,7 +254,7 @@ fn bounds_that_are_hardly_bounds_still_let_everything_through() {
     let arguments = ["--memory", "0", "--spool-limit", "1"];
     site.catch_up(&arguments)
         .failed(3, &["spool"])
-        .hinted(&["imit"]);
+        .hinted(&["--spool-limit"]);
     site.caught_up(&["--memory", "0", "--spool-limit", "100"]);
     assert_eq!(site.rows("SELECT count(*) FROM t"), ["7002"]);
 }
