@@ -59,6 +59,7 @@ pub(super) async fn first(
             clean(config, source, destination, &intent).await?;
             continue;
         }
+        warn_of_partitions(&published);
         fill(config, wire, destination, &published, point).await?;
         wire.execute("COMMIT").await?;
         fail_point!("copied");
@@ -74,6 +75,23 @@ pub(super) async fn first(
     Err(Error::retry(format!(
         "tables kept changing their definition; no copy in {SNAPSHOTS} attempts"
     )))
+}
+
+/// Says what the stream cannot show of tables that are followed as a whole although their rows lie in partitions.
+fn warn_of_partitions(published: &Published) {
+    let whole = published
+        .tables
+        .iter()
+        .filter(|published| published.partitioned);
+    let tables: Vec<String> = whole.map(|published| published.table.to_string()).collect();
+    if !tables.is_empty() {
+        let tables = tables.join(", ");
+        tracing::warn!(
+            tables,
+            "partitioned tables are followed as a whole: the stream does not show when a single partition is \
+             truncated, attached with rows in it, or detached"
+        );
+    }
 }
 
 /// The row to write before the slot is made.
