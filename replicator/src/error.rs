@@ -160,6 +160,10 @@ const RIGHTS: &str = "the role needs REPLICATION, USAGE on the schemas and SELEC
                       publication it needs CREATE on the database and must own the tables, or somebody else makes it \
                       and it is named with --publication";
 
+/// Remedy for an internal error of the server.
+const INTERNAL: &str = "nothing is lost: start again; if the same error comes again, the server cannot decode its log \
+                        from there: look into its own log, and for a newer minor release";
+
 impl From<walstream::Error> for Error {
     /// Kind and remedy as `walstream` says; its own words stay the message, and what caused it the cause.
     fn from(error: walstream::Error) -> Self {
@@ -176,6 +180,14 @@ impl From<walstream::Error> for Error {
             | walstream::ErrorKind::SlotMissing
             | walstream::ErrorKind::PublicationMissing => Some(START_ANEW.to_owned()),
             walstream::ErrorKind::Limit => Some(LIMIT.to_owned()),
+            // Class XX. Some pass: 17.10 and 18.4 now and then cannot map a filenumber after a rolled-back ALTER, and
+            // can at the next start. Who starts us again by himself must not do it for ever.
+            walstream::ErrorKind::Server
+                if error.hint().is_none()
+                    && error.sqlstate().is_some_and(|code| code.starts_with("XX")) =>
+            {
+                Some(INTERNAL.to_owned())
+            }
             walstream::ErrorKind::Rights if error.hint().is_none() => Some(RIGHTS.to_owned()),
             _ => error.hint().map(str::to_owned),
         };
