@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, MissedTickBehavior};
 use walstream::walproto::Lsn;
-use walstream::{Event, Idle, Transaction};
+use walstream::{Event, Token, Transaction};
 
 use crate::config::{Config, Until};
 use crate::destination::{Destination, Outcome};
@@ -78,7 +78,7 @@ struct Apply<'a, D> {
     started: Started,
     destination: D,
     /// Idle positions that are not stored yet, all below or at the last.
-    idle: Vec<Idle>,
+    idle: Vec<Token>,
     /// When a position was stored last.
     written: Instant,
     summary: Summary,
@@ -110,8 +110,15 @@ impl<D: Destination> Apply<'_, D> {
                     ))),
                 },
                 event = self.started.stream.next() => match event? {
+                    // Servers of 14 send what was not published as transactions without content.
+                    Some(Event::Transaction(transaction)) if transaction.is_empty() => {
+                        self.idle(transaction.into_token(), false, target).await?;
+                    }
                     Some(Event::Transaction(transaction)) => self.batch(transaction).await?,
-                    Some(Event::Idle(idle)) => self.idle(idle, target).await?,
+                    Some(Event::Idle(idle)) => {
+                        let asked = idle.reply_requested();
+                        self.idle(idle.into_token(), asked, target).await?;
+                    }
                     Some(Event::Message(message)) => message.confirm(),
                     Some(_) => {}
                     None => return Err(Error::retry("the source ended the stream, as it does when it shuts down")),
@@ -172,18 +179,20 @@ impl<D: Destination> Apply<'_, D> {
         Ok(())
     }
 
-    async fn idle(&mut self, idle: Idle, target: Option<Lsn>) -> Result<()> {
-        let reached = target.is_some_and(|target| idle.lsn() >= target);
-        let now = idle.reply_requested()
+    /// Keeps a position without changes until it is due: now, if the server waits for it.
+    async fn idle(&mut self, token: Token, asked: bool, target: Option<Lsn>) -> Result<()> {
+        let reached = target.is_some_and(|target| token.lsn() >= target);
+        self.idle.push(token);
+        let now = asked
             || reached
+            || self.idle.len() >= BATCH_TRANSACTIONS
             || self.written.elapsed() >= self.config.idle_interval;
-        self.idle.push(idle);
         if now { self.write_idle().await } else { Ok(()) }
     }
 
     /// Stores the last idle position, then confirms it.
     async fn write_idle(&mut self) -> Result<()> {
-        let Some(lsn) = self.idle.iter().map(Idle::lsn).max() else {
+        let Some(lsn) = self.idle.iter().map(Token::lsn).max() else {
             return Ok(());
         };
         if lsn > self.started.position.lsn {
@@ -192,7 +201,7 @@ impl<D: Destination> Apply<'_, D> {
             fail_point!("idle-written");
         }
         self.written = Instant::now();
-        self.idle.drain(..).for_each(Idle::confirm);
+        self.idle.drain(..).for_each(Token::confirm);
         Ok(())
     }
 
@@ -311,7 +320,7 @@ impl<D: Destination> Apply<'_, D> {
     fn confirm(&mut self, batch: Vec<Transaction>) -> Result<()> {
         batch.into_iter().for_each(Transaction::confirm);
         // All of them lie below the batch.
-        self.idle.drain(..).for_each(Idle::confirm);
+        self.idle.drain(..).for_each(Token::confirm);
         self.written = Instant::now();
         Ok(())
     }

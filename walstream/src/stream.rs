@@ -111,6 +111,11 @@ impl Idle {
     pub fn confirm(self) {
         self.token.confirm();
     }
+
+    /// The token, to confirm it later.
+    pub fn into_token(self) -> Token {
+        self.token
+    }
 }
 
 /// A running stream of whole transactions.
