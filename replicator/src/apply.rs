@@ -68,7 +68,11 @@ pub(crate) async fn apply<D: Destination>(
     // The batch is finished; what remains is the idle position, its confirmation and CopyDone.
     apply.write_idle().await?;
     apply.summary.position = apply.started.position.lsn;
-    apply.started.stream.finish().await?;
+    // All that was to be done is durable. A server that is in the middle of a large transaction, or gone by now, may
+    // not know the last position; the next start skips what lies below it.
+    if let Err(error) = apply.started.stream.finish().await {
+        tracing::warn!(%error, "the source may not have heard of the last position; the next start makes up for it");
+    }
     apply.destination.close().await?;
     Ok(apply.summary)
 }
@@ -232,20 +236,31 @@ impl<D: Destination> Apply<'_, D> {
             fail_point!("committed");
             return self.confirm(batch);
         };
-        self.destination.rollback().await?;
-        if batch.len() == 1 || error.kind() != crate::ErrorKind::Person {
+        let undone = self.undo().await;
+        if batch.len() == 1 || error.kind() != crate::ErrorKind::Person || !undone {
             return Err(error);
         }
         // One of them cannot be applied. Those before it can, so that the stop is exactly there.
         for transaction in batch {
             let mut one = vec![transaction];
             if let Err(error) = self.write(&mut one).await {
-                self.destination.rollback().await?;
+                self.undo().await;
                 return Err(error);
             }
             self.confirm(one)?;
         }
         Ok(())
+    }
+
+    /// Rolls back after an error, which is what the user has to read; says whether it could be done.
+    async fn undo(&mut self) -> bool {
+        match self.destination.rollback().await {
+            Ok(()) => true,
+            Err(error) => {
+                tracing::warn!(%error, "could not roll back at the destination");
+                false
+            }
+        }
     }
 
     /// One destination transaction with all of the batch, the position first.

@@ -17,6 +17,8 @@ use crate::value::Value;
 
 /// Rows that travel to the destination together.
 const ROWS: usize = 2000;
+/// And their bytes, so that large rows do not pile up.
+const BYTES: usize = 1 << 20;
 
 /// Locks the tables against rewriting, and compares what the snapshot says of them with what they are now.
 ///
@@ -66,11 +68,14 @@ pub(crate) async fn table(
 ) -> Result<u64> {
     let mut copied = 0;
     let mut rows = Vec::with_capacity(ROWS);
+    let mut bytes = 0;
     let mut stream = client.copy_out(&source::copy_query(published)).await?;
     while let Some(line) = stream.next().await? {
         rows.push(row(&line, table, consistent_point)?);
-        if rows.len() == ROWS {
+        bytes += line.len();
+        if rows.len() == ROWS || bytes >= BYTES {
             copied += rows.len() as u64;
+            bytes = 0;
             fail_point!("copy-middle");
             destination
                 .copy(

@@ -59,7 +59,7 @@ async fn run(args: RunArgs) -> Result<()> {
         transactions = summary.transactions,
         changes = summary.changes,
         position = %summary.position,
-        "done: everything up to this position is durable at the destination and confirmed to the source"
+        "done: everything up to this position is durable at the destination"
     );
     Ok(())
 }

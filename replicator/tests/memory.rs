@@ -56,10 +56,19 @@ fn a_large_transaction_sent_before_it_commits() {
 
 #[test]
 fn a_large_first_copy() {
-    let rows = ROWS / 2;
+    copy_stays_flat(ROWS / 2, 160);
+}
+
+/// So few that they would all travel together, if only their number counted.
+#[test]
+fn a_first_copy_of_large_rows() {
+    copy_stays_flat(1900, 150_000);
+}
+
+fn copy_stays_flat(rows: u64, width: u64) {
     let site = Site::new();
     site.sql(&format!(
-        "INSERT INTO t SELECT g, repeat('x', 160) || g FROM generate_series(3, {}) g",
+        "INSERT INTO t SELECT g, repeat('x', {width}) || g FROM generate_series(3, {}) g",
         rows + 2
     ));
     let mut running = site.run(&[]);
@@ -71,7 +80,7 @@ fn a_large_first_copy() {
     }
     arrives(&site, &mut running, rows + 2);
     let most = running.memory("VmHWM");
-    println!("a copy of {rows} rows: {most} kB at most");
+    println!("a copy of {rows} rows of {width} bytes: {most} kB at most");
     running.terminate().done();
     assert!(most < BOUND, "{most} kB resident for a copy of {rows} rows");
 }

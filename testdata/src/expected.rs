@@ -42,7 +42,7 @@ pub struct ColumnDef {
 }
 
 /// A message. Fields are as in protocol.sgml.
-#[allow(missing_docs)]
+#[allow(missing_docs, reason = "each is named as in protocol.sgml")]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Message {
     Begin {
