@@ -50,6 +50,7 @@ mod message;
 mod reader;
 mod timestamp;
 mod tuple;
+pub mod value;
 
 pub use decoder::{Decoded, Decoder};
 pub use error::{Error, ErrorKind, Field, Result};

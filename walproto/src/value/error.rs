@@ -1,0 +1,88 @@
+//! Why a column's bytes are not the value asked for.
+
+use core::fmt;
+
+/// Bytes that are not a value of the type asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ValueError {
+    /// What is wrong.
+    pub kind: ValueErrorKind,
+    /// What was being read.
+    pub expected: Expected,
+    /// At which byte of the column's value.
+    pub offset: u32,
+}
+
+/// What is wrong with a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ValueErrorKind {
+    /// NULL, and the type has no room for it.
+    Null,
+    /// A TOASTed value that did not change, and so was not sent.
+    Unchanged,
+    /// The value ends too early.
+    Truncated,
+    /// The value is complete, and bytes are left over.
+    TrailingBytes,
+    /// A byte that cannot stand here.
+    UnexpectedByte,
+    /// A number or a part of a date that the type cannot hold.
+    OutOfRange,
+    /// Text that is not UTF-8.
+    NotUtf8,
+}
+
+/// The type that was being read, named as in PostgreSQL's manual.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+#[expect(missing_docs, reason = "each is named as in PostgreSQL's manual")]
+pub enum Expected {
+    Boolean,
+}
+
+impl ValueError {
+    #[cold]
+    pub(crate) fn new(kind: ValueErrorKind, expected: Expected, offset: usize) -> Self {
+        Self {
+            kind,
+            expected,
+            offset: u32::try_from(offset).unwrap_or(u32::MAX),
+        }
+    }
+}
+
+impl fmt::Display for ValueError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            kind,
+            expected,
+            offset,
+        } = self;
+        write!(f, "{kind}, in {expected} at byte {offset}")
+    }
+}
+
+impl core::error::Error for ValueError {}
+
+impl fmt::Display for ValueErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Null => "unexpected NULL",
+            Self::Unchanged => "unchanged TOASTed value, which was not sent",
+            Self::Truncated => "value ends too early",
+            Self::TrailingBytes => "bytes left over after the value",
+            Self::UnexpectedByte => "unexpected byte",
+            Self::OutOfRange => "out of range",
+            Self::NotUtf8 => "not UTF-8",
+        })
+    }
+}
+
+impl fmt::Display for Expected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Boolean => "boolean",
+        })
+    }
+}
