@@ -3,16 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use fuzz::BODIES;
 use testdata::capture::{Streaming, captures};
-
-type Body = fn(&[u8]);
-
-const BODIES: [(&str, Body); 4] = [
-    ("capture", fuzz::capture),
-    ("decode", fuzz::decode),
-    ("frames", fuzz::frames),
-    ("tuple", fuzz::tuple),
-];
 
 fn entries(folder: &Path) -> Vec<PathBuf> {
     fs::read_dir(folder)

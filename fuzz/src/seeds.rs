@@ -1,0 +1,64 @@
+//! What fuzzing begins with: the captures, cut into inputs for each target.
+
+use std::collections::HashSet;
+use std::fs;
+
+use testdata::capture::{Capture, Streaming, captures};
+use walproto::{Column, Decoder, Message};
+
+/// At most so many inputs for a target from one capture: the fuzzer reads them all before it starts.
+const FROM_ONE_CAPTURE: usize = 60;
+
+/// Inputs by target, each only once, in the order of the captures.
+pub fn seeds() -> Vec<(&'static str, Vec<u8>)> {
+    let mut seeds = Seeds::default();
+    for golden in captures() {
+        let file = fs::read(&golden.path).expect("a capture can be read");
+        seeds.add("capture", [file]);
+        let capture = golden.capture();
+        let parallel = capture.header.streaming == Streaming::Parallel;
+        let binary = capture.header.binary;
+        seeds.add(
+            "decode",
+            [crate::session(parallel, binary, capture.messages())],
+        );
+        seeds.add("frames", capture.frames.iter().cloned());
+        seeds.rows(&capture, parallel, binary);
+    }
+    seeds.all
+}
+
+#[derive(Default)]
+struct Seeds {
+    seen: HashSet<(&'static str, Vec<u8>)>,
+    all: Vec<(&'static str, Vec<u8>)>,
+}
+
+impl Seeds {
+    fn add(&mut self, target: &'static str, inputs: impl IntoIterator<Item = Vec<u8>>) {
+        let new = inputs
+            .into_iter()
+            .filter(|input| self.seen.insert((target, input.clone())))
+            .take(FROM_ONE_CAPTURE)
+            .map(|input| (target, input));
+        self.all.extend(new.collect::<Vec<_>>());
+    }
+
+    fn rows(&mut self, capture: &Capture, parallel: bool, binary: bool) {
+        let mut decoder = Decoder::new().parallel(parallel).binary(binary);
+        for bytes in capture.messages() {
+            let decoded = decoder.decode(bytes).expect("a capture can be decoded");
+            let Message::Insert(insert) = decoded.message else {
+                continue;
+            };
+            // Behind the type, the table and the mark, or the transaction too.
+            let head = if decoded.xid.is_some() { 10 } else { 6 };
+            self.add("tuple", [bytes[head..].to_vec()]);
+            for column in insert.new.columns() {
+                self.column(column);
+            }
+        }
+    }
+
+    fn column(&mut self, _column: Column<'_>) {}
+}
