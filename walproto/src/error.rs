@@ -210,7 +210,7 @@ impl fmt::Display for Field {
 }
 
 /// A tag as a reader knows it: name and letter, or the number where it is no tag.
-struct Byte(u8);
+pub(crate) struct Byte(pub(crate) u8);
 
 impl fmt::Display for Byte {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -40,7 +40,12 @@
     )
 )]
 
+#[cfg(feature = "alloc")]
+extern crate alloc;
+
 mod decoder;
+#[cfg(feature = "encode")]
+mod encode;
 mod error;
 mod feedback;
 mod frame;
@@ -53,6 +58,8 @@ mod tuple;
 pub mod value;
 
 pub use decoder::{Decoded, Decoder};
+#[cfg(feature = "encode")]
+pub use encode::{EncodeError, EncodeErrorKind, Encoder, TupleWriter};
 pub use error::{Error, ErrorKind, Field, Result};
 pub use feedback::{HotStandbyFeedback, StatusUpdate};
 pub use frame::{Frame, Keepalive, WalData};

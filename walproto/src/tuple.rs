@@ -103,6 +103,19 @@ impl<'a> Tuple<'a> {
     }
 }
 
+#[cfg(feature = "encode")]
+impl<'a> Tuple<'a> {
+    /// A row of `count` columns that were laid out in `columns`.
+    pub(crate) const fn from_wire(count: u16, columns: &'a [u8]) -> Self {
+        Self { count, columns }
+    }
+
+    /// Number of columns, and their bytes.
+    pub(crate) const fn wire(&self) -> (u16, &'a [u8]) {
+        (self.count, self.columns)
+    }
+}
+
 impl fmt::Debug for Tuple<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(self.columns()).finish()

@@ -2,7 +2,7 @@
 
 use std::process::{Command, Output};
 
-/// Builds the library; with a feature it cannot be built.
+/// Builds the library with these features of its own.
 fn build(features: &str) -> Output {
     Command::new(env!("CARGO"))
         .args(["build", "--offline", "--color=never"])
@@ -33,14 +33,24 @@ fn fails_with(features: &str, reason: &str) {
     );
 }
 
-#[test]
-fn links_without_an_allocator_and_without_std() {
-    let output = build("");
+#[track_caller]
+fn links(features: &str) {
+    let output = build(features);
     assert!(
         output.status.success(),
         "{}",
         String::from_utf8_lossy(&output.stderr)
     );
+}
+
+#[test]
+fn links_without_an_allocator_and_without_std() {
+    links("");
+}
+
+#[test]
+fn links_so_with_every_feature_that_needs_neither() {
+    links("every");
 }
 
 #[test]

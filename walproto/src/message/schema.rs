@@ -51,11 +51,15 @@ pub enum ReplicaIdentity {
 impl ReplicaIdentity {
     /// The letter in `pg_class.relreplident`.
     pub const fn letter(self) -> char {
+        self.byte() as char
+    }
+
+    pub(crate) const fn byte(self) -> u8 {
         match self {
-            Self::Default => 'd',
-            Self::Nothing => 'n',
-            Self::Full => 'f',
-            Self::Index => 'i',
+            Self::Default => b'd',
+            Self::Nothing => b'n',
+            Self::Full => b'f',
+            Self::Index => b'i',
         }
     }
 
@@ -101,6 +105,22 @@ impl<'a> ColumnDefs<'a> {
     /// Whether no columns are left.
     pub const fn is_empty(&self) -> bool {
         self.left == 0
+    }
+}
+
+#[cfg(feature = "encode")]
+impl<'a> ColumnDefs<'a> {
+    /// `count` columns that were laid out in `columns`.
+    pub(crate) const fn from_wire(count: u16, columns: &'a [u8]) -> Self {
+        Self {
+            left: count,
+            rest: columns,
+        }
+    }
+
+    /// Number of columns that are left, and their bytes.
+    pub(crate) const fn wire(&self) -> (u16, &'a [u8]) {
+        (self.left, self.rest)
     }
 }
 

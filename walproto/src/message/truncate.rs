@@ -42,6 +42,19 @@ impl<'a> Truncate<'a> {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct RelationOids<'a>(&'a [[u8; 4]]);
 
+#[cfg(feature = "encode")]
+impl<'a> RelationOids<'a> {
+    /// Oids that were laid out one after the other.
+    pub(crate) const fn from_wire(oids: &'a [[u8; 4]]) -> Self {
+        Self(oids)
+    }
+
+    /// The bytes of those that are left.
+    pub(crate) const fn wire(&self) -> &'a [[u8; 4]] {
+        self.0
+    }
+}
+
 impl Iterator for RelationOids<'_> {
     type Item = Oid;
 

@@ -7,6 +7,9 @@ extern crate alloc;
 #[cfg(feature = "std")]
 extern crate std;
 
+#[cfg(feature = "every")]
+mod encode;
+
 use core::fmt::{self, Write};
 use core::panic::PanicInfo;
 
@@ -61,6 +64,8 @@ fn frame(decoder: &mut Decoder, bytes: &[u8]) -> Result<usize, Error> {
 }
 
 fn visit(message: &Message<'_>) -> usize {
+    #[cfg(feature = "every")]
+    encode::again(message);
     match message {
         Message::Insert(insert) => row(insert.new),
         Message::Update(update) => row(update.new) + update.old.map_or(0, |old| row(old.tuple())),
