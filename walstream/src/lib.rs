@@ -41,6 +41,27 @@
 //! [`Event::Idle`] is the same for positions without changes: store it, then confirm it. Otherwise WAL piles up at a
 //! server whose published tables are quiet.
 //!
+//! # Raw frames
+//!
+//! [`RawStream`] is the level below: each frame as the server sent it, in its own bytes, for who keeps or passes on
+//! what was said rather than what it means. Its tokens ([`RawToken`]) are cumulative: one stands for its frame and all
+//! before it. The position in it is the last one that says what has come: the end of a commit (`C`, `c`), of a
+//! prepare (`P`, `p`), of the end of a prepared transaction (`K`, `r`), or a keepalive. So the last token of a batch
+//! is the only one to hand back, in this order:
+//!
+//! | step | a crash after it | comes again |
+//! |---|---|---|
+//! | 1. a frame arrives, with a token | nothing was told | yes |
+//! | 2. the consumer writes it, and all before it | nothing was told; what it wrote may be there or torn | yes |
+//! | 3. the consumer makes it durable (`fsync`) | nothing was told | yes, unless it starts at the last token's position |
+//! | 4. the last token is handed back | nothing was told | the same |
+//! | 5. a status update carries the position | the server may forget it again in a crash of its own | perhaps; the same |
+//!
+//! What comes again comes in whole transactions, whose `C` or `c` end behind the position; a transaction that was
+//! being streamed comes from its first block. A position behind a prepare means that its content is durable: it does
+//! not come again before COMMIT PREPARED. After step 3 the consumer may start at that position instead of 0/0, and
+//! nothing comes twice.
+//!
 //! # Feedback
 //!
 //! One task owns the socket. It sends status updates when a third of the server's timeout has passed, at once when
@@ -63,10 +84,14 @@ mod command;
 mod config;
 mod connect;
 mod conninfo;
+mod driver;
 mod error;
 mod progress;
+mod raw;
 mod relations;
 mod row;
+#[cfg(test)]
+mod scripted;
 mod server_error;
 mod session;
 mod slot;
@@ -86,7 +111,8 @@ pub use command::{
 };
 pub use config::{Config, Host};
 pub use error::{Error, ErrorKind, Result};
-pub use progress::{Progress, Token};
+pub use progress::{Progress, RawToken, Token};
+pub use raw::{RawFrame, RawStream};
 pub use relations::{Relation, RelationColumn};
 pub use row::Row;
 pub use server_error::ServerError;

@@ -116,6 +116,24 @@ impl Ledger {
     }
 }
 
+impl Ledger {
+    /// A token for everything before `lsn`.
+    pub(crate) fn mark(self: &Arc<Self>, lsn: Lsn) -> RawToken {
+        RawToken {
+            ledger: Arc::clone(self),
+            lsn,
+        }
+    }
+
+    fn reach(&self, lsn: Lsn) {
+        let before = self.progress.durable.fetch_max(lsn.0, Ordering::AcqRel);
+        self.progress.applied.fetch_max(lsn.0, Ordering::AcqRel);
+        if lsn.0 > before {
+            (self.wake)();
+        }
+    }
+}
+
 impl fmt::Debug for Ledger {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Ledger")
@@ -148,6 +166,32 @@ impl Token {
     /// server is told once everything received earlier is confirmed too, in whatever order that happens.
     pub fn confirm(self) {
         self.ledger.confirm(self.number);
+    }
+}
+
+/// Comes with a frame of a [`RawStream`](crate::RawStream), and stands for it and everything before it.
+///
+/// Its position is the last one at or before the frame that says what has come: the end of a commit, of a prepare or
+/// of the end of a prepared transaction, or a keepalive. It is never the frame's own, which says no such thing.
+#[derive(Clone, Debug)]
+pub struct RawToken {
+    ledger: Arc<Ledger>,
+    lsn: Lsn,
+}
+
+impl RawToken {
+    /// The position it stands for; 0/0 until one has come.
+    pub const fn lsn(&self) -> Lsn {
+        self.lsn
+    }
+
+    /// Says that its frame and *every* frame before it is durable.
+    ///
+    /// The server may then delete that WAL, and does not send again what committed or was prepared there. A prepared
+    /// transaction is therefore only safe with its content; a streamed one that has not ended is sent again from its
+    /// beginning, so its frames need not be kept for that. An older token changes nothing.
+    pub fn confirm(&self) {
+        self.ledger.reach(self.lsn);
     }
 }
 
@@ -203,6 +247,30 @@ mod tests {
         assert_eq!(woken.load(Ordering::Relaxed), 0);
         a.confirm();
         assert_eq!(woken.load(Ordering::Relaxed), 1);
+    }
+
+    #[test]
+    fn a_raw_token_stands_for_everything_before_it_and_never_goes_back() {
+        let woken = Arc::new(AtomicUsize::new(0));
+        let counter = Arc::clone(&woken);
+        let progress = Arc::new(Progress::default());
+        let ledger = Ledger::new(Arc::clone(&progress), move || {
+            counter.fetch_add(1, Ordering::Relaxed);
+        });
+        let [start, a, b] = [0, 10, 20].map(|lsn| ledger.mark(Lsn(lsn)));
+        start.confirm();
+        assert_eq!(
+            (progress.durable(), woken.load(Ordering::Relaxed)),
+            (Lsn(0), 0)
+        );
+        b.confirm();
+        assert_eq!((progress.durable(), progress.applied()), (Lsn(20), Lsn(20)));
+        a.confirm();
+        b.confirm();
+        assert_eq!(
+            (progress.durable(), woken.load(Ordering::Relaxed)),
+            (Lsn(20), 1)
+        );
     }
 
     #[test]

@@ -1,25 +1,19 @@
-//! The stream: one task between socket, clock and consumer.
-//!
-//! The task reads frames, assembles transactions and puts whole ones into a queue; it alone writes to the server.
-//! Status updates leave it by time, on request and when a position became durable, whether or not anybody takes
-//! from the queue. A full queue stops the reading, never the feedback.
+//! The stream of whole transactions: frames are assembled, and what is complete waits in a queue.
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::sync::Arc;
+use std::time::Duration;
 
-use tokio::sync::Notify;
-use tokio::task::JoinHandle;
-use tokio::time::Instant;
-use walproto::{Decoder, Frame, Keepalive, Lsn, Timestamp};
+use bytes::Bytes;
+use walproto::{Decoder, Frame, Keepalive, Lsn};
 
-use crate::channel::{BackendMessage, Channel, Reader, Writer};
+use crate::channel::Channel;
 use crate::client::Client;
 use crate::command::{StreamOptions, Streaming};
+use crate::driver::{Running, Shared, Sink};
 use crate::error::Error;
-use crate::progress::{Ledger, Progress, Token};
-use crate::session::{Positions, Session};
+use crate::progress::{Progress, Token};
 use crate::spool::{Complete, Usage};
 use crate::transaction::Transaction;
 use crate::transactions::{AssembleError, Assembled, Assembler, Standalone};
@@ -123,8 +117,7 @@ impl Idle {
 /// Dropping it closes the connection without a last update; [`finish`](Self::finish) ends it properly.
 #[derive(Debug)]
 pub struct Stream {
-    shared: Arc<Shared>,
-    task: JoinHandle<()>,
+    running: Running<Queue>,
 }
 
 impl Stream {
@@ -156,11 +149,8 @@ impl Stream {
 
     /// On a connection that is streaming already.
     fn over(channel: Channel, timeout: Duration, decoder: Decoder, limits: Limits) -> Self {
-        let shared = Arc::new(Shared::new());
         let usage = Arc::<Usage>::default();
-        let driver = Driver {
-            shared: Arc::clone(&shared),
-            session: Session::new(timeout, Instant::now().into_std()),
+        let assembling = Assembling {
             assembler: Assembler::new(
                 decoder,
                 Arc::clone(&usage),
@@ -170,8 +160,9 @@ impl Stream {
             usage,
             limits,
         };
-        let task = tokio::spawn(driver.run(channel));
-        Self { shared, task }
+        Self {
+            running: Running::start(channel, timeout, assembling),
+        }
     }
 
     /// The next event, in the order of the stream; `None` after the server ended it.
@@ -189,60 +180,58 @@ impl Stream {
                 Next::Event(event) => return Ok(Some(event)),
                 Next::Ended(end) => return end.map(|()| None),
                 // Whoever put something there since left a permit.
-                Next::Nothing => self.shared.ready.notified().await,
+                Next::Nothing => self.running.shared().ready.notified().await,
             }
         }
     }
 
     /// An event that is there already, without waiting; for gathering batches.
     pub fn try_transaction(&mut self) -> Option<Transaction> {
-        let mut queue = self.shared.queue();
-        let Some(Waiting::Transaction(_)) = queue.waiting.front() else {
+        let shared = self.running.shared();
+        let mut inbox = shared.inbox();
+        let Some(Waiting::Transaction(_)) = inbox.waiting.events.front() else {
             return None;
         };
-        let Some(Waiting::Transaction(transaction)) = queue.waiting.pop_front() else {
+        let Some(Waiting::Transaction(transaction)) = inbox.waiting.events.pop_front() else {
             return None;
         };
-        drop(queue);
-        self.shared.wake.notify_one();
+        drop(inbox);
+        shared.wake.notify_one();
         Some(transaction)
     }
 
     fn try_next(&mut self) -> Next {
-        let mut queue = self.shared.queue();
-        if let Some(waiting) = queue.waiting.pop_front() {
-            drop(queue);
-            self.shared.wake.notify_one();
+        let shared = self.running.shared();
+        let mut inbox = shared.inbox();
+        if let Some(waiting) = inbox.waiting.events.pop_front() {
+            drop(inbox);
+            shared.wake.notify_one();
             return Next::Event(match waiting {
                 Waiting::Transaction(transaction) => Event::Transaction(transaction),
                 Waiting::Message(message) => Event::Message(message),
             });
         }
-        if let Some((lsn, reply_requested)) = queue.idle.take() {
-            let token = self.shared.ledger.issue(lsn);
+        if let Some((lsn, reply_requested)) = inbox.waiting.idle.take() {
+            let token = shared.ledger.issue(lsn);
             return Next::Event(Event::Idle(Idle {
                 reply_requested,
                 token,
             }));
         }
-        match queue.end.take() {
-            Some(end) => {
-                queue.end = Some(Ok(()));
-                Next::Ended(end)
-            }
+        match inbox.take_end() {
+            Some(end) => Next::Ended(end),
             None => Next::Nothing,
         }
     }
 
     /// How far the stream is; cheap to read, from any thread.
     pub fn progress(&self) -> &Arc<Progress> {
-        &self.shared.progress
+        &self.running.shared().progress
     }
 
     /// Asks the server how far it is; the answer comes as an [`Event::Idle`] or is overtaken by a transaction.
     pub fn ping(&self) {
-        self.shared.queue().ping = true;
-        self.shared.wake.notify_one();
+        self.running.ping();
     }
 
     /// Tells the server the last confirmed position, ends the stream and closes the connection.
@@ -257,25 +246,8 @@ impl Stream {
     /// # Cancel safety
     ///
     /// Dropping the future closes the connection.
-    pub async fn finish(mut self) -> Result<(), Error> {
-        const PATIENCE: Duration = Duration::from_secs(10);
-        self.shared.queue().stop = true;
-        self.shared.wake.notify_one();
-        match tokio::time::timeout(PATIENCE, &mut self.task).await {
-            Ok(_) => match self.shared.queue().end.take() {
-                Some(end) => end,
-                None => Ok(()),
-            },
-            Err(_) => Err(Error::timed_out(
-                "the server did not end the stream when asked to",
-            )),
-        }
-    }
-}
-
-impl Drop for Stream {
-    fn drop(&mut self) {
-        self.task.abort();
+    pub async fn finish(self) -> Result<(), Error> {
+        self.running.finish().await
     }
 }
 
@@ -285,26 +257,11 @@ enum Next {
     Nothing,
 }
 
-/// What the task and its consumer share.
-#[derive(Debug)]
-struct Shared {
-    queue: Mutex<Queue>,
-    progress: Arc<Progress>,
-    ledger: Arc<Ledger>,
-    /// Tells the consumer that there is something.
-    ready: Notify,
-    /// Tells the task that there is room, a position to report, or a wish.
-    wake: Arc<Notify>,
-}
-
 #[derive(Debug, Default)]
 struct Queue {
-    waiting: VecDeque<Waiting>,
+    events: VecDeque<Waiting>,
     /// The last keepalive behind everything that waits, and whether the server wants an answer.
     idle: Option<(Lsn, bool)>,
-    end: Option<Result<(), Error>>,
-    ping: bool,
-    stop: bool,
 }
 
 #[derive(Debug)]
@@ -313,210 +270,75 @@ enum Waiting {
     Message(LogicalMessage),
 }
 
-impl Shared {
-    fn new() -> Self {
-        let progress = Arc::<Progress>::default();
-        let wake = Arc::new(Notify::new());
-        let waker = Arc::clone(&wake);
-        let ledger = Ledger::new(Arc::clone(&progress), move || waker.notify_one());
-        Self {
-            queue: Mutex::default(),
-            progress,
-            ledger,
-            ready: Notify::new(),
-            wake,
-        }
-    }
-
-    fn queue(&self) -> MutexGuard<'_, Queue> {
-        // Every change of the queue is a single step, so a panic elsewhere leaves it sound.
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// The task's side.
-struct Driver {
-    shared: Arc<Shared>,
-    session: Session,
+/// Makes transactions out of frames, on the task's side.
+struct Assembling {
     assembler: Assembler,
     usage: Arc<Usage>,
     limits: Limits,
 }
 
-impl Driver {
-    async fn run(mut self, channel: Channel) {
-        let end = self.drive(channel).await;
-        self.shared.queue().end = Some(end);
-        self.shared.ready.notify_one();
-    }
+impl Sink for Assembling {
+    type Waiting = Queue;
 
-    async fn drive(&mut self, channel: Channel) -> Result<(), Error> {
-        let (mut reader, mut writer) = channel.split();
-        loop {
-            let now = Instant::now();
-            let (stop, hold) = self.wishes()?;
-            if stop {
-                return self.end(reader, writer).await;
+    fn take(&mut self, shared: &Shared<Queue>, body: Bytes) -> Result<Option<Keepalive>, Error> {
+        match Frame::parse(&body).map_err(|error| Error::decode(error, Lsn::ZERO))? {
+            Frame::Keepalive(keepalive) => {
+                let mut inbox = shared.inbox();
+                let idle = &mut inbox.waiting.idle;
+                let asked = keepalive.reply_requested || idle.is_some_and(|(_, asked)| asked);
+                *idle = Some((keepalive.wal_end, asked));
+                drop(inbox);
+                shared.ready.notify_one();
+                return Ok(Some(keepalive));
             }
-            if hold {
-                // Silence is ours, not the server's.
-                self.session.heard(now.into_std());
-            }
-            self.report(now, &mut writer);
-            if self.session.is_lost(now.into_std()) {
-                return Err(Error::timed_out(
-                    "the server has been silent, and did not answer a ping",
-                ));
-            }
-            let deadline = Instant::from_std(self.session.deadline());
-            tokio::select! {
-                message = reader.recv(), if !hold => {
-                    let message = message?;
-                    self.session.heard(Instant::now().into_std());
-                    if self.take_all(message, &mut reader)? {
-                        return Ok(());
-                    }
-                }
-                written = writer.flush(), if writer.is_pending() => written?,
-                () = self.shared.wake.notified() => {}
-                () = tokio::time::sleep_until(deadline) => {}
-            }
-        }
-    }
-
-    /// What the consumer wants: an end, and no more for now.
-    fn wishes(&mut self) -> Result<(bool, bool), Error> {
-        let mut queue = self.shared.queue();
-        if std::mem::take(&mut queue.ping) {
-            self.session.ping();
-        }
-        // Read before the files are: none complete means that what they hold is open. What was taken and is not done
-        // with counts, as it will make room.
-        let complete = self.usage.complete() > 0;
-        let (memory, disk) = (
-            self.usage.memory() > self.limits.memory,
-            self.usage.disk() > self.limits.spool,
-        );
-        let waiting = !queue.waiting.is_empty();
-        let stop = queue.stop;
-        drop(queue);
-        if disk && !complete {
-            return Err(Error::spool_full(self.limits.spool));
-        }
-        Ok((stop, disk || waiting && memory))
-    }
-
-    /// Puts a status update into the writer, if one is due.
-    fn report(&mut self, now: Instant, writer: &mut Writer) {
-        if let Some(update) = self
-            .session
-            .transmit(now.into_std(), clock(), self.positions())
-        {
-            writer.copy_data(&update.encode());
-        }
-    }
-
-    fn positions(&self) -> Positions {
-        let progress = &self.shared.progress;
-        Positions {
-            received: progress.received(),
-            durable: progress.durable(),
-            applied: progress.applied(),
-        }
-    }
-
-    /// Takes this message and those behind it that are in the buffer, up to a bound that keeps feedback prompt.
-    /// `true` when the server ended the stream.
-    fn take_all(&mut self, message: BackendMessage, reader: &mut Reader) -> Result<bool, Error> {
-        const AT_ONCE: usize = 1000;
-        let mut message = message;
-        let mut taken = 0;
-        loop {
-            match message.tag {
-                b'd' => self.frame(&message.body)?,
-                // The server ends the stream, as it does when it shuts down.
-                b'c' | b'C' | b'Z' => return Ok(true),
-                b'E' => return Err(Error::server(&message.body)),
-                // Notices and parameter changes.
-                _ => {}
-            }
-            taken += 1;
-            // Before the next one leaves the buffer: what was taken must be handled.
-            if taken == AT_ONCE || self.usage.memory() > self.limits.memory {
-                return Ok(false);
-            }
-            match reader.try_recv()? {
-                Some(next) => message = next,
-                None => return Ok(false),
-            }
-        }
-    }
-
-    fn frame(&mut self, body: &[u8]) -> Result<(), Error> {
-        match Frame::parse(body).map_err(|error| Error::decode(error, Lsn::ZERO))? {
-            Frame::Keepalive(keepalive) => self.keepalive(&keepalive),
             Frame::WalData(wal) => match self.assembler.receive(wal.start, wal.data) {
                 Ok(None) => {}
-                Ok(Some(assembled)) => self.deliver(assembled),
+                Ok(Some(assembled)) => self.deliver(shared, assembled),
                 Err(error) => return Err(assemble_error(error, wal.start)),
             },
             _ => {}
         }
-        Ok(())
+        Ok(None)
     }
 
-    fn keepalive(&mut self, keepalive: &Keepalive) {
-        self.session.keepalive(keepalive);
-        self.shared.progress.raise_received(keepalive.wal_end);
-        let mut queue = self.shared.queue();
-        let asked = keepalive.reply_requested || queue.idle.is_some_and(|(_, asked)| asked);
-        queue.idle = Some((keepalive.wal_end, asked));
-        drop(queue);
-        self.shared.ready.notify_one();
+    fn is_full(&self) -> bool {
+        self.usage.memory() > self.limits.memory
     }
 
-    fn deliver(&mut self, assembled: Assembled) {
+    fn hold(&mut self, queue: &mut Queue) -> Result<bool, Error> {
+        // Read before the files are: none complete means that what they hold is open. What was taken and is not done
+        // with counts, as it will make room.
+        let complete = self.usage.complete() > 0;
+        let disk = self.usage.disk() > self.limits.spool;
+        if disk && !complete {
+            return Err(Error::spool_full(self.limits.spool));
+        }
+        Ok(disk || !queue.events.is_empty() && self.is_full())
+    }
+}
+
+impl Assembling {
+    fn deliver(&self, shared: &Shared<Queue>, assembled: Assembled) {
         let waiting = match assembled {
             Assembled::Transaction(whole) => {
-                self.shared.progress.raise_received(whole.end_lsn);
-                let token = self.shared.ledger.issue(whole.end_lsn);
-                let complete =
-                    Complete::new(Arc::clone(&self.usage), Arc::clone(&self.shared.wake));
+                shared.progress.raise_received(whole.end_lsn);
+                let token = shared.ledger.issue(whole.end_lsn);
+                let complete = Complete::new(Arc::clone(&self.usage), Arc::clone(&shared.wake));
                 Waiting::Transaction(Transaction::new(whole, token).counted(complete))
             }
             // It holds its place among the others and moves nothing itself: transactions that began before it may
             // still be open.
             Assembled::Message(message) => Waiting::Message(LogicalMessage {
                 message,
-                token: self.shared.ledger.issue(Lsn::ZERO),
+                token: shared.ledger.issue(Lsn::ZERO),
             }),
         };
-        let mut queue = self.shared.queue();
+        let mut inbox = shared.inbox();
         // An earlier keepalive is below this.
-        queue.idle = None;
-        queue.waiting.push_back(waiting);
-        drop(queue);
-        self.shared.ready.notify_one();
-    }
-
-    /// Last update, CopyDone, and everything the server still sends until it has ended too.
-    async fn end(&mut self, mut reader: Reader, mut writer: Writer) -> Result<(), Error> {
-        self.session.reply();
-        self.report(Instant::now(), &mut writer);
-        writer.copy_done();
-        loop {
-            tokio::select! {
-                message = reader.recv() => match message?.tag {
-                    // A transaction that was being sent goes on after the server's own CopyDone.
-                    b'Z' => break,
-                    b'E' => break,
-                    _ => {}
-                },
-                written = writer.flush(), if writer.is_pending() => written?,
-            }
-        }
-        writer.terminate();
-        writer.flush().await
+        inbox.waiting.idle = None;
+        inbox.waiting.events.push_back(waiting);
+        drop(inbox);
+        shared.ready.notify_one();
     }
 }
 
@@ -529,16 +351,6 @@ fn assemble_error(error: AssembleError, lsn: Lsn) -> Error {
         | AssembleError::Contradiction(_)
         | AssembleError::ColumnTwice { .. } => Error::contradiction(&error.to_string(), lsn),
     }
-}
-
-fn clock() -> Timestamp {
-    let since = SystemTime::now()
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .unwrap_or_default();
-    i64::try_from(since.as_micros())
-        .ok()
-        .and_then(Timestamp::from_unix_micros)
-        .unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -1,12 +1,13 @@
 //! The driver against a scripted server, for what a real one does only now and then.
 
-use testdata::writer::{self, Value};
+use testdata::writer;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use walproto::Column;
 
 use super::*;
 use crate::error::ErrorKind;
+use crate::scripted::{copy_data, insert, message, update, whole};
 use crate::transaction::Change;
 
 const TIMEOUT: Duration = Duration::from_secs(15);
@@ -19,37 +20,6 @@ fn start(timeout: Duration, limits: Limits) -> (UnixStream, Stream) {
         server,
         Stream::over(channel, timeout, Decoder::new(), limits),
     )
-}
-
-fn copy_data(frame: &[u8]) -> Vec<u8> {
-    let length = u32::try_from(frame.len() + 4).unwrap();
-    [b"d", &length.to_be_bytes()[..], frame].concat()
-}
-
-fn message(message: &[u8]) -> Vec<u8> {
-    copy_data(&writer::wal_data(0, 0, 0, message))
-}
-
-fn relation() -> Vec<u8> {
-    let column = writer::Column {
-        flags: 1,
-        name: "id",
-        type_oid: 25,
-        typmod: -1,
-    };
-    message(&writer::relation(None, 1, "public", "t", b'd', &[column]))
-}
-
-fn insert(value: &str) -> Vec<u8> {
-    message(&writer::insert(None, 1, &[Value::text(value)]))
-}
-
-fn whole(commit: u64, rows: &[Vec<u8>]) -> Vec<u8> {
-    let mut bytes = message(&writer::begin(commit, 0, 700));
-    bytes.extend(relation());
-    rows.iter().for_each(|row| bytes.extend(row));
-    bytes.extend(message(&writer::commit(0, commit, commit + 8, 0)));
-    bytes
 }
 
 async fn transaction(stream: &mut Stream) -> Transaction {
@@ -71,18 +41,6 @@ fn rows(transaction: &mut Transaction) -> Vec<String> {
         }
     }
     rows
-}
-
-/// The next status update that the client sends: flushed position, and whether it wants an answer.
-async fn update(server: &mut UnixStream) -> (u64, bool) {
-    assert_eq!(server.read_u8().await.unwrap(), b'd');
-    assert_eq!(server.read_u32().await.unwrap(), 4 + 34);
-    assert_eq!(server.read_u8().await.unwrap(), b'r');
-    server.read_u64().await.unwrap();
-    let flushed = server.read_u64().await.unwrap();
-    server.read_u64().await.unwrap();
-    server.read_u64().await.unwrap();
-    (flushed, server.read_u8().await.unwrap() == 1)
 }
 
 /// A loop that took a message off the buffer and then stopped for breath lost one in a thousand.
