@@ -108,6 +108,16 @@ pub enum Field {
     WalEnd,
     SendTime,
     ReplyRequested,
+    Written,
+    Flushed,
+    Applied,
+    ClientTime,
+    ReplyWanted,
+    Xmin,
+    XminEpoch,
+    CatalogXmin,
+    CatalogXminEpoch,
+    FeedbackEnd,
     End,
 }
 
@@ -119,11 +129,15 @@ impl fmt::Display for Error {
             tag,
             offset,
         } = *self;
+        let of: &dyn fmt::Display = match (tag, field.is_of_feedback()) {
+            (b'r', true) => &"Standby Status Update ('r')",
+            _ => &Byte(tag),
+        };
         match kind {
             ErrorKind::Empty => return f.write_str("empty message"),
-            ErrorKind::UnknownTag => return write!(f, "{kind} {}", Byte(tag)),
-            ErrorKind::TrailingBytes => write!(f, "{kind}, in {}", Byte(tag))?,
-            _ => write!(f, "{kind}, in {field} of {}", Byte(tag))?,
+            ErrorKind::UnknownTag => return write!(f, "{kind} {of}"),
+            ErrorKind::TrailingBytes => write!(f, "{kind}, in {of}")?,
+            _ => write!(f, "{kind}, in {field} of {of}")?,
         }
         write!(f, " at byte {offset}")
     }
@@ -156,6 +170,21 @@ impl fmt::Display for ErrorKind {
                 "abort position although streaming=parallel was not asked for"
             }
         })
+    }
+}
+
+impl Field {
+    /// Whether a client sends it: `r` is one message from a client and another from a server.
+    const fn is_of_feedback(self) -> bool {
+        matches!(
+            self,
+            Self::Written
+                | Self::Flushed
+                | Self::Applied
+                | Self::ClientTime
+                | Self::ReplyWanted
+                | Self::FeedbackEnd
+        )
     }
 }
 
@@ -204,7 +233,16 @@ impl fmt::Display for Field {
             Self::WalEnd => "WAL end",
             Self::SendTime => "send time",
             Self::ReplyRequested => "reply request",
-            Self::End => "end",
+            Self::Written => "written position",
+            Self::Flushed => "flushed position",
+            Self::Applied => "applied position",
+            Self::ClientTime => "client time",
+            Self::ReplyWanted => "reply request",
+            Self::Xmin => "xmin",
+            Self::XminEpoch => "epoch of xmin",
+            Self::CatalogXmin => "catalog xmin",
+            Self::CatalogXminEpoch => "epoch of catalog xmin",
+            Self::FeedbackEnd | Self::End => "end",
         })
     }
 }

@@ -1,6 +1,53 @@
 //! What a client tells the server: status updates and hot standby feedback.
 
+use crate::error::{ErrorKind, Field, Result};
+use crate::reader::Reader;
 use crate::{Lsn, Timestamp};
+
+/// The content of one CopyData message from a client: for proxies and for servers made up in tests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Feedback {
+    /// `r`: how far the client is.
+    StatusUpdate(StatusUpdate),
+    /// `h`: what a standby still needs.
+    HotStandby(HotStandbyFeedback),
+}
+
+impl Feedback {
+    /// Reads the content of one CopyData message; the layouts are those of the two `encode` functions.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::UnknownTag`] for any other first byte (`p` comes from clients of server 19 on),
+    /// [`ErrorKind::Truncated`] and [`ErrorKind::TrailingBytes`].
+    // walsender.c: ProcessStandbyReplyMessage, ProcessStandbyHSFeedbackMessage
+    pub fn parse(bytes: &[u8]) -> Result<Self> {
+        let mut r = Reader::new(bytes)?;
+        let feedback = match r.tag() {
+            b'r' => Self::StatusUpdate(StatusUpdate {
+                written: r.lsn(Field::Written)?,
+                flushed: r.lsn(Field::Flushed)?,
+                applied: r.lsn(Field::Applied)?,
+                sent_at: r.timestamp(Field::ClientTime)?,
+                reply_requested: r.u8(Field::ReplyWanted)? != 0,
+            }),
+            b'h' => Self::HotStandby(HotStandbyFeedback {
+                sent_at: r.timestamp(Field::ClientTime)?,
+                xmin: r.u32(Field::Xmin)?,
+                xmin_epoch: r.u32(Field::XminEpoch)?,
+                catalog_xmin: r.u32(Field::CatalogXmin)?,
+                catalog_xmin_epoch: r.u32(Field::CatalogXminEpoch)?,
+            }),
+            _ => return Err(r.error_at(bytes, ErrorKind::UnknownTag, Field::Tag)),
+        };
+        if r.rest().is_empty() {
+            Ok(feedback)
+        } else {
+            Err(r.error(ErrorKind::TrailingBytes, Field::FeedbackEnd))
+        }
+    }
+}
 
 /// `r`: how far the client is. [`flushed`](Self::flushed) lets the server forget WAL.
 ///
@@ -82,7 +129,10 @@ impl Writer<'_> {
 
 #[cfg(test)]
 mod tests {
+    extern crate std;
     use super::*;
+    use std::string::ToString;
+    use std::vec::Vec;
 
     #[test]
     fn a_status_update_has_34_bytes() {
@@ -125,6 +175,48 @@ mod tests {
                 0, 0, 0, 4, // catalog xmin
                 0, 0, 0, 5, // its epoch
             ]
+        );
+    }
+
+    #[test]
+    fn feedback_has_neither_less_nor_more_bytes() {
+        for bytes in [
+            &StatusUpdate::default().encode()[..],
+            &HotStandbyFeedback::default().encode(),
+        ] {
+            assert!(Feedback::parse(bytes).is_ok());
+            for cut in 1..bytes.len() {
+                let error = Feedback::parse(&bytes[..cut]).unwrap_err();
+                assert_eq!(error.kind, ErrorKind::Truncated);
+                assert!(error.offset as usize <= cut, "{error}, cut at {cut}");
+            }
+            let longer: Vec<u8> = bytes.iter().copied().chain([0]).collect();
+            let error = Feedback::parse(&longer).unwrap_err();
+            assert_eq!(error.kind, ErrorKind::TrailingBytes);
+            assert_eq!(error.offset as usize, bytes.len());
+        }
+    }
+
+    #[test]
+    fn what_no_client_sends_is_refused() {
+        for tag in (0..=u8::MAX).filter(|tag| !b"rh".contains(tag)) {
+            let error = Feedback::parse(&[tag; 34]).unwrap_err();
+            assert_eq!((error.kind, error.offset), (ErrorKind::UnknownTag, 0));
+        }
+        assert_eq!(Feedback::parse(&[]).unwrap_err().kind, ErrorKind::Empty);
+    }
+
+    #[test]
+    fn an_error_does_not_mistake_a_status_update_for_a_rollback() {
+        let update = StatusUpdate::default().encode();
+        assert_eq!(
+            Feedback::parse(&update[..20]).unwrap_err().to_string(),
+            "message ends too early, in applied position of Standby Status Update ('r') at byte 17"
+        );
+        let longer: Vec<u8> = update.into_iter().chain([0]).collect();
+        assert_eq!(
+            Feedback::parse(&longer).unwrap_err().to_string(),
+            "bytes left over after the message, in Standby Status Update ('r') at byte 34"
         );
     }
 }

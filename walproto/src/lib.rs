@@ -61,7 +61,7 @@ pub use decoder::{Decoded, Decoder};
 #[cfg(feature = "encode")]
 pub use encode::{EncodeError, EncodeErrorKind, Encoder, TupleWriter};
 pub use error::{Error, ErrorKind, Field, Result};
-pub use feedback::{HotStandbyFeedback, StatusUpdate};
+pub use feedback::{Feedback, HotStandbyFeedback, StatusUpdate};
 pub use frame::{Frame, Keepalive, WalData};
 pub use ids::{Oid, Xid};
 pub use lsn::{Lsn, ParseLsnError};

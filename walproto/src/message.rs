@@ -84,6 +84,7 @@ pub(crate) const fn name(tag: u8) -> Option<&'static str> {
         b'p' => "Stream Prepare",
         b'w' => "XLogData",
         b'k' => "Primary Keepalive",
+        b'h' => "Hot Standby Feedback",
         _ => return None,
     })
 }

@@ -11,7 +11,7 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use testdata::writer;
 use walproto::{
-    Decoder, ErrorKind, Frame, HotStandbyFeedback, Lsn, StatusUpdate, Timestamp, WalData,
+    Decoder, ErrorKind, Feedback, Frame, HotStandbyFeedback, Lsn, StatusUpdate, Timestamp, WalData,
 };
 use written::{Place, Written, kinds};
 
@@ -150,6 +150,9 @@ proptest! {
         if let Err(error) = Frame::parse(&bytes) {
             prop_assert!(error.offset as usize <= bytes.len());
         }
+        if let Err(error) = Feedback::parse(&bytes) {
+            prop_assert!(error.offset as usize <= bytes.len());
+        }
     }
 
     #[test]
@@ -183,7 +186,8 @@ proptest! {
             reply_requested: reply,
         };
         let expected = writer::status_update(written, flushed, applied, time, reply);
-        prop_assert_eq!(&update.encode()[..], expected);
+        prop_assert_eq!(&update.encode()[..], &expected[..]);
+        prop_assert_eq!(Feedback::parse(&expected), Ok(Feedback::StatusUpdate(update)));
 
         let feedback = HotStandbyFeedback {
             sent_at: Timestamp(time),
@@ -194,7 +198,8 @@ proptest! {
         };
         let expected =
             writer::hot_standby_feedback(time, xmin, xmin_epoch, catalog_xmin, catalog_xmin_epoch);
-        prop_assert_eq!(&feedback.encode()[..], expected);
+        prop_assert_eq!(&feedback.encode()[..], &expected[..]);
+        prop_assert_eq!(Feedback::parse(&expected), Ok(Feedback::HotStandby(feedback)));
     }
 
     #[test]

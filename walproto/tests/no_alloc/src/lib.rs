@@ -14,7 +14,7 @@ use core::fmt::{self, Write};
 use core::panic::PanicInfo;
 
 use walproto::{
-    Column, Decoder, Error, Frame, HotStandbyFeedback, Lsn, Message, StatusUpdate, Timestamp, Tuple,
+    Column, Decoder, Error, Feedback, Frame, HotStandbyFeedback, Lsn, Message, StatusUpdate, Timestamp, Tuple,
 };
 
 #[panic_handler]
@@ -57,6 +57,7 @@ fn frame(decoder: &mut Decoder, bytes: &[u8]) -> Result<usize, Error> {
                 sent_at: Timestamp::from_unix_micros(0).unwrap_or_default(),
                 ..StatusUpdate::default()
             };
+            Feedback::parse(&update.encode())?;
             Ok(update.encode().len() + HotStandbyFeedback::default().encode().len())
         }
         _ => Ok(0),
