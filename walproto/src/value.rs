@@ -8,10 +8,29 @@
 //! assert_eq!(Column::Null.value::<Option<bool>>(), Ok(None));
 //! ```
 
+mod array;
+mod bits;
+mod composite;
+mod element;
 mod error;
+mod inet;
+mod mac;
+mod multirange;
+mod nested;
+mod quoted;
+mod range;
 mod scalar;
 
+pub use array::{Array, BoxArray, Dimension, Elements, Values};
+pub use bits::{BitString, Bits};
+pub use composite::{Composite, FieldTypes, Fields};
+pub use element::Element;
 pub use error::{Expected, ValueError, ValueErrorKind};
+pub use inet::{Cidr, Inet};
+pub use mac::{MacAddr, MacAddr8};
+pub use multirange::{Multirange, RangeValues, Ranges};
+pub use quoted::{BufferTooSmall, Quoted};
+pub use range::Range;
 
 use crate::Column;
 
@@ -33,6 +52,20 @@ pub trait FromColumn<'a>: Sized {
     ///
     /// The bytes are not what the server sends for this type.
     fn from_binary(bytes: &'a [u8]) -> Result<Self, ValueError>;
+
+    /// Reads the text form where it stands in an array, a composite or a range with escapes in it.
+    ///
+    /// Only types whose text can hold a quote or a backslash come here.
+    ///
+    /// # Errors
+    ///
+    /// As for [`from_text`](Self::from_text), or the type cannot be read without the escapes being undone.
+    fn from_quoted(text: Quoted<'a>) -> Result<Self, ValueError> {
+        match text.as_plain() {
+            Some(text) => Self::from_text(text),
+            None => Err(quoted::needs_unescaping(Self::EXPECTED)),
+        }
+    }
 
     /// Reads a column in whichever form it came.
     ///
@@ -64,6 +97,10 @@ impl<'a, T: FromColumn<'a>> FromColumn<'a> for Option<T> {
 
     fn from_binary(bytes: &'a [u8]) -> Result<Self, ValueError> {
         T::from_binary(bytes).map(Some)
+    }
+
+    fn from_quoted(text: Quoted<'a>) -> Result<Self, ValueError> {
+        T::from_quoted(text).map(Some)
     }
 
     fn from_column(column: Column<'a>) -> Result<Self, ValueError> {

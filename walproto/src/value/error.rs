@@ -31,6 +31,12 @@ pub enum ValueErrorKind {
     OutOfRange,
     /// Text that is not UTF-8.
     NotUtf8,
+    /// Text with escapes in it, which this type cannot be read through; see [`Quoted`](super::Quoted).
+    NeedsUnescaping,
+    /// An array whose parts differ in length or depth, or whose bounds say something else.
+    Ragged,
+    /// A composite with another number of fields.
+    FieldCount,
 }
 
 /// The type that was being read, named as in PostgreSQL's manual.
@@ -39,6 +45,19 @@ pub enum ValueErrorKind {
 #[expect(missing_docs, reason = "each is named as in PostgreSQL's manual")]
 pub enum Expected {
     Boolean,
+    Inet,
+    Cidr,
+    Macaddr,
+    Macaddr8,
+    BitString,
+    Array,
+    Range,
+    Multirange,
+    Composite,
+    /// Text of any kind.
+    Text,
+    /// Anything.
+    Any,
 }
 
 impl ValueError {
@@ -48,6 +67,14 @@ impl ValueError {
             kind,
             expected,
             offset: u32::try_from(offset).unwrap_or(u32::MAX),
+        }
+    }
+
+    /// The same error in a value that stands `bytes` further behind.
+    pub(crate) const fn behind(self, bytes: u32) -> Self {
+        Self {
+            offset: self.offset.saturating_add(bytes),
+            ..self
         }
     }
 }
@@ -75,6 +102,9 @@ impl fmt::Display for ValueErrorKind {
             Self::UnexpectedByte => "unexpected byte",
             Self::OutOfRange => "out of range",
             Self::NotUtf8 => "not UTF-8",
+            Self::NeedsUnescaping => "text with escapes, which have to be undone first",
+            Self::Ragged => "parts of an array differ in length or depth",
+            Self::FieldCount => "another number of fields",
         })
     }
 }
@@ -83,6 +113,17 @@ impl fmt::Display for Expected {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Boolean => "boolean",
+            Self::Inet => "inet",
+            Self::Cidr => "cidr",
+            Self::Macaddr => "macaddr",
+            Self::Macaddr8 => "macaddr8",
+            Self::BitString => "bit string",
+            Self::Array => "array",
+            Self::Range => "range",
+            Self::Multirange => "multirange",
+            Self::Composite => "composite",
+            Self::Text => "text",
+            Self::Any => "a value",
         })
     }
 }

@@ -1,0 +1,324 @@
+//! The only places that take nested values apart byte by byte: one for text at any depth of quoting, one for binary.
+
+use super::element::{Element, Located};
+use super::quoted::is_special;
+use super::{Expected, Quoted, ValueError, ValueErrorKind};
+
+/// A cursor over the text of an array, a composite or a range.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Scan<'a> {
+    rest: &'a [u8],
+    /// Length of the whole text, so that `len - rest.len()` is the offset.
+    len: usize,
+    /// How many bytes a quote or a backslash takes, see [`Quoted`].
+    width: usize,
+    expected: Expected,
+}
+
+/// How a type marks a quote inside quotes. All of them double backslashes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Quoting {
+    /// `\"`, in arrays.
+    Backslash,
+    /// `""`, in composites and ranges.
+    Doubled,
+}
+
+impl<'a> Scan<'a> {
+    #[inline]
+    pub(super) fn new(text: Quoted<'a>, expected: Expected) -> Self {
+        Self {
+            rest: text.raw(),
+            len: text.raw().len(),
+            width: text.width(),
+            expected,
+        }
+    }
+
+    #[inline]
+    pub(super) const fn offset(&self) -> usize {
+        self.len.saturating_sub(self.rest.len())
+    }
+
+    #[cold]
+    pub(super) fn error(&self, kind: ValueErrorKind) -> ValueError {
+        ValueError::new(kind, self.expected, self.offset())
+    }
+
+    /// Complains about what comes next.
+    #[cold]
+    pub(super) fn unexpected(&self) -> ValueError {
+        self.error(match self.rest {
+            [] => ValueErrorKind::Truncated,
+            _ => ValueErrorKind::UnexpectedByte,
+        })
+    }
+
+    /// The next byte, which a quote or backslash is only where it is not escaped.
+    #[inline]
+    pub(super) fn peek(&self) -> Option<u8> {
+        match *self.rest.first()? {
+            byte if is_special(byte) => self.rest.get(self.width.checked_sub(1)?).copied(),
+            byte => Some(byte),
+        }
+    }
+
+    /// Takes the next byte, which is neither a quote nor a backslash, if it is this one.
+    #[inline]
+    pub(super) fn eat(&mut self, byte: u8) -> bool {
+        match self.rest.split_first() {
+            Some((&first, rest)) if first == byte => {
+                self.rest = rest;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    #[inline]
+    pub(super) fn expect(&mut self, byte: u8) -> Result<(), ValueError> {
+        if self.eat(byte) {
+            return Ok(());
+        }
+        Err(self.unexpected())
+    }
+
+    /// Takes one of the bytes that `accept` accepts, none of which is a quote or a backslash.
+    #[inline]
+    pub(super) fn take(&mut self, accept: impl Fn(u8) -> bool) -> Result<u8, ValueError> {
+        match self.rest.split_first() {
+            Some((&first, rest)) if accept(first) => {
+                self.rest = rest;
+                Ok(first)
+            }
+            _ => Err(self.unexpected()),
+        }
+    }
+
+    /// Leaves out the bytes in front that `skip` accepts.
+    #[inline]
+    pub(super) fn skip(&mut self, skip: impl Fn(u8) -> bool) {
+        while let Some((&first, rest)) = self.rest.split_first()
+            && skip(first)
+        {
+            self.rest = rest;
+        }
+    }
+
+    /// The text must end here.
+    #[inline]
+    pub(super) fn finish(&self) -> Result<(), ValueError> {
+        match self.rest {
+            [] => Ok(()),
+            _ => Err(self.error(ValueErrorKind::TrailingBytes)),
+        }
+    }
+
+    /// Takes the bytes in front of the first that `ends` accepts; it must accept quotes and backslashes.
+    #[inline]
+    pub(super) fn until(&mut self, ends: impl Fn(u8) -> bool) -> &'a [u8] {
+        let end = self.rest.iter().position(|&byte| ends(byte));
+        let (word, rest) = self
+            .rest
+            .split_at_checked(end.unwrap_or(self.rest.len()))
+            .unwrap_or((self.rest, &[]));
+        self.rest = rest;
+        word
+    }
+
+    /// Takes a whole number as the server writes it.
+    pub(super) fn number(&mut self) -> Result<i32, ValueError> {
+        let start = *self;
+        let negative = self.eat(b'-');
+        let mut number = 0_i64;
+        loop {
+            let digit = self.take(|byte| byte.is_ascii_digit())?;
+            number = number * 10 + i64::from(digit - b'0');
+            // Eleven digits at most, so nothing overflows.
+            let signed = if negative { -number } else { number };
+            let Ok(signed) = i32::try_from(signed) else {
+                return Err(start.error(ValueErrorKind::OutOfRange));
+            };
+            if !matches!(self.rest.first(), Some(b'0'..=b'9')) {
+                return Ok(signed);
+            }
+        }
+    }
+
+    /// Takes a value, quoted or not; `None` if there is nothing in front of the byte that `ends` accepts.
+    #[inline]
+    pub(super) fn item(
+        &mut self,
+        quoting: Quoting,
+        ends: impl Fn(u8) -> bool,
+    ) -> Result<Option<Located<'a>>, ValueError> {
+        if self.rest.first().copied().is_some_and(is_special) {
+            return self.quoted(quoting).map(Some);
+        }
+        let offset = self.offset();
+        let word = self.until(ends);
+        Ok((!word.is_empty()).then_some(Located {
+            element: Element::Text(word),
+            offset,
+        }))
+    }
+
+    /// Takes a value in quotes.
+    fn quoted(&mut self, quoting: Quoting) -> Result<Located<'a>, ValueError> {
+        if self.peek() != Some(b'"') {
+            return Err(self.unexpected());
+        }
+        self.special()?;
+        let offset = self.offset();
+        let start = self.rest;
+        let mut escaped = false;
+        loop {
+            self.until(is_special);
+            let content = start.len().saturating_sub(self.rest.len());
+            let at = *self;
+            let first = self.special()?;
+            match (first, self.peek(), quoting) {
+                (b'\\', Some(b'\\'), _)
+                | (b'\\', Some(b'"'), Quoting::Backslash)
+                | (b'"', Some(b'"'), Quoting::Doubled) => {
+                    self.special()?;
+                    escaped = true;
+                }
+                (b'"', ..) => {
+                    let (raw, _) = start.split_at_checked(content).unwrap_or_default();
+                    let element = if escaped {
+                        Element::Quoted(Quoted::escaped(raw, self.twice()?))
+                    } else {
+                        Element::Text(raw)
+                    };
+                    return Ok(Located { element, offset });
+                }
+                (_, None, _) => return Err(self.unexpected()),
+                _ => return Err(at.unexpected()),
+            }
+        }
+    }
+
+    /// Takes the quote or backslash that stands in front.
+    #[inline]
+    fn special(&mut self) -> Result<u8, ValueError> {
+        let taken = self.rest.split_at_checked(self.width);
+        let Some(([.., last], rest)) = taken else {
+            return Err(self.error(ValueErrorKind::Truncated));
+        };
+        self.rest = rest;
+        Ok(*last)
+    }
+
+    /// The width one level further in.
+    fn twice(&self) -> Result<usize, ValueError> {
+        let twice = self.width.checked_mul(2);
+        twice.ok_or_else(|| self.error(ValueErrorKind::OutOfRange))
+    }
+}
+
+/// Whether the server quotes a value for holding this byte.
+#[inline]
+pub(super) const fn is_space(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t'..=b'\r')
+}
+
+/// A cursor over the binary form of a value made of others.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Packed<'a> {
+    rest: &'a [u8],
+    len: usize,
+    expected: Expected,
+}
+
+impl<'a> Packed<'a> {
+    #[inline]
+    pub(super) const fn new(bytes: &'a [u8], expected: Expected) -> Self {
+        Self {
+            rest: bytes,
+            len: bytes.len(),
+            expected,
+        }
+    }
+
+    #[inline]
+    pub(super) const fn offset(&self) -> usize {
+        self.len.saturating_sub(self.rest.len())
+    }
+
+    #[cold]
+    pub(super) fn error(&self, kind: ValueErrorKind) -> ValueError {
+        ValueError::new(kind, self.expected, self.offset())
+    }
+
+    #[inline]
+    fn chunk<const N: usize>(&mut self) -> Result<[u8; N], ValueError> {
+        let Some((head, rest)) = self.rest.split_first_chunk() else {
+            return Err(self.error(ValueErrorKind::Truncated));
+        };
+        self.rest = rest;
+        Ok(*head)
+    }
+
+    #[inline]
+    pub(super) fn u8(&mut self) -> Result<u8, ValueError> {
+        self.chunk::<1>().map(|[byte]| byte)
+    }
+
+    #[inline]
+    pub(super) fn u32(&mut self) -> Result<u32, ValueError> {
+        self.chunk().map(u32::from_be_bytes)
+    }
+
+    #[inline]
+    pub(super) fn i32(&mut self) -> Result<i32, ValueError> {
+        self.chunk().map(i32::from_be_bytes)
+    }
+
+    /// A count or length that must not be negative.
+    #[inline]
+    pub(super) fn count(&mut self) -> Result<u32, ValueError> {
+        let at = *self;
+        u32::try_from(self.i32()?).map_err(|_| at.error(ValueErrorKind::OutOfRange))
+    }
+
+    /// A length and that many bytes; a length of -1 stands for NULL.
+    #[inline]
+    pub(super) fn value(&mut self) -> Result<Located<'a>, ValueError> {
+        let at = *self;
+        let len = self.i32()?;
+        let offset = self.offset();
+        let element = match usize::try_from(len) {
+            Ok(len) => match self.rest.split_at_checked(len) {
+                Some((value, rest)) => {
+                    self.rest = rest;
+                    Element::Binary(value)
+                }
+                None => return Err(at.error(ValueErrorKind::Truncated)),
+            },
+            Err(_) if len == -1 => Element::Null,
+            Err(_) => return Err(at.error(ValueErrorKind::OutOfRange)),
+        };
+        Ok(Located { element, offset })
+    }
+
+    /// A value that cannot be NULL.
+    #[inline]
+    pub(super) fn some_value(&mut self) -> Result<Located<'a>, ValueError> {
+        let at = *self;
+        let value = self.value()?;
+        if value.element.is_null() {
+            return Err(at.error(ValueErrorKind::OutOfRange));
+        }
+        Ok(value)
+    }
+
+    /// The value must end here.
+    #[inline]
+    pub(super) fn finish(&self) -> Result<(), ValueError> {
+        match self.rest {
+            [] => Ok(()),
+            _ => Err(self.error(ValueErrorKind::TrailingBytes)),
+        }
+    }
+}
