@@ -2,7 +2,7 @@
 
 use testdata::capture::Streaming;
 use testdata::expected;
-use walproto::{Decoder, Error, ErrorKind, Field, Message, Tuple};
+use walproto::{Decoded, Decoder, Encoder, Error, ErrorKind, Field, Message, Tuple};
 
 /// Messages one after the other through one decoder, each behind a 16-bit length; the first byte is what was asked for.
 pub fn decode(data: &[u8]) {
@@ -37,6 +37,7 @@ pub fn session<'a>(
 /// walproto beside the plain decoder of `testdata`.
 pub(crate) struct Session {
     decoder: Decoder,
+    encoder: Encoder,
     plain: expected::Decoder,
 }
 
@@ -49,6 +50,7 @@ impl Session {
         };
         Self {
             decoder: Decoder::new().parallel(parallel).binary(binary),
+            encoder: Encoder::new().parallel(parallel).binary(binary),
             plain: expected::Decoder::new(streaming),
         }
     }
@@ -69,6 +71,7 @@ impl Session {
                 );
                 visit(&decoded.message);
                 cut_and_go_on(before, bytes);
+                self.write_again(before, &decoded, bytes);
             }
             Err(error) => {
                 assert_eq!(self.decoder, before, "an error must not move the decoder");
@@ -80,6 +83,33 @@ impl Session {
                 }
             }
         }
+    }
+
+    /// A message that was read is written as it was.
+    fn write_again(&self, before: Decoder, decoded: &Decoded<'_>, bytes: &[u8]) {
+        let mut encoder = self.encoder.inside_block(before.in_block());
+        let mut written = vec![0; bytes.len()];
+        let len = encoder
+            .encode(decoded.xid, &decoded.message, &mut written)
+            .expect("what was read can be written");
+        assert_eq!(encoder.in_block(), self.decoder.in_block());
+        assert_eq!(len, bytes.len());
+        if has_unknown_flags(decoded, bytes) {
+            let again = before.clone().decode(&written).expect("it was written");
+            assert_eq!(again, *decoded);
+        } else {
+            assert_eq!(written, bytes);
+        }
+    }
+}
+
+/// Flags without a meaning yet are read as none, and so are not written again.
+fn has_unknown_flags(decoded: &Decoded<'_>, bytes: &[u8]) -> bool {
+    let at = 1 + if decoded.xid.is_some() { 4 } else { 0 };
+    match decoded.message {
+        Message::Logical(_) => bytes[at] & !1 != 0,
+        Message::Truncate(_) => bytes[at + 4] & !3 != 0,
+        _ => false,
     }
 }
 
