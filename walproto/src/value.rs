@@ -10,27 +10,37 @@
 
 mod array;
 mod bits;
+mod boolean;
+mod bytea;
 mod composite;
 mod element;
 mod error;
+mod float;
 mod inet;
+mod integer;
 mod mac;
 mod multirange;
 mod nested;
 mod quoted;
 mod range;
-mod scalar;
+mod scan;
+mod text;
+mod uuid;
 
 pub use array::{Array, BoxArray, Dimension, Elements, Values};
 pub use bits::{BitString, Bits};
+pub use bytea::{Bytea, BytesOf};
 pub use composite::{Composite, FieldTypes, Fields};
 pub use element::Element;
 pub use error::{Expected, ValueError, ValueErrorKind};
 pub use inet::{Cidr, Inet};
+pub use integer::Xid8;
 pub use mac::{MacAddr, MacAddr8};
 pub use multirange::{Multirange, RangeValues, Ranges};
 pub use quoted::{BufferTooSmall, Quoted};
 pub use range::Range;
+pub use text::{Char, Json};
+pub use uuid::Uuid;
 
 use crate::Column;
 

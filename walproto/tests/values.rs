@@ -3,5 +3,9 @@
 mod oracle;
 
 mod values {
-    mod booleans;
+    mod bytes;
+    mod floats;
+    mod integers;
+    mod nested;
+    mod text;
 }

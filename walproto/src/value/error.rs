@@ -37,6 +37,10 @@ pub enum ValueErrorKind {
     Ragged,
     /// A composite with another number of fields.
     FieldCount,
+    /// A date as a `DateStyle` other than `ISO` writes it, which means different days under different settings.
+    DateStyle,
+    /// The text form, of which the value cannot be borrowed.
+    NotBinary,
 }
 
 /// The type that was being read, named as in PostgreSQL's manual.
@@ -58,6 +62,26 @@ pub enum Expected {
     Text,
     /// Anything.
     Any,
+    SmallInt,
+    Integer,
+    BigInt,
+    Real,
+    DoublePrecision,
+    Numeric,
+    Oid,
+    Xid,
+    Xid8,
+    PgLsn,
+    Char,
+    Json,
+    Uuid,
+    Bytea,
+    Date,
+    Time,
+    TimeTz,
+    Timestamp,
+    TimestampTz,
+    Interval,
 }
 
 impl ValueError {
@@ -105,6 +129,8 @@ impl fmt::Display for ValueErrorKind {
             Self::NeedsUnescaping => "text with escapes, which have to be undone first",
             Self::Ragged => "parts of an array differ in length or depth",
             Self::FieldCount => "another number of fields",
+            Self::DateStyle => "the session's DateStyle is not ISO",
+            Self::NotBinary => "the text form cannot be borrowed",
         })
     }
 }
@@ -124,6 +150,26 @@ impl fmt::Display for Expected {
             Self::Composite => "composite",
             Self::Text => "text",
             Self::Any => "a value",
+            Self::SmallInt => "smallint",
+            Self::Integer => "integer",
+            Self::BigInt => "bigint",
+            Self::Real => "real",
+            Self::DoublePrecision => "double precision",
+            Self::Numeric => "numeric",
+            Self::Oid => "oid",
+            Self::Xid => "xid",
+            Self::Xid8 => "xid8",
+            Self::PgLsn => "pg_lsn",
+            Self::Char => "\"char\"",
+            Self::Json => "json",
+            Self::Uuid => "uuid",
+            Self::Bytea => "bytea",
+            Self::Date => "date",
+            Self::Time => "time",
+            Self::TimeTz => "time with time zone",
+            Self::Timestamp => "timestamp",
+            Self::TimestampTz => "timestamp with time zone",
+            Self::Interval => "interval",
         })
     }
 }

@@ -7,7 +7,7 @@
 //! oracle::each(|oracle, random| {
 //!     let inputs: Vec<String> = (0..2_000).map(|_| date(random)).collect();
 //!     let answers = oracle.ask("date", &inputs, &["extract(year FROM x)::int"]);
-//!     oracle::both_forms(&answers, |column| column.value::<Date>().map(|date| date.to_string()));
+//!     oracle::both_forms(&answers, Column::value::<Date>);
 //!     for answer in &answers {
 //!         assert_eq!(answer.value::<Date>().year().to_string(), answer.told(0), "{answer:?}");
 //!     }
@@ -242,15 +242,15 @@ impl fmt::Debug for Answer {
     }
 }
 
-/// Checks that each form of every value, printed by `print`, is the server's text again.
-pub(crate) fn both_forms<E: fmt::Display>(
-    answers: &[Answer],
-    mut print: impl FnMut(Column<'_>) -> Result<String, E>,
+/// Checks that each form of every value, read by `read` and printed, is the server's text again.
+pub(crate) fn both_forms<'a, T: fmt::Display>(
+    answers: &'a [Answer],
+    mut read: impl FnMut(Column<'a>) -> Result<T, ValueError>,
 ) {
     for answer in answers {
         for form in answer.forms() {
-            match print(form) {
-                Ok(printed) => assert_eq!(printed, answer.text, "{answer:?} as {form:?}"),
+            match read(form) {
+                Ok(value) => assert_eq!(value.to_string(), answer.text, "{answer:?} as {form:?}"),
                 Err(error) => panic!("{error}: {answer:?} as {form:?}"),
             }
         }
@@ -273,7 +273,8 @@ pub(crate) fn survives_junk<T>(
             }
         }
     };
-    for answer in answers {
+    let few = answers.len().div_ceil(400);
+    for answer in answers.iter().step_by(few.max(1)) {
         for form in answer.forms() {
             let sound = form.as_bytes().unwrap_or_default();
             // Long values are cut at a few places only.
