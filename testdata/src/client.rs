@@ -135,7 +135,18 @@ impl Client {
         password: Option<&str>,
         parameters: &[(&str, &str)],
     ) -> Result<Self, ClientError> {
-        let socket = TcpStream::connect(("127.0.0.1", server.port()))?;
+        Self::connect_port(server.port(), database, user, password, parameters)
+    }
+
+    /// Connects over TCP to whatever listens on a port of this machine, such as a proxy.
+    pub fn connect_port(
+        port: u16,
+        database: &str,
+        user: &str,
+        password: Option<&str>,
+        parameters: &[(&str, &str)],
+    ) -> Result<Self, ClientError> {
+        let socket = TcpStream::connect(("127.0.0.1", port))?;
         socket.set_nodelay(true)?;
         Self::start_up(Socket::Tcp(socket), database, user, password, parameters)
     }
