@@ -44,6 +44,8 @@
 extern crate alloc;
 
 mod decoder;
+#[cfg(feature = "serde")]
+mod deserialize;
 #[cfg(feature = "encode")]
 mod encode;
 mod error;
@@ -58,6 +60,8 @@ mod tuple;
 pub mod value;
 
 pub use decoder::{Decoded, Decoder};
+#[cfg(feature = "serde")]
+pub use deserialize::{RowError, RowErrorKind, Sent};
 #[cfg(feature = "encode")]
 pub use encode::{EncodeError, EncodeErrorKind, Encoder, TupleWriter};
 pub use error::{Error, ErrorKind, Field, Result};

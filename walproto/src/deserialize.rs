@@ -1,0 +1,163 @@
+//! A row into a user's type, by column name, through serde.
+//!
+//! Nothing is allocated here: what can be lent is lent, and numbers, dates and the like are read in place. The type
+//! itself may allocate (`String`, `Vec`).
+//!
+//! | field | takes |
+//! |---|---|
+//! | `bool`, integers, floats | the value in either form; an integer from any integer type it fits, and from a whole `numeric` |
+//! | `&str`, `String`, `char` | text, lent; `String` also what has only a binary form, written as the server would |
+//! | `&[u8]`, `ByteBuf` | the value of a `bytea`, of every other type the bytes as they came |
+//! | an enum of unit variants | the label of a PostgreSQL enum |
+//! | `Vec<T>`, `[T; N]`, `Vec<Vec<T>>` | an array |
+//! | a tuple, a tuple struct, a struct in a field | a composite, by position |
+//! | `Option<T>` | NULL as `None` |
+//! | [`Sent<T>`](crate::Sent) | also a value that was not sent: NULL, unchanged and not sent are three things |
+//! | the types of [`value`](crate::value) | themselves |
+//!
+//! A field without a column is an error, unless it is an `Option` or has `#[serde(default)]`; a column without a field
+//! is passed over, unless the type has `#[serde(deny_unknown_fields)]`.
+
+mod cell;
+mod error;
+mod row;
+mod sent;
+mod types;
+mod written;
+
+pub use error::{RowError, RowErrorKind};
+pub use sent::Sent;
+
+use serde::Deserialize;
+
+use crate::{ColumnDef, Delete, Insert, OldRow, Relation, Tuple, Update};
+use row::Row;
+
+impl<'a> Tuple<'a> {
+    /// Reads the row into a type of the user's, by column name.
+    ///
+    /// ```
+    /// use serde::Deserialize;
+    /// use walproto::{Relation, RowError, Tuple};
+    ///
+    /// #[derive(Deserialize)]
+    /// struct Account<'a> {
+    ///     id: i64,
+    ///     #[serde(borrow)]
+    ///     owner: Option<&'a str>,
+    /// }
+    ///
+    /// fn read<'a>(row: Tuple<'a>, relation: &Relation<'a>) -> Result<Account<'a>, RowError> {
+    ///     row.deserialize(relation)
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// The relation is not this row's, a column is missing, or a value does not fit its field.
+    #[inline]
+    pub fn deserialize<T: Deserialize<'a>>(self, relation: &Relation<'a>) -> Result<T, RowError> {
+        self.deserialize_columns(relation.columns)
+    }
+
+    /// The same for who keeps the columns apart, as in an array or a vector.
+    ///
+    /// It is faster, too: a [`Relation`] reads its columns' names anew for each row. And where a column's type is a
+    /// domain, of which the relation has only the oid, the base type can be given here.
+    ///
+    /// # Errors
+    ///
+    /// There are more columns than in the row or fewer, a column is missing, or a value does not fit its field.
+    #[inline]
+    pub fn deserialize_columns<T, C>(self, columns: C) -> Result<T, RowError>
+    where
+        T: Deserialize<'a>,
+        C: IntoIterator<Item = ColumnDef<'a>, IntoIter: ExactSizeIterator>,
+    {
+        T::deserialize(Row::new(self, false, columns.into_iter())?)
+    }
+}
+
+impl<'a> Insert<'a> {
+    /// Reads the row into a type of the user's; see [`Tuple::deserialize`].
+    ///
+    /// # Errors
+    ///
+    /// As for a tuple.
+    #[inline]
+    pub fn deserialize<T: Deserialize<'a>>(&self, relation: &Relation<'a>) -> Result<T, RowError> {
+        self.new.deserialize(relation)
+    }
+}
+
+impl<'a> Update<'a> {
+    /// Reads the row as it is now into a type of the user's; see [`Tuple::deserialize`].
+    ///
+    /// TOASTed values that did not change are taken from the old row where it holds them: under replica identity
+    /// full, and where they are part of a key that was sent.
+    ///
+    /// # Errors
+    ///
+    /// As for a tuple.
+    #[inline]
+    pub fn deserialize<T: Deserialize<'a>>(&self, relation: &Relation<'a>) -> Result<T, RowError> {
+        self.deserialize_columns(relation.columns)
+    }
+
+    /// The same for who keeps the columns apart; see [`Tuple::deserialize_columns`].
+    ///
+    /// # Errors
+    ///
+    /// As for a tuple.
+    #[inline]
+    pub fn deserialize_columns<T, C>(&self, columns: C) -> Result<T, RowError>
+    where
+        T: Deserialize<'a>,
+        C: IntoIterator<Item = ColumnDef<'a>, IntoIter: ExactSizeIterator>,
+    {
+        let row = Row::new(self.new, false, columns.into_iter())?;
+        T::deserialize(row.over(self.old.map(|old| old.tuple())))
+    }
+}
+
+impl<'a> Delete<'a> {
+    /// Reads what is known of the row that is gone; see [`OldRow::deserialize`].
+    ///
+    /// # Errors
+    ///
+    /// As for an old row.
+    #[inline]
+    pub fn deserialize<T: Deserialize<'a>>(&self, relation: &Relation<'a>) -> Result<T, RowError> {
+        self.old.deserialize(relation)
+    }
+}
+
+impl<'a> OldRow<'a> {
+    /// Reads the row as it was; see [`Tuple::deserialize`].
+    ///
+    /// Of [`OldRow::Key`] the columns outside the key were not sent, which is not NULL: their fields must be
+    /// [`Sent`], or the type must not have them.
+    ///
+    /// # Errors
+    ///
+    /// As for a tuple, and for fields of columns that were not sent.
+    #[inline]
+    pub fn deserialize<T: Deserialize<'a>>(&self, relation: &Relation<'a>) -> Result<T, RowError> {
+        self.deserialize_columns(relation.columns)
+    }
+
+    /// The same for who keeps the columns apart; see [`Tuple::deserialize_columns`].
+    ///
+    /// # Errors
+    ///
+    /// As for a tuple, and for fields of columns that were not sent.
+    #[inline]
+    pub fn deserialize_columns<T, C>(&self, columns: C) -> Result<T, RowError>
+    where
+        T: Deserialize<'a>,
+        C: IntoIterator<Item = ColumnDef<'a>, IntoIter: ExactSizeIterator>,
+    {
+        let only_key = matches!(self, Self::Key(_));
+        T::deserialize(Row::new(self.tuple(), only_key, columns.into_iter())?)
+    }
+}

@@ -1,0 +1,448 @@
+//! One value: a column's, or an element's of an array.
+
+use serde::de::value::BorrowedStrDeserializer;
+use serde::de::{Deserializer, Visitor};
+
+use super::error::{RowError, RowErrorKind};
+use super::sent;
+use super::types::Kind;
+use super::written::{Float, written};
+use crate::value::{FromColumn, ValueError, Xid8};
+use crate::{Column, Oid};
+
+/// What the message holds of a value.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Held<'de> {
+    Null,
+    Unchanged,
+    NotSent,
+    Text(&'de [u8]),
+    Binary(&'de [u8]),
+}
+
+impl<'de> From<Column<'de>> for Held<'de> {
+    #[inline]
+    fn from(column: Column<'de>) -> Self {
+        match column {
+            Column::Null => Self::Null,
+            Column::Unchanged => Self::Unchanged,
+            Column::Text(text) => Self::Text(text),
+            Column::Binary(bytes) => Self::Binary(bytes),
+        }
+    }
+}
+
+/// One value, and the type that says how to read its binary form.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Cell<'de> {
+    pub(super) held: Held<'de>,
+    /// 0 when it is not known, as for the elements of an enum's array in text form.
+    pub(super) type_oid: Oid,
+}
+
+type Result<T> = core::result::Result<T, RowError>;
+
+#[cold]
+const fn mismatch(asked: &'static str) -> RowError {
+    RowError::new(RowErrorKind::Mismatch, asked)
+}
+
+impl<'de> Cell<'de> {
+    #[inline]
+    const fn kind(self) -> Kind {
+        Kind::of(self.type_oid)
+    }
+
+    /// Reads the value by one of our own readers.
+    #[inline]
+    fn read<T: FromColumn<'de>>(self, asked: &'static str) -> Result<T> {
+        let read = match self.held {
+            Held::Text(text) => T::from_text(text),
+            Held::Binary(bytes) => T::from_binary(bytes),
+            Held::Null | Held::Unchanged | Held::NotSent => return Err(self.absent(asked)),
+        };
+        read.map_err(|error| refused(error, asked))
+    }
+
+    #[cold]
+    const fn absent(self, asked: &'static str) -> RowError {
+        let kind = match self.held {
+            Held::NotSent => RowErrorKind::NotSent,
+            Held::Unchanged => RowErrorKind::Unchanged,
+            _ => RowErrorKind::Null,
+        };
+        RowError::new(kind, asked)
+    }
+
+    #[inline]
+    fn bool(self) -> Result<bool> {
+        match (self.held, self.kind()) {
+            (Held::Binary(_), kind) if !matches!(kind, Kind::Bool | Kind::User) => {
+                Err(mismatch("bool"))
+            }
+            _ => self.read("bool"),
+        }
+    }
+
+    /// A whole number of at most 64 bits.
+    #[inline]
+    fn integer(self, asked: &'static str) -> Result<i64> {
+        let read = match self.held {
+            Held::Text(text) => match i64::from_text(text) {
+                Err(error) => return self.odd_integer(error, asked),
+                read => read,
+            },
+            Held::Binary(bytes) => match (self.kind(), bytes.len()) {
+                (Kind::Int4, _) | (Kind::User, 4) => i32::from_binary(bytes).map(i64::from),
+                (Kind::Int8, _) | (Kind::User, 8) => i64::from_binary(bytes),
+                (Kind::Int2, _) | (Kind::User, 2) => i16::from_binary(bytes).map(i64::from),
+                (Kind::Oid, _) => Oid::from_binary(bytes).map(|oid| i64::from(oid.0)),
+                _ => return narrow(self.wide(asked)?, asked),
+            },
+            _ => return Err(self.absent(asked)),
+        };
+        read.map_err(|error| refused(error, asked))
+    }
+
+    /// A numeric may be whole and yet have digits behind its point.
+    #[cold]
+    fn odd_integer(self, error: ValueError, asked: &'static str) -> Result<i64> {
+        match self.kind() {
+            Kind::Numeric => narrow(self.wide(asked)?, asked),
+            _ => Err(refused(error, asked)),
+        }
+    }
+
+    /// A whole number of more than 64 bits, or of 64 without a sign.
+    fn wide(self, asked: &'static str) -> Result<i128> {
+        match (self.held, self.kind()) {
+            (Held::Text(_), _) | (Held::Binary(_), Kind::Unsigned8) => {
+                if let Ok(number) = self.read::<i64>(asked) {
+                    return Ok(number.into());
+                }
+                self.read::<Xid8>(asked).map(|number| number.0.into())
+            }
+            (Held::Binary(_), Kind::Int2 | Kind::Int4 | Kind::Int8 | Kind::Oid | Kind::User) => {
+                self.integer(asked).map(i128::from)
+            }
+            (Held::Binary(_), _) => Err(mismatch(asked)),
+            _ => Err(self.absent(asked)),
+        }
+    }
+
+    fn f64(self) -> Result<f64> {
+        let asked = "f64";
+        match (self.held, self.kind()) {
+            // So that both forms give the same number.
+            (Held::Text(_) | Held::Binary(_), Kind::Float4) => {
+                self.read::<f32>(asked).map(f64::from)
+            }
+            (Held::Binary(bytes), Kind::User) if bytes.len() == 4 => {
+                self.read::<f32>(asked).map(f64::from)
+            }
+            (Held::Text(_), _) | (Held::Binary(_), Kind::Float8 | Kind::User) => self.read(asked),
+            (Held::Binary(_), Kind::Int2 | Kind::Int4) => {
+                let number = i32::try_from(self.integer(asked)?);
+                number.map(f64::from).map_err(|_| mismatch(asked))
+            }
+            (Held::Binary(_), _) => Err(mismatch(asked)),
+            _ => Err(self.absent(asked)),
+        }
+    }
+
+    /// Text that can be lent: the text form, and binary forms that are text.
+    #[inline]
+    fn lent(self, asked: &'static str) -> Result<Option<&'de str>> {
+        let bytes = match self.held {
+            Held::Text(text) => text,
+            Held::Binary(bytes) => match (self.kind(), bytes) {
+                (Kind::Text, text) => text,
+                // Text never has a zero byte, which most other binary forms of an enum's or domain's size do.
+                (Kind::User, text) if !text.contains(&0) => text,
+                (Kind::Jsonb, [1, text @ ..]) => text,
+                (Kind::Bool, [0]) => b"f",
+                (Kind::Bool, [1]) => b"t",
+                (Kind::Char, [0]) => b"",
+                (Kind::Char, text) if text.is_ascii() => text,
+                _ => return Ok(None),
+            },
+            _ => return Err(self.absent(asked)),
+        };
+        match core::str::from_utf8(bytes) {
+            Ok(text) => Ok(Some(text)),
+            Err(_) => Err(RowError::new(RowErrorKind::NotUtf8, asked)),
+        }
+    }
+
+    /// Hands over text, lent if possible.
+    #[inline]
+    fn visit_str<V: Visitor<'de>>(self, asked: &'static str, visitor: V) -> Result<V::Value> {
+        match self.lent(asked)? {
+            Some(text) => visitor.visit_borrowed_str(text),
+            None => self.visit_written(asked, visitor),
+        }
+    }
+
+    /// Hands over a binary form as the text that the server would have written.
+    #[cold]
+    fn visit_written<V: Visitor<'de>>(self, asked: &'static str, visitor: V) -> Result<V::Value> {
+        let visit = |text: &str| visitor.visit_str(text);
+        match self.kind() {
+            Kind::Int2 | Kind::Int4 | Kind::Int8 | Kind::Oid | Kind::Unsigned8 => {
+                written(self.wide(asked)?, visit)
+            }
+            Kind::Float4 => {
+                let number = self.read::<f32>(asked)?;
+                written(
+                    Float {
+                        number,
+                        exponent_from: 6,
+                    },
+                    visit,
+                )
+            }
+            Kind::Float8 => {
+                let number = self.read::<f64>(asked)?;
+                written(
+                    Float {
+                        number,
+                        exponent_from: 15,
+                    },
+                    visit,
+                )
+            }
+            _ => Err(mismatch(asked)),
+        }
+    }
+
+    /// Hands over what the value is, whatever was hoped for.
+    fn visit_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+        let asked = "a value of any kind";
+        match (self.held, self.kind()) {
+            (Held::Null, _) => visitor.visit_unit(),
+            (Held::Unchanged | Held::NotSent, _) => Err(self.absent(asked)),
+            (_, Kind::Bool) => visitor.visit_bool(self.bool()?),
+            (_, Kind::Int2 | Kind::Int4 | Kind::Int8) => visitor.visit_i64(self.integer(asked)?),
+            (_, Kind::Oid | Kind::Unsigned8) => {
+                let number = u64::try_from(self.wide(asked)?);
+                visitor.visit_u64(number.map_err(|_| mismatch(asked))?)
+            }
+            (_, Kind::Float4) => visitor.visit_f32(self.read(asked)?),
+            (_, Kind::Float8) => visitor.visit_f64(self.read(asked)?),
+            (Held::Binary(bytes), Kind::User | Kind::Other) => match self.lent(asked) {
+                Ok(Some(text)) => visitor.visit_borrowed_str(text),
+                _ => visitor.visit_borrowed_bytes(bytes),
+            },
+            (Held::Text(bytes), _) => match core::str::from_utf8(bytes) {
+                Ok(text) => visitor.visit_borrowed_str(text),
+                Err(_) => visitor.visit_borrowed_bytes(bytes),
+            },
+            _ => self.visit_str(asked, visitor),
+        }
+    }
+}
+
+#[cold]
+const fn refused(error: ValueError, asked: &'static str) -> RowError {
+    RowError::new(RowErrorKind::Value(error), asked)
+}
+
+fn narrow(number: i128, asked: &'static str) -> Result<i64> {
+    i64::try_from(number).map_err(|_| RowError::new(RowErrorKind::OutOfRange, asked))
+}
+
+impl<'de> Deserializer<'de> for Cell<'de> {
+    type Error = RowError;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+        self.visit_any(visitor)
+    }
+
+    #[inline]
+    fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+        visitor.visit_bool(self.bool()?)
+    }
+
+    #[inline]
+    fn deserialize_i8<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+        visitor.visit_i64(self.integer("i8")?)
+    }
+
+    #[inline]
+    fn deserialize_i16<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+        visitor.visit_i64(self.integer("i16")?)
+    }
+
+    #[inline]
+    fn deserialize_i32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+        visitor.visit_i64(self.integer("i32")?)
+    }
+
+    #[inline]
+    fn deserialize_i64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+        visitor.visit_i64(self.integer("i64")?)
+    }
+
+    #[inline]
+    fn deserialize_u8<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+        visitor.visit_i64(self.integer("u8")?)
+    }
+
+    #[inline]
+    fn deserialize_u16<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+        visitor.visit_i64(self.integer("u16")?)
+    }
+
+    #[inline]
+    fn deserialize_u32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+        visitor.visit_i64(self.integer("u32")?)
+    }
+
+    #[inline]
+    fn deserialize_u64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+        match self.integer("u64") {
+            Ok(number) => visitor.visit_i64(number),
+            Err(_) => visitor.visit_i128(self.wide("u64")?),
+        }
+    }
+
+    fn deserialize_i128<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+        visitor.visit_i128(self.wide("i128")?)
+    }
+
+    fn deserialize_u128<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+        visitor.visit_i128(self.wide("u128")?)
+    }
+
+    #[inline]
+    fn deserialize_f32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+        match self.kind() {
+            Kind::Float4 => visitor.visit_f32(self.read("f32")?),
+            // As the server rounds it, once and from the number itself.
+            _ => visitor.visit_f64(self.f64()?),
+        }
+    }
+
+    #[inline]
+    fn deserialize_f64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+        visitor.visit_f64(self.f64()?)
+    }
+
+    fn deserialize_char<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+        self.visit_str("char", visitor)
+    }
+
+    #[inline]
+    fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+        self.visit_str("&str", visitor)
+    }
+
+    #[inline]
+    fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+        self.visit_str("String", visitor)
+    }
+
+    fn deserialize_identifier<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+        self.visit_str("identifier", visitor)
+    }
+
+    #[inline]
+    fn deserialize_bytes<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+        match self.held {
+            Held::Text(bytes) | Held::Binary(bytes) => visitor.visit_borrowed_bytes(bytes),
+            _ => Err(self.absent("bytes")),
+        }
+    }
+
+    fn deserialize_byte_buf<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+        self.deserialize_bytes(visitor)
+    }
+
+    #[inline]
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+        match self.held {
+            Held::Null => visitor.visit_none(),
+            _ => visitor.visit_some(self),
+        }
+    }
+
+    fn deserialize_unit<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+        match self.held {
+            Held::Null => visitor.visit_unit(),
+            Held::Unchanged | Held::NotSent => Err(self.absent("()")),
+            Held::Text(_) | Held::Binary(_) => Err(mismatch("()")),
+        }
+    }
+
+    fn deserialize_unit_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        visitor: V,
+    ) -> Result<V::Value> {
+        self.deserialize_unit(visitor)
+    }
+
+    #[inline]
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        visitor: V,
+    ) -> Result<V::Value> {
+        if name == sent::NAME {
+            match self.held {
+                Held::Unchanged => return visitor.visit_str(sent::UNCHANGED),
+                Held::NotSent => return visitor.visit_str(sent::NOT_SENT),
+                _ => {}
+            }
+        }
+        visitor.visit_newtype_struct(self)
+    }
+
+    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+        let _ = visitor;
+        Err(mismatch("a sequence"))
+    }
+
+    fn deserialize_tuple<V: Visitor<'de>>(self, _: usize, visitor: V) -> Result<V::Value> {
+        self.deserialize_seq(visitor)
+    }
+
+    fn deserialize_tuple_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        _: usize,
+        visitor: V,
+    ) -> Result<V::Value> {
+        self.deserialize_seq(visitor)
+    }
+
+    fn deserialize_map<V: Visitor<'de>>(self, _: V) -> Result<V::Value> {
+        Err(mismatch("a map"))
+    }
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value> {
+        self.deserialize_seq(visitor)
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value> {
+        match self.lent(name)? {
+            Some(label) => visitor.visit_enum(BorrowedStrDeserializer::new(label)),
+            None => Err(mismatch(name)),
+        }
+    }
+
+    #[inline]
+    fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+        visitor.visit_unit()
+    }
+}
