@@ -1,5 +1,9 @@
 //! The examples do what they say.
 
+#[path = "../examples/no_std_schemas/schemas.rs"]
+mod schemas;
+
+use std::collections::HashMap;
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -7,7 +11,10 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::Duration;
 
+use schemas::{Full, Schemas};
+use testdata::capture::{Streaming, captures};
 use testdata::{Client, Next, Server, Version};
+use walproto::{Decoder, Message, Oid};
 
 /// Longer than anything here takes; a hang ends in a panic that says so.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -41,6 +48,16 @@ fn example(name: &str) -> PathBuf {
             panic!("the example {name} was not built:\n{reason}")
         })
         .into()
+}
+
+/// What a program prints until it ends, and that it ends well.
+fn printed(name: &str, arguments: &[&str]) -> String {
+    let output = Command::new(example(name))
+        .args(arguments)
+        .output()
+        .expect("the example starts");
+    assert!(output.status.success(), "{name}: {output:?}");
+    String::from_utf8(output.stdout).expect("text")
 }
 
 /// A program that prints until it is dropped.
@@ -152,4 +169,66 @@ fn the_proxy_prints_what_passes_and_changes_nothing() {
             "Commit(Commit {",
         ],
     );
+}
+
+#[test]
+fn rows_have_names_without_an_allocator() {
+    assert_eq!(
+        printed("no_std_schemas", &[]),
+        "new row in public.notes\n  id: 1\n\
+         new row in public.notes\n  id: 2\n  note: Null\n\
+         1 schema kept, in 2312 bytes\n"
+    );
+}
+
+#[test]
+fn schemas_without_an_allocator_are_those_that_the_server_sent_last() {
+    let mut replaced = 0;
+    for golden in captures() {
+        let capture = golden.capture();
+        let mut decoder = Decoder::new()
+            .parallel(capture.header.streaming == Streaming::Parallel)
+            .binary(capture.header.binary);
+        let mut schemas: Schemas<32, 8192> = Schemas::new();
+        let mut last: HashMap<Oid, _> = HashMap::new();
+        for bytes in capture.messages() {
+            let message = decoder.decode(bytes).unwrap().message;
+            let Message::Relation(relation) = message else {
+                continue;
+            };
+            schemas.keep(&relation).unwrap();
+            replaced += usize::from(last.insert(relation.oid, relation).is_some());
+            assert_eq!(schemas.len(), last.len());
+            for (oid, relation) in &last {
+                assert_eq!(schemas.find(*oid), Some(*relation), "{}", golden.name);
+            }
+        }
+        assert_eq!(schemas.find(Oid(1)), None);
+    }
+    assert!(replaced > 10, "only {replaced} relations were sent again");
+}
+
+#[test]
+fn a_table_of_schemas_says_that_it_is_full_and_forgets_what_is_no_longer_true() {
+    let columns = walproto::ColumnDefs::write([], &mut []).unwrap().0;
+    let relation = |oid, name| walproto::Relation {
+        oid: Oid(oid),
+        namespace: "s",
+        name,
+        identity: walproto::ReplicaIdentity::Default,
+        columns,
+    };
+    // Each message has 8 bytes, and two names with a zero byte each.
+    let mut schemas: Schemas<3, 36> = Schemas::new();
+    for oid in 1..=3 {
+        assert_eq!(schemas.keep(&relation(oid, "")), Ok(()));
+    }
+    assert_eq!(schemas.keep(&relation(4, "")), Err(Full));
+    assert_eq!(schemas.keep(&relation(2, "longer")), Err(Full));
+    assert_eq!(schemas.find(Oid(2)), None);
+    assert_eq!(schemas.find(Oid(1)), Some(relation(1, "")));
+    assert_eq!(schemas.find(Oid(3)), Some(relation(3, "")));
+    assert_eq!(schemas.keep(&relation(2, "abc")), Ok(()));
+    assert_eq!(schemas.find(Oid(2)), Some(relation(2, "abc")));
+    assert_eq!(schemas.find(Oid(3)), Some(relation(3, "")));
 }

@@ -9,6 +9,9 @@ extern crate std;
 
 #[cfg(feature = "every")]
 mod encode;
+#[cfg(feature = "every")]
+#[path = "../../../examples/no_std_schemas/schemas.rs"]
+mod schemas;
 
 use core::fmt::{self, Write};
 use core::panic::PanicInfo;
@@ -71,6 +74,14 @@ fn visit(message: &Message<'_>) -> usize {
         Message::Insert(insert) => row(insert.new),
         Message::Update(update) => row(update.new) + update.old.map_or(0, |old| row(old.tuple())),
         Message::Delete(delete) => row(delete.old.tuple()),
+        #[cfg(feature = "every")]
+        Message::Relation(relation) => {
+            let mut schemas: schemas::Schemas<4, 1024> = schemas::Schemas::new();
+            let _ = schemas.keep(relation);
+            let known = schemas.find(relation.oid);
+            schemas.len() + known.map_or(0, |relation| relation.columns.len())
+        }
+        #[cfg(not(feature = "every"))]
         Message::Relation(relation) => relation.columns.map(|column| column.name.len()).sum(),
         Message::Truncate(truncate) => truncate.relations.len(),
         _ => 0,
