@@ -6,12 +6,17 @@
 mod capture;
 mod decode;
 mod frames;
+mod nested;
+mod network;
+mod printed;
 mod seeds;
 mod tuple;
 
 pub use capture::capture;
 pub use decode::{decode, session};
 pub use frames::frames;
+pub use nested::nested;
+pub use network::network;
 pub use seeds::seeds;
 pub use tuple::tuple;
 
@@ -19,9 +24,11 @@ pub use tuple::tuple;
 pub type Body = fn(&[u8]);
 
 /// Every target, by name.
-pub const BODIES: [(&str, Body); 4] = [
+pub const BODIES: [(&str, Body); 6] = [
     ("capture", capture),
     ("decode", decode),
     ("frames", frames),
+    ("nested", nested),
+    ("network", network),
     ("tuple", tuple),
 ];

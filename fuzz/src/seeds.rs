@@ -9,6 +9,9 @@ use walproto::{Column, Decoder, Message};
 /// At most so many inputs for a target from one capture: the fuzzer reads them all before it starts.
 const FROM_ONE_CAPTURE: usize = 60;
 
+/// The targets that read one value.
+const VALUES: [&str; 2] = ["nested", "network"];
+
 /// Inputs by target, each only once, in the order of the captures.
 pub fn seeds() -> Vec<(&'static str, Vec<u8>)> {
     let mut seeds = Seeds::default();
@@ -60,5 +63,17 @@ impl Seeds {
         }
     }
 
-    fn column(&mut self, _column: Column<'_>) {}
+    /// Every value is tried as every type, so each target of values starts with all that fit it.
+    fn column(&mut self, column: Column<'_>) {
+        let Some(bytes) = column.as_bytes() else {
+            return;
+        };
+        // Long ones are text that no reader looks into.
+        if bytes.len() > 400 {
+            return;
+        }
+        for target in VALUES {
+            self.add(target, [bytes.to_vec()]);
+        }
+    }
 }

@@ -61,6 +61,18 @@ fn captures_keep_the_promises() {
 }
 
 #[test]
+fn seeds_keep_the_promises() {
+    let mut met = [0; BODIES.len()];
+    for (target, input) in fuzz::seeds() {
+        let at = BODIES.iter().position(|(name, _)| *name == target);
+        let at = at.unwrap_or_else(|| panic!("{target} is no target"));
+        BODIES[at].1(&input);
+        met[at] += 1;
+    }
+    assert!(met.iter().all(|&inputs| inputs > 0), "{met:?}");
+}
+
+#[test]
 fn every_target_is_replayed() {
     let targets = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz_targets");
     let mut targets: Vec<_> = entries(&targets)
