@@ -3,9 +3,10 @@
 mod oracle;
 
 mod values {
+    mod bits;
     mod bytes;
     mod floats;
     mod integers;
-    mod nested;
+    mod network;
     mod text;
 }
