@@ -7,6 +7,7 @@ mod values {
     mod bytes;
     mod floats;
     mod integers;
+    mod nested;
     mod network;
     mod text;
 }
