@@ -20,8 +20,10 @@
 
 mod cell;
 mod error;
+mod nested;
 mod row;
 mod sent;
+mod typed;
 mod types;
 mod written;
 

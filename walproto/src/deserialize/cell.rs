@@ -1,14 +1,18 @@
 //! One value: a column's, or an element's of an array.
 
-use serde::de::value::BorrowedStrDeserializer;
+use serde::de::value::{BorrowedStrDeserializer, SeqDeserializer, StrDeserializer};
 use serde::de::{Deserializer, Visitor};
 
 use super::error::{RowError, RowErrorKind};
-use super::sent;
-use super::types::Kind;
-use super::written::{Float, written};
-use crate::value::{FromColumn, ValueError, Xid8};
-use crate::{Column, Oid};
+use super::nested::{visit_array, visit_composite};
+use super::types::{self, Kind};
+use super::written::{Float, unescaped, written};
+use super::{sent, typed};
+use crate::value::{
+    BitString, BoxArray, Bytea, Char, Cidr, Composite, Element, FromColumn, Inet, MacAddr,
+    MacAddr8, Quoted, Uuid, ValueError, Xid8,
+};
+use crate::{Column, Lsn, Oid};
 
 /// What the message holds of a value.
 #[derive(Clone, Copy, Debug)]
@@ -17,6 +21,8 @@ pub(super) enum Held<'de> {
     Unchanged,
     NotSent,
     Text(&'de [u8]),
+    /// Text inside an array or a composite that may have escapes in it.
+    Quoted(Quoted<'de>),
     Binary(&'de [u8]),
 }
 
@@ -28,6 +34,21 @@ impl<'de> From<Column<'de>> for Held<'de> {
             Column::Unchanged => Self::Unchanged,
             Column::Text(text) => Self::Text(text),
             Column::Binary(bytes) => Self::Binary(bytes),
+        }
+    }
+}
+
+impl<'de> From<Element<'de>> for Held<'de> {
+    #[inline]
+    fn from(element: Element<'de>) -> Self {
+        match element {
+            Element::Null => Self::Null,
+            Element::Text(text) => Self::Text(text),
+            Element::Quoted(text) => match text.as_plain() {
+                Some(text) => Self::Text(text),
+                None => Self::Quoted(text),
+            },
+            Element::Binary(bytes) => Self::Binary(bytes),
         }
     }
 }
@@ -58,6 +79,7 @@ impl<'de> Cell<'de> {
     fn read<T: FromColumn<'de>>(self, asked: &'static str) -> Result<T> {
         let read = match self.held {
             Held::Text(text) => T::from_text(text),
+            Held::Quoted(text) => T::from_quoted(text),
             Held::Binary(bytes) => T::from_binary(bytes),
             Held::Null | Held::Unchanged | Held::NotSent => return Err(self.absent(asked)),
         };
@@ -166,6 +188,7 @@ impl<'de> Cell<'de> {
                 (Kind::Char, text) if text.is_ascii() => text,
                 _ => return Ok(None),
             },
+            Held::Quoted(_) => return Ok(None),
             _ => return Err(self.absent(asked)),
         };
         match core::str::from_utf8(bytes) {
@@ -183,10 +206,13 @@ impl<'de> Cell<'de> {
         }
     }
 
-    /// Hands over a binary form as the text that the server would have written.
+    /// Hands over text that is not in the message as it is: without its escapes, or what the server would have written.
     #[cold]
     fn visit_written<V: Visitor<'de>>(self, asked: &'static str, visitor: V) -> Result<V::Value> {
         let visit = |text: &str| visitor.visit_str(text);
+        if let Held::Quoted(text) = self.held {
+            return unescaped(text, asked, visit);
+        }
         match self.kind() {
             Kind::Int2 | Kind::Int4 | Kind::Int8 | Kind::Oid | Kind::Unsigned8 => {
                 written(self.wide(asked)?, visit)
@@ -211,8 +237,84 @@ impl<'de> Cell<'de> {
                     visit,
                 )
             }
+            Kind::Char => {
+                let byte = self.read::<Char>(asked)?.0;
+                written(format_args!("\\{byte:03o}"), visit)
+            }
+            Kind::Bytea => written(self.read::<Bytea<'_>>(asked)?, visit),
+            Kind::Uuid => written(self.read::<Uuid>(asked)?, visit),
+            Kind::Inet => written(self.read::<Inet>(asked)?, visit),
+            Kind::Cidr => written(self.read::<Cidr>(asked)?, visit),
+            Kind::MacAddr => written(self.read::<MacAddr>(asked)?, visit),
+            Kind::MacAddr8 => written(self.read::<MacAddr8>(asked)?, visit),
+            Kind::Bit => written(self.read::<BitString<'_>>(asked)?, visit),
+            Kind::Lsn => written(self.read::<Lsn>(asked)?, visit),
             _ => Err(mismatch(asked)),
         }
+    }
+
+    /// Hands over the bytes of a bytea, and of anything else those that came.
+    #[inline]
+    fn visit_bytes<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+        match (self.held, self.kind()) {
+            (Held::Text(_) | Held::Quoted(_), Kind::Bytea) => self.visit_decoded(visitor),
+            (Held::Text(bytes) | Held::Binary(bytes), _) => visitor.visit_borrowed_bytes(bytes),
+            (Held::Quoted(_), _) => Err(mismatch("bytes")),
+            _ => Err(self.absent("bytes")),
+        }
+    }
+
+    /// Hands over the bytes that a bytea's text stands for.
+    #[cold]
+    fn visit_decoded<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+        let bytea = self.read::<Bytea<'_>>("bytes")?;
+        #[cfg(feature = "alloc")]
+        return visitor.visit_byte_buf(bytea.bytes().collect());
+        #[cfg(not(feature = "alloc"))]
+        return visitor.visit_seq(SeqDeserializer::new(bytea.bytes()));
+    }
+
+    /// Hands over the bytes of a bytea or uuid one by one, the elements of an array, or the fields of a composite.
+    fn visit_seq<V: Visitor<'de>>(self, asked: &'static str, visitor: V) -> Result<V::Value> {
+        if matches!(self.held, Held::Null | Held::Unchanged | Held::NotSent) {
+            return Err(self.absent(asked));
+        }
+        match self.kind() {
+            Kind::Bytea => {
+                let bytes = self.read::<Bytea<'_>>(asked)?.bytes();
+                visit_all(SeqDeserializer::new(bytes), visitor)
+            }
+            Kind::Uuid => {
+                let Uuid(bytes) = self.read(asked)?;
+                visit_all(SeqDeserializer::new(bytes.into_iter()), visitor)
+            }
+            Kind::Array(element) => self.visit_array(element, asked, visitor),
+            Kind::User => match self.held {
+                Held::Text([b'(', ..]) => visit_composite(&self.read(asked)?, visitor),
+                Held::Quoted(text) if matches!(text.split_first(), Some((b'(', _))) => {
+                    visit_composite(&self.read(asked)?, visitor)
+                }
+                Held::Binary(bytes) => match Composite::from_binary(bytes) {
+                    Ok(composite) => visit_composite(&composite, visitor),
+                    Err(_) => self.visit_array(Oid(0), asked, visitor),
+                },
+                _ => self.visit_array(Oid(0), asked, visitor),
+            },
+            _ => Err(mismatch(asked)),
+        }
+    }
+
+    fn visit_array<V: Visitor<'de>>(
+        self,
+        element: Oid,
+        asked: &'static str,
+        visitor: V,
+    ) -> Result<V::Value> {
+        let array = match (self.held, element) {
+            (Held::Text(_) | Held::Quoted(_), types::BOX) => self.read::<BoxArray<'_>>(asked)?.0,
+            _ => self.read(asked)?,
+        };
+        visit_array(&array, element, visitor)
     }
 
     /// Hands over what the value is, whatever was hoped for.
@@ -229,6 +331,8 @@ impl<'de> Cell<'de> {
             }
             (_, Kind::Float4) => visitor.visit_f32(self.read(asked)?),
             (_, Kind::Float8) => visitor.visit_f64(self.read(asked)?),
+            (_, Kind::Bytea) => self.visit_bytes(visitor),
+            (_, Kind::Array(element)) => self.visit_array(element, asked, visitor),
             (Held::Binary(bytes), Kind::User | Kind::Other) => match self.lent(asked) {
                 Ok(Some(text)) => visitor.visit_borrowed_str(text),
                 _ => visitor.visit_borrowed_bytes(bytes),
@@ -245,6 +349,15 @@ impl<'de> Cell<'de> {
 #[cold]
 const fn refused(error: ValueError, asked: &'static str) -> RowError {
     RowError::new(RowErrorKind::Value(error), asked)
+}
+
+/// All bytes must be taken.
+fn visit_all<'de, V: Visitor<'de>>(
+    mut bytes: SeqDeserializer<impl Iterator<Item = u8>, RowError>,
+    visitor: V,
+) -> Result<V::Value> {
+    let value = visitor.visit_seq(&mut bytes)?;
+    bytes.end().map(|()| value)
 }
 
 fn narrow(number: i128, asked: &'static str) -> Result<i64> {
@@ -348,14 +461,11 @@ impl<'de> Deserializer<'de> for Cell<'de> {
 
     #[inline]
     fn deserialize_bytes<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
-        match self.held {
-            Held::Text(bytes) | Held::Binary(bytes) => visitor.visit_borrowed_bytes(bytes),
-            _ => Err(self.absent("bytes")),
-        }
+        self.visit_bytes(visitor)
     }
 
     fn deserialize_byte_buf<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
-        self.deserialize_bytes(visitor)
+        self.visit_bytes(visitor)
     }
 
     #[inline]
@@ -370,7 +480,7 @@ impl<'de> Deserializer<'de> for Cell<'de> {
         match self.held {
             Held::Null => visitor.visit_unit(),
             Held::Unchanged | Held::NotSent => Err(self.absent("()")),
-            Held::Text(_) | Held::Binary(_) => Err(mismatch("()")),
+            Held::Text(_) | Held::Quoted(_) | Held::Binary(_) => Err(mismatch("()")),
         }
     }
 
@@ -395,25 +505,30 @@ impl<'de> Deserializer<'de> for Cell<'de> {
                 _ => {}
             }
         }
+        if let Some(asked) = name.strip_prefix(typed::PREFIX) {
+            return match self.held {
+                Held::Binary(bytes) => visitor.visit_borrowed_bytes(bytes),
+                _ => self.visit_str(asked, visitor),
+            };
+        }
         visitor.visit_newtype_struct(self)
     }
 
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
-        let _ = visitor;
-        Err(mismatch("a sequence"))
+        self.visit_seq("a sequence", visitor)
     }
 
     fn deserialize_tuple<V: Visitor<'de>>(self, _: usize, visitor: V) -> Result<V::Value> {
-        self.deserialize_seq(visitor)
+        self.visit_seq("a tuple", visitor)
     }
 
     fn deserialize_tuple_struct<V: Visitor<'de>>(
         self,
-        _: &'static str,
+        name: &'static str,
         _: usize,
         visitor: V,
     ) -> Result<V::Value> {
-        self.deserialize_seq(visitor)
+        self.visit_seq(name, visitor)
     }
 
     fn deserialize_map<V: Visitor<'de>>(self, _: V) -> Result<V::Value> {
@@ -422,11 +537,11 @@ impl<'de> Deserializer<'de> for Cell<'de> {
 
     fn deserialize_struct<V: Visitor<'de>>(
         self,
-        _: &'static str,
+        name: &'static str,
         _: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value> {
-        self.deserialize_seq(visitor)
+        self.visit_seq(name, visitor)
     }
 
     fn deserialize_enum<V: Visitor<'de>>(
@@ -437,7 +552,12 @@ impl<'de> Deserializer<'de> for Cell<'de> {
     ) -> Result<V::Value> {
         match self.lent(name)? {
             Some(label) => visitor.visit_enum(BorrowedStrDeserializer::new(label)),
-            None => Err(mismatch(name)),
+            None => match self.held {
+                Held::Quoted(label) => unescaped(label, name, |label| {
+                    visitor.visit_enum(StrDeserializer::new(label))
+                }),
+                _ => Err(mismatch(name)),
+            },
         }
     }
 

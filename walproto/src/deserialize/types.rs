@@ -23,6 +23,13 @@ pub(super) enum Kind {
     /// Text behind a version byte in the binary form.
     Jsonb,
     Bytea,
+    Uuid,
+    Inet,
+    Cidr,
+    MacAddr,
+    MacAddr8,
+    Bit,
+    Lsn,
     Array(Oid),
     /// Built in, but without a meaning here.
     Other,
@@ -53,6 +60,9 @@ macro_rules! built_in {
     };
 }
 
+/// The only built-in type whose arrays have another delimiter than a comma in their text form.
+pub(super) const BOX: Oid = Oid(603);
+
 // transam.h: FirstNormalObjectId
 const FIRST_NORMAL: u32 = 16384;
 
@@ -81,14 +91,14 @@ built_in! {
     603 1020 "box" Other,
     604 1027 "polygon" Other,
     628 629 "line" Other,
-    650 651 "cidr" Other,
+    650 651 "cidr" Cidr,
     700 1021 "float4" Float4,
     701 1022 "float8" Float8,
     718 719 "circle" Other,
-    774 775 "macaddr8" Other,
+    774 775 "macaddr8" MacAddr8,
     790 791 "money" Other,
-    829 1040 "macaddr" Other,
-    869 1041 "inet" Other,
+    829 1040 "macaddr" MacAddr,
+    869 1041 "inet" Inet,
     1033 1034 "aclitem" Other,
     1042 1014 "bpchar" Text,
     1043 1015 "varchar" Text,
@@ -98,8 +108,8 @@ built_in! {
     1184 1185 "timestamptz" Other,
     1186 1187 "interval" Other,
     1266 1270 "timetz" Other,
-    1560 1561 "bit" Other,
-    1562 1563 "varbit" Other,
+    1560 1561 "bit" Bit,
+    1562 1563 "varbit" Bit,
     1700 1231 "numeric" Numeric,
     1790 2201 "refcursor" Text,
     2202 2207 "regprocedure" Other,
@@ -107,9 +117,10 @@ built_in! {
     2204 2209 "regoperator" Other,
     2205 2210 "regclass" Other,
     2206 2211 "regtype" Other,
-    2950 2951 "uuid" Other,
+    2249 2287 "record" User,
+    2950 2951 "uuid" Uuid,
     2970 2949 "txid_snapshot" Other,
-    3220 3221 "pg_lsn" Other,
+    3220 3221 "pg_lsn" Lsn,
     3614 3643 "tsvector" Other,
     3615 3645 "tsquery" Other,
     3734 3735 "regconfig" Other,

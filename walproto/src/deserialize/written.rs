@@ -2,7 +2,8 @@
 
 use core::fmt::{self, Display, LowerExp, Write};
 
-use super::error::RowError;
+use super::error::{RowError, RowErrorKind};
+use crate::value::Quoted;
 
 /// Longest text that is written without an allocation; only long numerics, bit strings and bytea have more.
 const LEN: usize = 256;
@@ -48,7 +49,27 @@ pub(super) fn written<T>(
     #[cfg(feature = "alloc")]
     return then(&alloc::format!("{value}"));
     #[cfg(not(feature = "alloc"))]
-    Err(RowError::new(super::error::RowErrorKind::TooLong, "text"))
+    Err(RowError::new(RowErrorKind::TooLong, "text"))
+}
+
+/// Does something with text that stood in an array or a composite, without its escapes.
+pub(super) fn unescaped<T>(
+    text: Quoted<'_>,
+    asked: &'static str,
+    then: impl FnOnce(&str) -> Result<T, RowError>,
+) -> Result<T, RowError> {
+    let mut buffer = [0; LEN];
+    let checked = |bytes| match core::str::from_utf8(bytes) {
+        Ok(text) => then(text),
+        Err(_) => Err(RowError::new(RowErrorKind::NotUtf8, asked)),
+    };
+    match text.unescape(&mut buffer) {
+        Ok(bytes) => checked(bytes),
+        #[cfg(feature = "alloc")]
+        Err(_) => checked(&text.bytes().collect::<alloc::vec::Vec<_>>()),
+        #[cfg(not(feature = "alloc"))]
+        Err(_) => Err(RowError::new(RowErrorKind::TooLong, asked)),
+    }
 }
 
 /// A floating-point number as the server writes it: the shortest digits that read back as the same number.
