@@ -1,6 +1,7 @@
 //! What the tests stand on: real servers, captured WAL, and a writer of messages.
 //!
-//! Nothing in here uses `walproto` or `walstream`, so that each checks the other.
+//! Nothing in here reads or writes messages by `walproto` or `walstream`, so that each checks the other. Only the format
+//! of capture files, which is no server's, is taken from there.
 
 pub mod capture;
 mod client;

@@ -1,16 +1,18 @@
-//! The capture format, and the captures in the repository.
+//! The captures in the repository.
 
 use std::collections::BTreeSet;
 
-use testdata::capture::{
-    Capture, CaptureError, CaptureErrorKind, FORMAT, Header, MAGIC, Streaming,
-};
+use testdata::capture::{Capture, CaptureErrorKind, Header, Streaming};
 use testdata::{Version, captures, expected};
 
 fn small() -> Capture {
     Capture {
         header: Header {
+            time: 5,
             server_version_num: 160_014,
+            system_identifier: u64::MAX,
+            timeline: 3,
+            start: 0x16_B374_D848,
             protocol: 4,
             binary: true,
             streaming: Streaming::Parallel,
@@ -18,118 +20,48 @@ fn small() -> Capture {
             other: vec![("a key of later".into(), "ü".into())],
         },
         frames: vec![vec![b'k'; 18], Vec::new(), vec![b'w'; 30]],
+        times: vec![-1, 0, i64::MAX],
     }
-}
-
-/// A file with this header.
-fn file(fields: &[(&str, &str)]) -> Vec<u8> {
-    let mut header = Vec::new();
-    for text in fields.iter().flat_map(|(key, value)| [key, value]) {
-        header.extend(u32::try_from(text.len()).unwrap().to_be_bytes());
-        header.extend(text.as_bytes());
-    }
-    let mut bytes = MAGIC.to_vec();
-    bytes.extend(FORMAT.to_be_bytes());
-    bytes.extend(u32::try_from(header.len()).unwrap().to_be_bytes());
-    bytes.extend(header);
-    bytes
-}
-
-const FIELDS: [(&str, &str); 4] = [
-    ("server_version_num", "180004"),
-    ("protocol", "1"),
-    ("binary", "off"),
-    ("streaming", "off"),
-];
-
-fn refusal(bytes: &[u8]) -> CaptureError {
-    Capture::from_bytes(bytes).unwrap_err()
 }
 
 #[test]
 fn what_was_written_is_read_with_keys_that_nobody_knows() {
     let capture = small();
-    assert_eq!(Capture::from_bytes(&capture.to_bytes()), Ok(capture));
+    let mut bytes = capture.to_bytes();
+    assert_eq!(Capture::sessions(&bytes), Ok(vec![capture.clone()]));
+    let second = Capture::default();
+    let mut later = second.clone();
+    later.header.other = vec![("scenario".into(), "none".into())];
+    later.write(&mut bytes);
+    assert_eq!(Capture::sessions(&bytes), Ok(vec![capture, later]));
 }
 
 #[test]
 fn a_frame_of_an_unknown_kind_is_kept() {
     let mut capture = small();
     capture.frames.push(b"s something of version 19".to_vec());
-    let read = Capture::from_bytes(&capture.to_bytes()).unwrap();
+    capture.times.push(0);
+    let read = Capture::sessions(&capture.to_bytes()).unwrap().remove(0);
     assert_eq!(read.frames.len(), 4);
     assert_eq!(read.messages().count(), 1);
 }
 
 #[test]
-fn a_cut_file_is_refused_with_the_place_unless_the_cut_is_between_frames() {
-    let capture = small();
-    let bytes = capture.to_bytes();
-    let mut whole = 0;
-    for length in 0..bytes.len() {
-        match Capture::from_bytes(&bytes[..length]) {
-            Ok(shorter) => {
-                whole += 1;
-                assert_eq!(shorter.frames, capture.frames[..shorter.frames.len()]);
-            }
-            Err(error) => {
-                assert!(error.offset <= length, "{error}");
-                assert_eq!(
-                    matches!(error.kind, CaptureErrorKind::NotACapture),
-                    length < MAGIC.len()
-                );
-            }
-        }
-    }
-    assert_eq!(whole, 3);
+fn a_cut_file_is_refused() {
+    let bytes = small().to_bytes();
+    let error = Capture::sessions(&bytes[..bytes.len() - 1]).unwrap_err();
+    assert_eq!(error.kind, CaptureErrorKind::Torn);
 }
 
 #[test]
-fn foreign_and_future_files_are_refused() {
-    assert_eq!(refusal(b"").kind, CaptureErrorKind::NotACapture);
-    assert_eq!(
-        refusal(b"PGCOPY\n\xff\r\n\0").kind,
-        CaptureErrorKind::NotACapture
-    );
-    let mut bytes = small().to_bytes();
-    bytes[9] = 2;
-    let error = refusal(&bytes);
-    assert_eq!(
-        (error.kind.clone(), error.offset),
-        (CaptureErrorKind::Format(2), 8)
-    );
-    assert_eq!(
-        error.to_string(),
-        "capture format 2 is not known, only 1 (at byte 8)"
-    );
-}
-
-#[test]
-fn a_length_beyond_the_file_is_refused_before_anything_is_allocated() {
-    let mut bytes = file(&FIELDS);
-    let at = bytes.len();
-    bytes.extend(u32::MAX.to_be_bytes());
-    bytes.push(b'w');
-    let error = refusal(&bytes);
-    assert_eq!(error.kind, CaptureErrorKind::Truncated("a frame"));
-    assert_eq!(error.offset, at);
-}
-
-#[test]
-fn a_header_that_lacks_repeats_or_mistakes_a_key_is_refused() {
-    assert!(Capture::from_bytes(&file(&FIELDS)).is_ok());
-    for (at, (key, value)) in FIELDS.into_iter().enumerate() {
-        let mut fields = FIELDS.to_vec();
-        fields.remove(at);
-        assert_eq!(refusal(&file(&fields)).kind, CaptureErrorKind::Missing(key));
-        fields.push((key, "nonsense"));
-        assert_eq!(refusal(&file(&fields)).kind, CaptureErrorKind::Invalid(key));
-        let mut fields = FIELDS.to_vec();
-        fields.push((key, value));
-        assert_eq!(
-            refusal(&file(&fields)).kind,
-            CaptureErrorKind::Repeated(key.into())
-        );
+fn every_capture_names_its_cluster_and_has_times_in_order() {
+    for golden in captures() {
+        let Capture { header, times, .. } = golden.capture();
+        assert!(header.system_identifier > 1 << 60, "{}", golden.name);
+        assert_eq!(header.timeline, 1, "{}", golden.name);
+        assert!(header.time <= times[0], "{}", golden.name);
+        assert!(times.is_sorted(), "{}", golden.name);
+        assert!(header.options.contains("proto_version"), "{}", golden.name);
     }
 }
 

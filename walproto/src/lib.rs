@@ -43,6 +43,8 @@
 #[cfg(feature = "alloc")]
 extern crate alloc;
 
+#[cfg(feature = "capture")]
+pub mod capture;
 mod decoder;
 #[cfg(feature = "serde")]
 mod deserialize;

@@ -288,7 +288,7 @@ struct Met {
 fn met() -> BTreeMap<u32, Met> {
     let mut versions: BTreeMap<u32, Met> = BTreeMap::new();
     for golden in captures() {
-        let Capture { header, frames } = golden.capture();
+        let Capture { header, frames, .. } = golden.capture();
         let met = versions
             .entry(header.server_version_num / 10_000)
             .or_default();

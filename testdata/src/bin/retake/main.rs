@@ -61,7 +61,7 @@ fn retake(version: Version) -> Result<(), Box<dyn Error>> {
                 .map_err(|error| format!("{name}: {error}"))?;
             let path = folder.join(&name);
             let contents = capture.to_bytes();
-            if Capture::from_bytes(&contents)? != capture {
+            if Capture::sessions(&contents)? != [capture] {
                 return Err(format!("{name}: cannot be read back").into());
             }
             let text: String = lines.iter().map(|line| format!("{line}\n")).collect();

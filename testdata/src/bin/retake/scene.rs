@@ -1,6 +1,7 @@
 //! One recording: a database, a few sessions that change it, and the stream of those changes.
 
-use std::time::{Duration, Instant};
+use std::str::FromStr;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use testdata::capture::{Capture, Header, Streaming};
 use testdata::{Client, ClientError, Next, Server, Version};
@@ -78,9 +79,9 @@ pub(crate) struct Scene {
     sessions: Vec<Client>,
     outside: Client,
     stream: Client,
+    header: Header,
     frames: Vec<Vec<u8>>,
-    options: String,
-    server_version_num: u32,
+    times: Vec<i64>,
 }
 
 /// Keepalives are asked for all the time; a capture keeps the first ones.
@@ -117,6 +118,23 @@ impl Scene {
             sessions[0].batch(sql)?;
         }
         let options = leg.options(publications);
+        let system = stream.query("IDENTIFY_SYSTEM")?;
+        let system = system.into_iter().flatten().flatten();
+        let [identifier, timeline, ..] = &system.collect::<Vec<_>>()[..] else {
+            return Err(ClientError::Protocol("IDENTIFY_SYSTEM says little".into()));
+        };
+        let header = Header {
+            time: now(),
+            server_version_num: server.version_number(),
+            system_identifier: number(identifier)?,
+            timeline: number(timeline)?,
+            start: 0,
+            protocol: leg.protocol,
+            binary: leg.binary,
+            streaming: leg.streaming(),
+            options: options.clone(),
+            other: Vec::new(),
+        };
         stream.start_replication(&format!(
             "START_REPLICATION SLOT capture LOGICAL 0/0 ({options})"
         ))?;
@@ -126,9 +144,9 @@ impl Scene {
             sessions,
             outside,
             stream,
+            header,
             frames: Vec::new(),
-            options,
-            server_version_num: server.version_number(),
+            times: Vec::new(),
         })
     }
 
@@ -214,33 +232,47 @@ impl Scene {
                     let position = position.copied().map(u64::from_be_bytes);
                     let keepalives = self.frames.iter().filter(|frame| frame[0] == b'k');
                     if keepalives.count() < KEEPALIVES {
-                        self.frames.push(frame);
+                        self.keep(frame);
                     }
                     return Ok(position.unwrap_or_default());
                 }
-                Next::Frame(frame) => self.frames.push(frame),
+                Next::Frame(frame) => self.keep(frame),
                 other => return Err(ClientError::Protocol(format!("{other:?} while streaming"))),
             }
         }
+    }
+
+    fn keep(&mut self, frame: Vec<u8>) {
+        self.frames.push(frame);
+        self.times.push(now());
     }
 
     /// Ends the stream: the capture, and a session to ask for the truth.
     pub(crate) fn close(mut self, scenario: &str) -> Result<(Capture, Client), ClientError> {
         self.settle()?;
         self.stream.end_replication()?;
+        self.header.other = vec![("scenario".into(), scenario.into())];
         let capture = Capture {
-            header: Header {
-                server_version_num: self.server_version_num,
-                protocol: self.leg.protocol,
-                binary: self.leg.binary,
-                streaming: self.leg.streaming(),
-                options: self.options,
-                other: vec![("scenario".into(), scenario.into())],
-            },
+            header: self.header,
             frames: self.frames,
+            times: self.times,
         };
         Ok((capture, self.sessions.remove(0)))
     }
+}
+
+/// Microseconds since 2000-01-01.
+fn now() -> i64 {
+    let since_1970 = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    let micros = i64::try_from(since_1970.as_micros()).unwrap_or(i64::MAX);
+    micros.saturating_sub(946_684_800_000_000)
+}
+
+fn number<T: FromStr>(text: &str) -> Result<T, ClientError> {
+    text.parse()
+        .map_err(|_| ClientError::Protocol(format!("'{text}' is no number")))
 }
 
 fn position_of(text: &str) -> Result<u64, ClientError> {
