@@ -7,6 +7,9 @@ pub type Result<T, E = Error> = core::result::Result<T, E>;
 
 /// Bytes that are not what the protocol allows.
 ///
+/// Prints what is wrong, where, and at which byte: `length or count past the end of the message, in column length of
+/// Insert ('I') at byte 9`.
+///
 /// Eight bytes, `Copy`. [`offset`](Self::offset) counts from the first byte handed to the decoder (or to
 /// [`Frame::parse`](crate::Frame::parse)), so a hex dump shows the spot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,63 +64,115 @@ pub enum ErrorKind {
     AbortWithPosition,
 }
 
-/// The part of a message that was being read.
+/// The part of a message that was being read or written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-#[expect(missing_docs, reason = "each is named as in PostgreSQL's manual")]
 pub enum Field {
+    /// The first byte, which says what message it is.
     Tag,
+    /// A transaction.
     Xid,
+    /// The subtransaction of Stream Abort.
     SubXid,
+    /// The flags of a message.
     Flags,
+    /// Of Begin: where the commit record starts.
     FinalLsn,
+    /// Where the commit record starts.
     CommitLsn,
+    /// First byte behind the commit or prepare record.
     EndLsn,
+    /// Where the prepare record starts.
     PrepareLsn,
+    /// Of Rollback Prepared: first byte behind the prepare record.
     PrepareEndLsn,
+    /// Of Rollback Prepared: first byte behind the rollback record.
     RollbackEndLsn,
+    /// Of Stream Abort, with `streaming=parallel`: where it was rolled back.
     AbortLsn,
+    /// When a transaction committed.
     CommitTime,
+    /// When a transaction was prepared.
     PrepareTime,
+    /// When a prepared transaction was rolled back.
     RollbackTime,
+    /// Of Stream Abort, with `streaming=parallel`: when it was rolled back.
     AbortTime,
+    /// A global transaction identifier.
     Gid,
+    /// The name of an origin.
     OriginName,
+    /// The oid of a table.
     RelationOid,
+    /// The schema of a table or type.
     Namespace,
+    /// The name of a table.
     RelationName,
+    /// The letter of a replica identity.
     ReplicaIdentity,
+    /// How many columns a row or relation has.
     ColumnCount,
+    /// The flags of a relation's column.
     ColumnFlags,
+    /// The name of a relation's column.
     ColumnName,
+    /// The type of a relation's column.
     ColumnType,
+    /// The type modifier of a relation's column.
     ColumnTypmod,
+    /// The oid of a type.
     TypeOid,
+    /// The name of a type.
     TypeName,
+    /// The mark before a row: `N`, `K` or `O`.
     TupleTag,
+    /// The kind of a row's column: `n`, `u`, `t` or `b`.
     ColumnKind,
+    /// The length of a row's column.
     ColumnLength,
+    /// The value of a row's column.
     ColumnData,
+    /// How many tables Truncate names.
     RelationCount,
+    /// The position of a logical message.
     MessageLsn,
+    /// The prefix of a logical message.
     MessagePrefix,
+    /// The length of a logical message's content.
     MessageLength,
+    /// The content of a logical message, or the message in a frame.
     MessageContent,
+    /// Of Stream Start: whether it is the first of its transaction.
     FirstSegment,
+    /// Of XLogData: the position of the message.
     WalStart,
+    /// Of XLogData and keepalives: how far the server is.
     WalEnd,
+    /// Of XLogData and keepalives: when it was sent.
     SendTime,
+    /// Of keepalives: whether the server waits for an answer.
     ReplyRequested,
+    /// Of a client's status update: what it received.
     Written,
+    /// Of a client's status update: what is durable there.
     Flushed,
+    /// Of a client's status update: what is visible there.
     Applied,
+    /// The client's clock.
     ClientTime,
+    /// Of a client's status update: whether it waits for an answer.
     ReplyWanted,
+    /// Of hot standby feedback: the oldest transaction needed for rows.
     Xmin,
+    /// Of hot standby feedback: the epoch of that transaction.
     XminEpoch,
+    /// Of hot standby feedback: the oldest transaction needed for catalogs.
     CatalogXmin,
+    /// Of hot standby feedback: the epoch of that transaction.
     CatalogXminEpoch,
+    /// The end of what a client sends.
     FeedbackEnd,
+    /// The end of a message.
     End,
 }
 

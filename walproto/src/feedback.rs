@@ -15,7 +15,7 @@ pub enum Feedback {
 }
 
 impl Feedback {
-    /// Reads the content of one CopyData message; the layouts are those of the two `encode` functions.
+    /// Reads the content of one CopyData message.
     ///
     /// # Errors
     ///
@@ -51,6 +51,9 @@ impl Feedback {
 
 /// `r`: how far the client is. [`flushed`](Self::flushed) lets the server forget WAL.
 ///
+/// Layout: `r`, three positions (8 each), time (8), reply request (1). Read by `ProcessStandbyReplyMessage` of
+/// `walsender.c`.
+///
 /// The server believes whatever it is told, unchecked: a position that is not durable loses what lies before it,
 /// one that goes back moves the slot back on some servers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -68,7 +71,7 @@ pub struct StatusUpdate {
 }
 
 impl StatusUpdate {
-    /// The content of a CopyData message: `r`, three positions (8 each), time (8), reply request (1).
+    /// The content of a CopyData message.
     // walsender.c: ProcessStandbyReplyMessage
     pub fn encode(&self) -> [u8; 34] {
         let mut bytes = [0; 34];
@@ -84,22 +87,25 @@ impl StatusUpdate {
 }
 
 /// `h`: the oldest transactions a standby still needs. A logical client never sends it; proxies may.
+///
+/// Layout: `h`, time (8), xmin (4), its epoch (4), catalog xmin (4), its epoch (4). Read by
+/// `ProcessStandbyHSFeedbackMessage` of `walsender.c`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct HotStandbyFeedback {
     /// The client's clock.
     pub sent_at: Timestamp,
     /// Oldest transaction needed for rows, 0 for none.
     pub xmin: u32,
-    /// Its epoch.
+    /// Epoch of `xmin`: how often the counter of transactions had wrapped around.
     pub xmin_epoch: u32,
     /// Oldest transaction needed for catalogs, 0 for none.
     pub catalog_xmin: u32,
-    /// Its epoch.
+    /// Epoch of `catalog_xmin`.
     pub catalog_xmin_epoch: u32,
 }
 
 impl HotStandbyFeedback {
-    /// The content of a CopyData message: `h`, time (8), xmin, epoch, catalog xmin, epoch (4 each).
+    /// The content of a CopyData message.
     // walsender.c: ProcessStandbyHSFeedbackMessage
     pub fn encode(&self) -> [u8; 25] {
         let mut bytes = [0; 25];

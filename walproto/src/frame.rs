@@ -14,7 +14,9 @@ pub enum Frame<'a> {
     Keepalive(Keepalive),
 }
 
-/// One pgoutput message with what the server says around it.
+/// One pgoutput message with what the server says around it: the manual's XLogData.
+///
+/// Layout: `w`, start (8), end (8), time (8), message. Written by `WalSndPrepareWrite` of `walsender.c`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WalData<'a> {
     /// Position of the message, 0/0 for some. Neither a range with [`end`](Self::end) nor rising: never confirm it.
@@ -27,7 +29,12 @@ pub struct WalData<'a> {
     pub data: &'a [u8],
 }
 
-/// How far the server has decoded.
+/// How far the server has decoded: the manual's primary keepalive message.
+///
+/// Layout: `k`, WAL end (8), time (8), reply request (1). Written by `WalSndKeepalive` of `walsender.c`.
+///
+/// [`wal_end`](Self::wal_end) may be confirmed once everything received before it is durable. On a server that is busy
+/// with tables nobody publishes, only this lets the slot move on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Keepalive {
     /// End of the last record decoded. Every published transaction that committed before it has been sent before.
@@ -40,8 +47,6 @@ pub struct Keepalive {
 
 impl<'a> Frame<'a> {
     /// Reads the content of one CopyData message.
-    ///
-    /// Layout: `w`, start (8), end (8), time (8), message; or `k`, WAL end (8), time (8), reply request (1).
     ///
     /// # Errors
     ///

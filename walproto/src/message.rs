@@ -17,6 +17,9 @@ use transaction::{Begin, Commit, Origin};
 use truncate::Truncate;
 
 /// One message; borrows from the bytes it was read from.
+///
+/// Everything a message lends out was checked when it was read: names are UTF-8, and columns can be walked over without
+/// an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Message<'a> {
@@ -42,7 +45,7 @@ pub enum Message<'a> {
     Logical(Logical<'a>),
     /// `S`: a block of changes of one transaction that is still open begins.
     StreamStart(StreamStart),
-    /// `E`: the block ends.
+    /// `E`: the block ends. Layout: nothing but its letter; written by `logicalrep_write_stream_stop` of `proto.c`.
     StreamStop,
     /// `c`: a streamed transaction ends.
     StreamCommit(StreamCommit),

@@ -55,8 +55,9 @@ impl fmt::Debug for Column<'_> {
 
 /// A row; its columns stand in the order of the latest [`Relation`](crate::Relation) for its table.
 ///
-/// Layout: 16-bit count, then per column a kind byte `n`, `u`, `t` or `b`, for `t` and `b` a 32-bit length and
-/// that many bytes.
+/// Layout: number of columns (2), then for each its kind (1), `n`, `u`, `t` or `b`, and for the last two a length (4) and
+/// that many bytes. Written by `logicalrep_write_tuple` of `proto.c`. Another kind, a count or length that the message
+/// cannot hold, a negative length, and `b` where binary was not asked for are errors.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Tuple<'a> {
     count: u16,

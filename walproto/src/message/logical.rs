@@ -4,7 +4,11 @@ use crate::Lsn;
 use crate::error::{Field, Result};
 use crate::reader::Reader;
 
-/// From `pg_logical_emit_message`.
+/// From `pg_logical_emit_message`; sent when the option `messages` was asked for.
+///
+/// Layout: `M`, inside a stream block the transaction (4), flags (1), position (8), prefix (string), length (4), and as
+/// many bytes. Written by `logicalrep_write_message` of `proto.c`. Bit 0 of the flags marks a transactional one; the
+/// others have no meaning yet and are ignored. A negative length, or one past the end of the message, is an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Logical<'a> {
     /// Part of the surrounding transaction; otherwise it stands alone, is sent when it is decoded, and may come
@@ -16,7 +20,7 @@ pub struct Logical<'a> {
     pub lsn: Lsn,
     /// What kind of message it is, as the application chose.
     pub prefix: &'a str,
-    /// The content.
+    /// The content, any bytes.
     pub content: &'a [u8],
 }
 

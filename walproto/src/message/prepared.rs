@@ -5,6 +5,10 @@ use crate::reader::Reader;
 use crate::{Lsn, Timestamp, Xid};
 
 /// First message of a transaction that was prepared.
+///
+/// Layout: `b`, prepare position (8), end position (8), prepare time (8), transaction (4), global identifier (string).
+/// Written by `logicalrep_write_begin_prepare` of `proto.c`. A position of 0/0 and an identifier of more than 199
+/// characters are errors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BeginPrepare<'a> {
     /// Start of the prepare record.
@@ -33,6 +37,10 @@ impl<'a> BeginPrepare<'a> {
 }
 
 /// Last message of a transaction that was prepared; repeats what [`BeginPrepare`] said.
+///
+/// Layout: `P`, flags (1), prepare position (8), end position (8), prepare time (8), transaction (4), global identifier
+/// (string). Written by `logicalrep_write_prepare` of `proto.c`. Flags other than 0, a position of 0/0, and an identifier
+/// of more than 199 characters are errors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Prepare<'a> {
     /// Start of the prepare record.
@@ -62,6 +70,10 @@ impl<'a> Prepare<'a> {
 }
 
 /// A prepared transaction was committed, perhaps long after it was prepared and in another session.
+///
+/// Layout: `K`, flags (1), commit position (8), end position (8), commit time (8), transaction (4), global identifier
+/// (string). Written by `logicalrep_write_commit_prepared` of `proto.c`. Flags other than 0, a position of 0/0, and an
+/// identifier of more than 199 characters are errors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CommitPrepared<'a> {
     /// Start of the commit record.
@@ -91,6 +103,10 @@ impl<'a> CommitPrepared<'a> {
 }
 
 /// A prepared transaction was rolled back.
+///
+/// Layout: `r`, flags (1), end position of the prepare (8), end position of the rollback (8), prepare time (8), rollback
+/// time (8), transaction (4), global identifier (string). Written by `logicalrep_write_rollback_prepared` of `proto.c`.
+/// Flags other than 0, a position of 0/0, and an identifier of more than 199 characters are errors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RollbackPrepared<'a> {
     /// First byte behind the prepare record; tells reused identifiers apart.
@@ -123,6 +139,10 @@ impl<'a> RollbackPrepared<'a> {
 }
 
 /// A streamed transaction was prepared: ends it as [`Prepare`] ends one that is sent whole.
+///
+/// Layout: `p`, flags (1), prepare position (8), end position (8), prepare time (8), transaction (4), global identifier
+/// (string). Written by `logicalrep_write_stream_prepare` of `proto.c`. Flags other than 0, a position of 0/0, and an
+/// identifier of more than 199 characters are errors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StreamPrepare<'a> {
     /// Start of the prepare record.

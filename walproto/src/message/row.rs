@@ -7,6 +7,9 @@ use crate::tuple::Tuple;
 
 /// A new row.
 ///
+/// Layout: `I`, inside a stream block the transaction (4), relation (4), `N`, [row](Tuple). Written by
+/// `logicalrep_write_insert` of `proto.c`. Any other mark than `N` is an error.
+///
 /// A row filter can turn an update into an insert; then [`Column::Unchanged`](crate::Column::Unchanged) can occur.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Insert<'a> {
@@ -29,6 +32,9 @@ impl<'a> Insert<'a> {
 }
 
 /// A changed row.
+///
+/// Layout: `U`, inside a stream block the transaction (4), relation (4), perhaps [the old row](OldRow), `N`,
+/// [new row](Tuple). Written by `logicalrep_write_update` of `proto.c`. Any other mark is an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Update<'a> {
     /// The table.
@@ -54,6 +60,9 @@ impl<'a> Update<'a> {
 }
 
 /// A row that is gone.
+///
+/// Layout: `D`, inside a stream block the transaction (4), relation (4), [old row](OldRow). Written by
+/// `logicalrep_write_delete` of `proto.c`. Any other mark than those of an old row is an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Delete<'a> {
     /// The table.
@@ -76,6 +85,8 @@ impl<'a> Delete<'a> {
 }
 
 /// What the replica identity tells about the row as it was.
+///
+/// Layout: `K` or `O`, [row](Tuple).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OldRow<'a> {
     /// `K`: only the key. All columns are there, and those outside the key are
@@ -100,7 +111,7 @@ impl<'a> OldRow<'a> {
         Tuple::read(r, binary).map(wrap).map(Some)
     }
 
-    /// The columns, sent or not.
+    /// The row, whichever part of it was sent.
     pub const fn tuple(&self) -> Tuple<'a> {
         match *self {
             Self::Key(tuple) | Self::Full(tuple) => tuple,

@@ -8,6 +8,12 @@ use crate::error::{ErrorKind, Field, Result};
 use crate::reader::Reader;
 
 /// Sent before the first change of a table in a session, and again after anything about the table may have changed.
+///
+/// Layout: `R`, inside a stream block the transaction (4), oid (4), namespace (string), name (string), replica identity
+/// (1), number of columns (2), and [each column](ColumnDef). Written by `logicalrep_write_rel` of `proto.c`.
+///
+/// One that is equal to the last is common: `ANALYZE` is enough. Inside a stream block it holds for that transaction
+/// alone until it commits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Relation<'a> {
     /// The table.
@@ -35,7 +41,9 @@ impl<'a> Relation<'a> {
     }
 }
 
-/// What the server tells about the old row of an update or delete.
+/// What the server tells about the old row of an update or delete, as `ALTER TABLE … REPLICA IDENTITY` set it.
+///
+/// Layout: one letter. Any other than these four is an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ReplicaIdentity {
     /// `d`: the primary key, if there is one.
@@ -75,7 +83,10 @@ impl ReplicaIdentity {
     }
 }
 
-/// The columns of a [`Relation`]; iterate over them or clone them, they were checked when they were read.
+/// The columns of a [`Relation`]: an iterator, and its own copy to begin again. It never fails, because the columns were
+/// checked when they were read.
+///
+/// Written by `logicalrep_write_attrs` of `proto.c`. A count that the message cannot hold is an error.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct ColumnDefs<'a> {
     left: u16,
@@ -150,15 +161,18 @@ impl fmt::Debug for ColumnDefs<'_> {
 }
 
 /// One column of a table.
+///
+/// Layout: flags (1), name (string), type (4), type modifier (4). Bit 0 of the flags marks the key; the others have no
+/// meaning yet and are ignored, as by PostgreSQL's own reader.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ColumnDef<'a> {
     /// Whether it is part of what the replica identity sends; under `FULL` every column is.
     pub key: bool,
     /// Its name.
     pub name: &'a str,
-    /// Its type; for a domain the domain's own.
+    /// Its type, as in `pg_type.oid`; for a domain the domain's own.
     pub type_oid: Oid,
-    /// As `pg_attribute.atttypmod`; -1 for none.
+    /// As `pg_attribute.atttypmod`; -1 for none. For `varchar(n)` and `char(n)` it is n + 4.
     pub typmod: i32,
 }
 
@@ -175,6 +189,11 @@ impl<'a> ColumnDef<'a> {
 }
 
 /// Sent before a relation for each column whose type is not built in.
+///
+/// Layout: `Y`, inside a stream block the transaction (4), oid (4), namespace (string), name (string). Written by
+/// `logicalrep_write_typ` of `proto.c`.
+///
+/// It does not say what the type is made of: labels, elements and fields are in the catalog only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Type<'a> {
     /// The type; for a domain the domain's own, although the names are its base type's.

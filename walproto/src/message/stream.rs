@@ -5,11 +5,14 @@ use crate::reader::Reader;
 use crate::{Lsn, Timestamp, Xid};
 
 /// A block of changes begins; until Stream Stop everything belongs to this transaction.
+///
+/// Layout: `S`, transaction (4), first segment (1). Written by `logicalrep_write_stream_start` of `proto.c`. A first
+/// segment other than 0 and 1 is an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StreamStart {
     /// The top-level transaction.
     pub xid: Xid,
-    /// Whether this is its first block in the session.
+    /// Whether this is its first block in the session. After a reconnect blocks come again from the first.
     pub first_segment: bool,
 }
 
@@ -28,6 +31,9 @@ impl StreamStart {
 }
 
 /// A streamed transaction committed.
+///
+/// Layout: `c`, transaction (4), flags (1), commit position (8), end position (8), commit time (8). Written by
+/// `logicalrep_write_stream_commit` of `proto.c`. Flags other than 0 are an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StreamCommit {
     /// The top-level transaction.
@@ -55,6 +61,9 @@ impl StreamCommit {
 }
 
 /// A streamed transaction, or one of its subtransactions, was rolled back: what was kept for it is to be dropped.
+///
+/// Layout: `A`, transaction (4), subtransaction (4); with `streaming=parallel` also abort position (8) and abort time (8).
+/// Written by `logicalrep_write_stream_abort` of `proto.c`. The form that was not asked for is an error.
 ///
 /// It may name a subtransaction without changes, and a transaction of which nothing was ever sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,6 +5,9 @@ use crate::reader::Reader;
 use crate::{Lsn, Timestamp, Xid};
 
 /// First message of a transaction that is sent whole, after it committed.
+///
+/// Layout: `B`, final position (8), commit time (8), transaction (4). Written by `logicalrep_write_begin` of `proto.c`.
+/// A final position of 0/0 is an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Begin {
     /// Start of the commit record; equals [`Commit::commit_lsn`].
@@ -27,6 +30,9 @@ impl Begin {
 }
 
 /// Last message of a transaction that is sent whole.
+///
+/// Layout: `C`, flags (1), commit position (8), end position (8), commit time (8). Written by `logicalrep_write_commit`
+/// of `proto.c`. Flags other than 0 are an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Commit {
     /// Start of the commit record.
@@ -50,6 +56,8 @@ impl Commit {
 }
 
 /// Sent right after the first message of a transaction that came from another node.
+///
+/// Layout: `O`, commit position (8), name (string). Written by `logicalrep_write_origin` of `proto.c`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Origin<'a> {
     /// Commit position on the node that wrote it first; 0/0 inside a stream block.

@@ -8,6 +8,10 @@ use crate::error::{ErrorKind, Field, Result};
 use crate::reader::Reader;
 
 /// Several tables emptied by one statement.
+///
+/// Layout: `T`, inside a stream block the transaction (4), number of relations (4), flags (1), and each relation (4).
+/// Written by `logicalrep_write_truncate` of `proto.c`. Bit 0 of the flags is `CASCADE` and bit 1 `RESTART IDENTITY`;
+/// the others have no meaning yet and are ignored. A negative number, or one that the message cannot hold, is an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Truncate<'a> {
     /// `CASCADE` was given. The published tables it reached are in the list.
@@ -38,7 +42,7 @@ impl<'a> Truncate<'a> {
     }
 }
 
-/// The tables of a [`Truncate`].
+/// The tables of a [`Truncate`]: an iterator, and its own copy to begin again.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct RelationOids<'a>(&'a [[u8; 4]]);
 
