@@ -28,8 +28,22 @@
 //! # What the caller must keep
 //!
 //! What needs memory stays outside: which [`Relation`] an oid stands for, whether a row has as many columns as its
-//! relation, duplicate column names, and which sequences of messages are legal. The crate `walstream` does that.
-
+//! relation, duplicate column names, and which sequences of messages are legal. The crate `walstream` does that. The
+//! example `no_std_schemas` keeps relations where there is no allocator.
+//!
+//! # Features
+//!
+//! None is on by default. Without `alloc` and `bytes` nothing here needs an allocator.
+//!
+//! | feature | what it adds |
+//! |---|---|
+//! | `encode` | the way back: every message and frame written into a caller's buffer |
+//! | `capture` | capture files: what a server sent, kept byte for byte |
+//! | `serde` | a row into a user's type by column name |
+//! | `bytes` | messages that keep the `Bytes` they were read from |
+//! | `alloc` | change events that own their names and values |
+//!
+#![doc = include_str!("protocol.md")]
 #![no_std]
 #![cfg_attr(
     not(test),
