@@ -18,9 +18,13 @@ impl Timestamp {
         }
     }
 
-    /// Microseconds since 1970-01-01 00:00 UTC; `None` where that does not fit.
+    /// Microseconds since 1970-01-01 00:00 UTC; `None` where that does not fit, and for infinity.
     pub const fn unix_micros(self) -> Option<i64> {
-        self.0.checked_add(UNIX_OFFSET)
+        if self.is_finite() {
+            self.0.checked_add(UNIX_OFFSET)
+        } else {
+            None
+        }
     }
 }
 
@@ -40,7 +44,9 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_is_none() {
-        assert_eq!(Timestamp(i64::MAX).unix_micros(), None);
+        assert_eq!(Timestamp(i64::MAX - 1).unix_micros(), None);
+        assert_eq!(Timestamp::INFINITY.unix_micros(), None);
+        assert_eq!(Timestamp::NEG_INFINITY.unix_micros(), None);
         assert_eq!(Timestamp::from_unix_micros(i64::MIN), None);
     }
 }

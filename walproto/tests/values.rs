@@ -10,4 +10,5 @@ mod values {
     mod nested;
     mod network;
     mod text;
+    mod time;
 }

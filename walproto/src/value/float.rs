@@ -79,7 +79,7 @@ fn explain(text: &[u8], is_number: bool, expected: Expected) -> ValueError {
     let digits = |scan: &mut Scan<'_>| {
         let some = scan.peek().is_some_and(|byte| byte.is_ascii_digit());
         while scan.peek().is_some_and(|byte| byte.is_ascii_digit()) {
-            scan.skip();
+            scan.advance(1);
         }
         some
     };

@@ -75,7 +75,7 @@ impl<'a> Scan<'a> {
         }
         // At the first byte that is no digit.
         if self.peek().is_some_and(|byte| byte.is_ascii_digit()) {
-            self.skip();
+            self.advance(1);
         }
         Err(self.unexpected())
     }
@@ -90,7 +90,7 @@ impl<'a> Scan<'a> {
                 .checked_mul(10)
                 .and_then(|number| number.checked_add(u64::from(digit)))
                 .ok_or_else(|| start.error(ValueErrorKind::OutOfRange))?;
-            self.skip();
+            self.advance(1);
         }
         if self.rest.len() == start.rest.len() {
             return Err(self.unexpected());
@@ -112,7 +112,7 @@ impl<'a> Scan<'a> {
             };
             micros += u32::from(digit) * unit;
             unit /= 10;
-            self.skip();
+            self.advance(1);
         }
         if unit == 100_000 {
             return Err(self.unexpected());
@@ -130,11 +130,10 @@ impl<'a> Scan<'a> {
         }
     }
 
+    /// Goes past so many bytes, or to the end.
     #[inline]
-    pub(super) fn skip(&mut self) {
-        if let Some((_, rest)) = self.rest.split_first() {
-            self.rest = rest;
-        }
+    pub(super) fn advance(&mut self, bytes: usize) {
+        self.rest = self.rest.get(bytes..).unwrap_or_default();
     }
 
     /// The next byte cannot stand here, or there is none.
