@@ -60,6 +60,52 @@ fn printed(name: &str, arguments: &[&str]) -> String {
     String::from_utf8(output.stdout).expect("text")
 }
 
+/// What `count` says of a capture.
+fn counted(name: &str) -> String {
+    let path = testdata::capture::captures_folder().join(format!("{name}.capture"));
+    printed("count", &[path.to_str().expect("a path in UTF-8")])
+}
+
+/// The numbers are those of the statements that were committed, counted by hand.
+#[test]
+fn what_was_rolled_back_is_not_counted() {
+    for name in [
+        "pg14/streamed_v2_text",
+        "pg15/streamed_v3_binary",
+        "pg18/streamed_v4_text",
+    ] {
+        assert_eq!(
+            counted(name),
+            "   insert    update    delete  truncate  table\n       \
+             19         5         2         0  public.big\n        \
+             0         0         0         1  public.emptied\n        \
+             1         0         0         0  public.side\n",
+            "{name}"
+        );
+    }
+    for name in ["pg15/prepared_v3_text", "pg18/prepared_v4_binary"] {
+        assert_eq!(
+            counted(name),
+            "   insert    update    delete  truncate  table\n        \
+             5         1         1         0  public.t\n",
+            "{name}"
+        );
+    }
+}
+
+/// The same work, sent whole by one session and in blocks by another, in text and in binary form.
+#[test]
+fn streaming_does_not_change_what_is_counted() {
+    for scenario in ["keys", "schema", "transactions", "types"] {
+        let whole = counted(&format!("pg18/{scenario}_v1_text"));
+        assert!(whole.lines().count() > 1, "{scenario}: {whole}");
+        for form in ["v1_binary", "v2_text", "v2_binary"] {
+            let other = counted(&format!("pg18/{scenario}_{form}"));
+            assert_eq!(whole, other, "{scenario}_{form}");
+        }
+    }
+}
+
 /// A program that prints until it is dropped.
 struct Running {
     child: Child,
