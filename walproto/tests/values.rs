@@ -3,6 +3,7 @@
 mod oracle;
 
 mod values {
+    mod arrays;
     mod bits;
     mod bytes;
     mod floats;
