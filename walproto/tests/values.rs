@@ -6,10 +6,12 @@ mod values {
     mod arrays;
     mod bits;
     mod bytes;
+    mod composites;
     mod floats;
     mod integers;
     mod nested;
     mod network;
+    mod ranges;
     mod text;
     mod time;
 }
