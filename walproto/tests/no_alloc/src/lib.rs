@@ -8,16 +8,22 @@ extern crate alloc;
 extern crate std;
 
 #[cfg(feature = "every")]
+mod capture;
+#[cfg(feature = "every")]
 mod encode;
+#[cfg(feature = "every")]
+mod rows;
 #[cfg(feature = "every")]
 #[path = "../../../examples/no_std_schemas/schemas.rs"]
 mod schemas;
+mod values;
 
 use core::fmt::{self, Write};
 use core::panic::PanicInfo;
 
 use walproto::{
-    Column, Decoder, Error, Feedback, Frame, HotStandbyFeedback, Lsn, Message, StatusUpdate, Timestamp, Tuple,
+    Column, Decoder, Error, Feedback, Frame, HotStandbyFeedback, Lsn, Message, StatusUpdate,
+    Timestamp, Tuple,
 };
 
 #[panic_handler]
@@ -67,6 +73,47 @@ fn frame(decoder: &mut Decoder, bytes: &[u8]) -> Result<usize, Error> {
     }
 }
 
+/// Reads a capture file; the answer is how long a copy is, or the byte at which it is broken.
+///
+/// # Safety
+///
+/// `data` points to `len` bytes.
+#[cfg(feature = "every")]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn read_capture(data: *const u8, len: usize) -> usize {
+    // SAFETY: the caller promised it.
+    let bytes = unsafe { core::slice::from_raw_parts(data, len) };
+    capture::copy(bytes)
+}
+
+/// Reads a relation and an insert into it.
+///
+/// # Safety
+///
+/// `relation` points to `relation_len` bytes, and `insert` to `insert_len`.
+#[cfg(feature = "every")]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn read_row(
+    relation: *const u8,
+    relation_len: usize,
+    insert: *const u8,
+    insert_len: usize,
+) -> usize {
+    // SAFETY: the caller promised it.
+    let relation = unsafe { core::slice::from_raw_parts(relation, relation_len) };
+    // SAFETY: and this.
+    let insert = unsafe { core::slice::from_raw_parts(insert, insert_len) };
+    let mut decoder = Decoder::new();
+    let relation = decoder.decode(relation).map(|decoded| decoded.message);
+    let insert = decoder.decode(insert).map(|decoded| decoded.message);
+    match (relation, insert) {
+        (Ok(Message::Relation(relation)), Ok(Message::Insert(insert))) => {
+            rows::account(insert.new, &relation)
+        }
+        _ => 0,
+    }
+}
+
 fn visit(message: &Message<'_>) -> usize {
     #[cfg(feature = "every")]
     encode::again(message);
@@ -92,6 +139,7 @@ fn row(tuple: Tuple<'_>) -> usize {
     tuple
         .columns()
         .map(|column| match column {
+            Column::Binary(_) => values::read(column),
             Column::Text(_) => column.as_str().map_or(0, |text| text.map_or(0, str::len)),
             _ => column.as_bytes().map_or(0, <[u8]>::len),
         })
