@@ -91,18 +91,68 @@ impl Decoder {
     ///
     /// Anything the protocol does not allow, bytes left over included. The state is then as before.
     // worker.c: apply_dispatch
-    #[inline]
+    #[inline(never)]
     pub fn decode<'a>(&mut self, bytes: &'a [u8]) -> Result<Decoded<'a>> {
+        // What most of a stream consists of is read in the caller, where a message is built in registers and never
+        // stored; the rest is reached by a call.
+        let mut r = Reader::new(bytes)?;
+        match r.tag() {
+            b'I' => {
+                let xid = xid(&mut r, self.in_block)?;
+                let message = Insert::read(&mut r, self.binary)?;
+                r.finish()?;
+                Ok(Decoded {
+                    xid,
+                    message: Message::Insert(message),
+                })
+            }
+            b'U' => {
+                let xid = xid(&mut r, self.in_block)?;
+                let message = Update::read(&mut r, self.binary)?;
+                r.finish()?;
+                Ok(Decoded {
+                    xid,
+                    message: Message::Update(message),
+                })
+            }
+            b'D' => {
+                let xid = xid(&mut r, self.in_block)?;
+                let message = Delete::read(&mut r, self.binary)?;
+                r.finish()?;
+                Ok(Decoded {
+                    xid,
+                    message: Message::Delete(message),
+                })
+            }
+            b'B' if !self.in_block => {
+                let message = Begin::read(&mut r)?;
+                r.finish()?;
+                Ok(Decoded {
+                    xid: None,
+                    message: Message::Begin(message),
+                })
+            }
+            b'C' if !self.in_block => {
+                let message = Commit::read(&mut r)?;
+                r.finish()?;
+                Ok(Decoded {
+                    xid: None,
+                    message: Message::Commit(message),
+                })
+            }
+            _ => self.decode_rare(bytes),
+        }
+    }
+
+    #[inline(never)]
+    fn decode_rare<'a>(&mut self, bytes: &'a [u8]) -> Result<Decoded<'a>> {
         let mut r = Reader::new(bytes)?;
         let mut in_block = self.in_block;
         let xid = match r.tag() {
-            b'R' | b'Y' | b'I' | b'U' | b'D' | b'T' | b'M' if in_block => Some(r.xid(Field::Xid)?),
+            b'R' | b'Y' | b'T' | b'M' => xid(&mut r, in_block)?,
             _ => None,
         };
         let message = match r.tag() {
-            b'I' => Message::Insert(Insert::read(&mut r, self.binary)?),
-            b'U' => Message::Update(Update::read(&mut r, self.binary)?),
-            b'D' => Message::Delete(Delete::read(&mut r, self.binary)?),
             b'T' => Message::Truncate(Truncate::read(&mut r)?),
             b'R' => Message::Relation(Relation::read(&mut r)?),
             b'Y' => Message::Type(Type::read(&mut r)?),
@@ -116,8 +166,6 @@ impl Decoder {
             b'B' | b'C' | b'S' | b'c' | b'A' | b'b' | b'P' | b'K' | b'r' | b'p' if in_block => {
                 return Err(r.error_at(bytes, ErrorKind::InsideBlock, Field::Tag));
             }
-            b'B' => Message::Begin(Begin::read(&mut r)?),
-            b'C' => Message::Commit(Commit::read(&mut r)?),
             b'S' => {
                 in_block = true;
                 Message::StreamStart(StreamStart::read(&mut r)?)
@@ -134,5 +182,15 @@ impl Decoder {
         r.finish()?;
         self.in_block = in_block;
         Ok(Decoded { xid, message })
+    }
+}
+
+/// The (sub)transaction that a change names inside a block.
+#[inline(always)]
+fn xid(r: &mut Reader<'_>, in_block: bool) -> Result<Option<Xid>> {
+    if in_block {
+        r.xid(Field::Xid).map(Some)
+    } else {
+        Ok(None)
     }
 }

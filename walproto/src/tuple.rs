@@ -60,26 +60,25 @@ impl fmt::Debug for Column<'_> {
 /// cannot hold, a negative length, and `b` where binary was not asked for are errors.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Tuple<'a> {
-    count: u16,
+    // Both as wide as a register, so that a message is moved in few pieces.
+    count: usize,
     columns: &'a [u8],
 }
 
 impl<'a> Tuple<'a> {
     // proto.c: logicalrep_write_tuple
+    #[inline(always)]
     pub(crate) fn read(r: &mut Reader<'a>, binary: bool) -> Result<Self> {
         let at = r.rest();
-        let count = r.u16(Field::ColumnCount)?;
+        let count = usize::from(r.u16(Field::ColumnCount)?);
         let columns = r.rest();
-        if usize::from(count) > columns.len() {
+        if count > columns.len() {
             return Err(r.error_at(at, ErrorKind::PastEnd, Field::ColumnCount));
         }
-        let mut rest = columns;
-        for _ in 0..count {
-            rest = match skip(rest, binary) {
-                Some(rest) => rest,
-                None => return Err(explain(r, rest, binary)),
-            };
-        }
+        let rest = match walk(columns, count, binary) {
+            Ok(rest) => rest,
+            Err(at) => return Err(explain(r.clone(), at, binary)),
+        };
         r.continue_at(rest);
         let (columns, _) = columns.split_at(columns.len() - rest.len());
         Ok(Self { count, columns })
@@ -87,7 +86,7 @@ impl<'a> Tuple<'a> {
 
     /// Number of columns.
     pub const fn len(&self) -> usize {
-        self.count as usize
+        self.count
     }
 
     /// Whether the row has no columns, as in a table without any.
@@ -108,12 +107,16 @@ impl<'a> Tuple<'a> {
 impl<'a> Tuple<'a> {
     /// A row of `count` columns that were laid out in `columns`.
     pub(crate) const fn from_wire(count: u16, columns: &'a [u8]) -> Self {
-        Self { count, columns }
+        Self {
+            count: count as usize,
+            columns,
+        }
     }
 
     /// Number of columns, and their bytes.
+    #[expect(clippy::cast_possible_truncation, reason = "it comes from a u16")]
     pub(crate) const fn wire(&self) -> (u16, &'a [u8]) {
-        (self.count, self.columns)
+        (self.count as u16, self.columns)
     }
 }
 
@@ -132,31 +135,34 @@ impl<'a> IntoIterator for Tuple<'a> {
     }
 }
 
-/// What follows the first column of `rest`, if that is sound.
-#[inline]
-fn skip(rest: &[u8], binary: bool) -> Option<&[u8]> {
-    let (&kind, rest) = rest.split_first()?;
-    match kind {
-        b'n' | b'u' => Some(rest),
-        b't' => value(rest).map(|(_, rest)| rest),
-        b'b' if binary => value(rest).map(|(_, rest)| rest),
-        _ => None,
+/// What follows `count` columns; where the first of them is not sound, what begins with that.
+#[inline(always)]
+fn walk(mut rest: &[u8], count: usize, binary: bool) -> Result<&[u8], &[u8]> {
+    let other = if binary { b'b' } else { b't' };
+    for _ in 0..count {
+        // One check for kind and length: a NULL in the last four bytes takes the other way.
+        if let Some((&[kind, len @ ..], tail)) = rest.split_first_chunk::<5>()
+            && (kind == b't' || kind == other)
+        {
+            match tail.split_at_checked(u32::from_be_bytes(len) as usize) {
+                Some((_, tail)) => rest = tail,
+                None => return Err(rest),
+            }
+        } else if let Some((b'n' | b'u', tail)) = rest.split_first() {
+            rest = tail;
+        } else {
+            return Err(rest);
+        }
     }
+    Ok(rest)
 }
 
 // Where this is not so, a length would lose its upper half below.
 const _: () = assert!(size_of::<usize>() >= size_of::<u32>());
 
-#[inline]
-fn value(rest: &[u8]) -> Option<(&[u8], &[u8])> {
-    let (len, rest) = rest.split_first_chunk()?;
-    // A negative length becomes one of two gigabytes and more, which no message holds.
-    rest.split_at_checked(u32::from_be_bytes(*len) as usize)
-}
-
-/// Finds out what [`skip`] did not like, off the fast path.
+/// Finds out what [`walk`] did not like, off the fast path.
 #[cold]
-fn explain(r: &Reader<'_>, at: &[u8], binary: bool) -> Error {
+fn explain(r: Reader<'_>, at: &[u8], binary: bool) -> Error {
     let Some((kind, rest)) = at.split_first() else {
         return r.error_at(at, ErrorKind::Truncated, Field::ColumnKind);
     };
@@ -176,38 +182,39 @@ fn explain(r: &Reader<'_>, at: &[u8], binary: bool) -> Error {
 /// The columns of a [`Tuple`]; never fails, because the row was checked when it was read.
 #[derive(Clone, Debug)]
 pub struct Columns<'a> {
-    left: u16,
+    left: usize,
     rest: &'a [u8],
 }
 
 impl<'a> Iterator for Columns<'a> {
     type Item = Column<'a>;
 
-    #[inline]
+    #[inline(always)]
     fn next(&mut self) -> Option<Column<'a>> {
+        if let Some((&[kind, len @ ..], tail)) = self.rest.split_first_chunk::<5>()
+            && (kind == b't' || kind == b'b')
+        {
+            let (bytes, rest) = tail.split_at_checked(u32::from_be_bytes(len) as usize)?;
+            self.left -= 1;
+            self.rest = rest;
+            return Some(if kind == b't' {
+                Column::Text(bytes)
+            } else {
+                Column::Binary(bytes)
+            });
+        }
         let (&kind, rest) = self.rest.split_first()?;
-        let (column, rest) = match kind {
-            b'n' => (Column::Null, rest),
-            b'u' => (Column::Unchanged, rest),
-            kind => {
-                let (bytes, rest) = value(rest)?;
-                (
-                    if kind == b't' {
-                        Column::Text(bytes)
-                    } else {
-                        Column::Binary(bytes)
-                    },
-                    rest,
-                )
-            }
-        };
         self.left -= 1;
         self.rest = rest;
-        Some(column)
+        Some(if kind == b'n' {
+            Column::Null
+        } else {
+            Column::Unchanged
+        })
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        (usize::from(self.left), Some(usize::from(self.left)))
+        (self.left, Some(self.left))
     }
 }
 

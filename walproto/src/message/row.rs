@@ -21,6 +21,7 @@ pub struct Insert<'a> {
 
 impl<'a> Insert<'a> {
     // proto.c: logicalrep_write_insert
+    #[inline(always)]
     pub(crate) fn read(r: &mut Reader<'a>, binary: bool) -> Result<Self> {
         let relation = r.oid(Field::RelationOid)?;
         new_mark(r)?;
@@ -47,6 +48,7 @@ pub struct Update<'a> {
 
 impl<'a> Update<'a> {
     // proto.c: logicalrep_write_update
+    #[inline(always)]
     pub(crate) fn read(r: &mut Reader<'a>, binary: bool) -> Result<Self> {
         let relation = r.oid(Field::RelationOid)?;
         let old = OldRow::read(r, binary)?;
@@ -73,6 +75,7 @@ pub struct Delete<'a> {
 
 impl<'a> Delete<'a> {
     // proto.c: logicalrep_write_delete
+    #[inline(always)]
     pub(crate) fn read(r: &mut Reader<'a>, binary: bool) -> Result<Self> {
         let relation = r.oid(Field::RelationOid)?;
         let at = r.rest();
@@ -98,17 +101,23 @@ pub enum OldRow<'a> {
 
 impl<'a> OldRow<'a> {
     /// `None` when something else comes next.
+    #[inline(always)]
     fn read(r: &mut Reader<'a>, binary: bool) -> Result<Option<Self>> {
         let Some((mark, rest)) = r.rest().split_first() else {
             return Ok(None);
         };
-        let wrap = match mark {
-            b'K' => Self::Key,
-            b'O' => Self::Full,
+        let full = match mark {
+            b'K' => false,
+            b'O' => true,
             _ => return Ok(None),
         };
         r.continue_at(rest);
-        Tuple::read(r, binary).map(wrap).map(Some)
+        let tuple = Tuple::read(r, binary)?;
+        Ok(Some(if full {
+            Self::Full(tuple)
+        } else {
+            Self::Key(tuple)
+        }))
     }
 
     /// The row, whichever part of it was sent.
@@ -120,6 +129,7 @@ impl<'a> OldRow<'a> {
 }
 
 /// The mark before a new row.
+#[inline(always)]
 fn new_mark(r: &mut Reader<'_>) -> Result<()> {
     let at = r.rest();
     match r.u8(Field::TupleTag)? {

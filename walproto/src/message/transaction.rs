@@ -20,6 +20,7 @@ pub struct Begin {
 
 impl Begin {
     // proto.c: logicalrep_write_begin
+    #[inline(always)]
     pub(crate) fn read(r: &mut Reader<'_>) -> Result<Self> {
         Ok(Self {
             final_lsn: r.set_lsn(Field::FinalLsn)?,
@@ -45,6 +46,7 @@ pub struct Commit {
 
 impl Commit {
     // proto.c: logicalrep_write_commit
+    #[inline(always)]
     pub(crate) fn read(r: &mut Reader<'_>) -> Result<Self> {
         r.zero_flags()?;
         Ok(Self {
