@@ -6,29 +6,38 @@
 mod capture;
 mod decode;
 mod frames;
+mod moments;
 mod nested;
 mod network;
+mod numbers;
 mod printed;
 mod seeds;
+mod strings;
 mod tuple;
 
 pub use capture::capture;
 pub use decode::{decode, session};
 pub use frames::frames;
+pub use moments::moments;
 pub use nested::nested;
 pub use network::network;
+pub use numbers::numbers;
 pub use seeds::seeds;
+pub use strings::strings;
 pub use tuple::tuple;
 
 /// The body of a target.
 pub type Body = fn(&[u8]);
 
 /// Every target, by name.
-pub const BODIES: [(&str, Body); 6] = [
+pub const BODIES: [(&str, Body); 9] = [
     ("capture", capture),
     ("decode", decode),
     ("frames", frames),
+    ("moments", moments),
     ("nested", nested),
     ("network", network),
+    ("numbers", numbers),
+    ("strings", strings),
     ("tuple", tuple),
 ];

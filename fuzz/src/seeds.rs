@@ -10,7 +10,7 @@ use walproto::{Column, Decoder, Message};
 const FROM_ONE_CAPTURE: usize = 60;
 
 /// The targets that read one value.
-const VALUES: [&str; 2] = ["nested", "network"];
+const VALUES: [&str; 5] = ["moments", "nested", "network", "numbers", "strings"];
 
 /// Inputs by target, each only once, in the order of the captures.
 pub fn seeds() -> Vec<(&'static str, Vec<u8>)> {
