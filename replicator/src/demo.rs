@@ -5,7 +5,7 @@ mod find;
 mod progress;
 mod server;
 mod shop;
-mod show;
+pub(crate) mod show;
 mod user;
 
 use std::path::{Path, PathBuf};

@@ -86,6 +86,7 @@ mod plan;
 mod position;
 mod publication;
 mod run;
+pub mod show;
 mod shutdown;
 mod source;
 mod start;

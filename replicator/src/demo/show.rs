@@ -22,7 +22,7 @@ impl<T: Display> Display for Strong<T> {
 }
 
 /// `1234567` as `1,234,567`.
-pub(super) fn grouped(number: u64) -> String {
+pub(crate) fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (at, digit) in digits.chars().enumerate() {
@@ -35,7 +35,7 @@ pub(super) fn grouped(number: u64) -> String {
 }
 
 /// Bytes in the unit that fits.
-pub(super) fn size(bytes: u64) -> String {
+pub(crate) fn size(bytes: u64) -> String {
     match bytes {
         0..10_000 => format!("{} B", grouped(bytes)),
         10_000..10_000_000 => format!("{} kB", grouped(bytes / 1000)),
@@ -44,7 +44,7 @@ pub(super) fn size(bytes: u64) -> String {
 }
 
 /// Rows as aligned lines, the first as the head; all columns but the first and the last to the right.
-pub(super) fn table(rows: &[Vec<String>]) -> Vec<String> {
+pub(crate) fn table(rows: &[Vec<String>]) -> Vec<String> {
     let columns = rows.first().map_or(0, Vec::len);
     let width = |column: usize| {
         rows.iter()
