@@ -11,6 +11,7 @@ mod values {
     mod integers;
     mod nested;
     mod network;
+    mod numeric;
     mod ranges;
     mod text;
     mod time;
