@@ -215,7 +215,7 @@ fn take(server: &Server, scene: &Scene) -> Result<Capture, Box<dyn Error>> {
     ))?;
     let mut capture = Capture {
         header: Header { options, ..header },
-        frames: Vec::new(),
+        ..Capture::default()
     };
     let deadline = Instant::now() + Duration::from_secs(60);
     let mut commits = 0;
@@ -228,6 +228,8 @@ fn take(server: &Server, scene: &Scene) -> Result<Capture, Box<dyn Error>> {
             && frame.first() == Some(&b'w')
         {
             commits += usize::from(matches!(frame.get(25), Some(b'C' | b'c')));
+            let sent = frame.get(17..25).and_then(|time| time.try_into().ok());
+            capture.times.push(sent.map_or(0, i64::from_be_bytes));
             capture.frames.push(frame);
         }
     }
