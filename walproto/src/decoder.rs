@@ -44,6 +44,7 @@ pub struct Decoder {
 
 /// A message, and the transaction it belongs to where the message says so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Decoded<'a> {
     /// Only inside a stream block: the (sub)transaction of a change, relation or type, and the top-level
     /// transaction of a logical message.

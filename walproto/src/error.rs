@@ -13,6 +13,7 @@ pub type Result<T, E = Error> = core::result::Result<T, E>;
 /// Eight bytes, `Copy`. [`offset`](Self::offset) counts from the first byte handed to the decoder (or to
 /// [`Frame::parse`](crate::Frame::parse)), so a hex dump shows the spot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Error {
     /// What is wrong.
     pub kind: ErrorKind,

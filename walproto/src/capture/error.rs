@@ -6,6 +6,7 @@ use super::FORMAT;
 
 /// Bytes that are not a capture file, or a broken one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct CaptureError {
     /// What is wrong.
     pub kind: CaptureErrorKind,

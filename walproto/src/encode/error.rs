@@ -6,6 +6,7 @@ use crate::error::{Byte, Field};
 
 /// A message that the protocol does not allow, or that does not fit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct EncodeError {
     /// What is wrong.
     pub kind: EncodeErrorKind,

@@ -4,6 +4,7 @@ use core::fmt;
 
 /// Bytes that are not a value of the type asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ValueError {
     /// What is wrong.
     pub kind: ValueErrorKind,
@@ -85,8 +86,10 @@ pub enum Expected {
 }
 
 impl ValueError {
+    /// For a type of the caller's own that is read by [`FromColumn`](super::FromColumn); `offset` counts from the
+    /// first byte of the column's value.
     #[cold]
-    pub(crate) fn new(kind: ValueErrorKind, expected: Expected, offset: usize) -> Self {
+    pub fn new(kind: ValueErrorKind, expected: Expected, offset: usize) -> Self {
         Self {
             kind,
             expected,
