@@ -33,7 +33,7 @@ pub use sent::Sent;
 use serde::Deserialize;
 
 use crate::{ColumnDef, Delete, Insert, OldRow, Relation, Tuple, Update};
-use row::Row;
+use row::{Source, read};
 
 impl<'a> Tuple<'a> {
     /// Reads the row into a type of the user's, by column name.
@@ -74,9 +74,14 @@ impl<'a> Tuple<'a> {
     pub fn deserialize_columns<T, C>(self, columns: C) -> Result<T, RowError>
     where
         T: Deserialize<'a>,
-        C: IntoIterator<Item = ColumnDef<'a>, IntoIter: ExactSizeIterator>,
+        C: IntoIterator<Item = ColumnDef<'a>, IntoIter: ExactSizeIterator + Clone>,
     {
-        T::deserialize(Row::new(self, false, columns.into_iter())?)
+        let source = Source {
+            tuple: self,
+            old: None,
+            only_key: false,
+        };
+        read(&source, columns.into_iter())
     }
 }
 
@@ -115,10 +120,14 @@ impl<'a> Update<'a> {
     pub fn deserialize_columns<T, C>(&self, columns: C) -> Result<T, RowError>
     where
         T: Deserialize<'a>,
-        C: IntoIterator<Item = ColumnDef<'a>, IntoIter: ExactSizeIterator>,
+        C: IntoIterator<Item = ColumnDef<'a>, IntoIter: ExactSizeIterator + Clone>,
     {
-        let row = Row::new(self.new, false, columns.into_iter())?;
-        T::deserialize(row.over(self.old.map(|old| old.tuple())))
+        let source = Source {
+            tuple: self.new,
+            old: self.old.map(|old| old.tuple()),
+            only_key: false,
+        };
+        read(&source, columns.into_iter())
     }
 }
 
@@ -157,9 +166,13 @@ impl<'a> OldRow<'a> {
     pub fn deserialize_columns<T, C>(&self, columns: C) -> Result<T, RowError>
     where
         T: Deserialize<'a>,
-        C: IntoIterator<Item = ColumnDef<'a>, IntoIter: ExactSizeIterator>,
+        C: IntoIterator<Item = ColumnDef<'a>, IntoIter: ExactSizeIterator + Clone>,
     {
-        let only_key = matches!(self, Self::Key(_));
-        T::deserialize(Row::new(self.tuple(), only_key, columns.into_iter())?)
+        let source = Source {
+            tuple: self.tuple(),
+            old: None,
+            only_key: matches!(self, Self::Key(_)),
+        };
+        read(&source, columns.into_iter())
     }
 }

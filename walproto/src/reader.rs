@@ -33,8 +33,8 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// A cursor over bytes that were checked before.
-    #[inline(always)]
+    /// A cursor over a part of a message.
+    #[cfg(test)]
     pub(crate) const fn over(checked: &'a [u8]) -> Self {
         Self {
             rest: checked,

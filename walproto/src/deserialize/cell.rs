@@ -1,18 +1,20 @@
 //! One value: a column's, or an element's of an array.
 
+use core::marker::PhantomData;
+
 use serde::de::value::{BorrowedStrDeserializer, SeqDeserializer, StrDeserializer};
 use serde::de::{Deserializer, Visitor};
 
-use super::error::{RowError, RowErrorKind};
+use super::error::{Fault, RowErrorKind};
 use super::nested::{visit_array, visit_composite};
 use super::types::{self, Kind};
 use super::written::{Float, unescaped, written};
 use super::{sent, typed};
 use crate::value::{
-    BitString, BoxArray, Bytea, Char, Cidr, Composite, Element, FromColumn, Inet, MacAddr,
-    MacAddr8, Quoted, Uuid, ValueError, Xid8,
+    BitString, BoxArray, Bytea, Char, Cidr, Composite, Date, Element, FromColumn, Inet, Interval,
+    LocalTimestamp, MacAddr, MacAddr8, Quoted, Range, Time, TimeTz, Uuid, ValueError, Xid8,
 };
-use crate::{Column, Lsn, Oid};
+use crate::{Lsn, Oid, Timestamp};
 
 /// What the message holds of a value.
 #[derive(Clone, Copy, Debug)]
@@ -24,18 +26,6 @@ pub(super) enum Held<'de> {
     /// Text inside an array or a composite that may have escapes in it.
     Quoted(Quoted<'de>),
     Binary(&'de [u8]),
-}
-
-impl<'de> From<Column<'de>> for Held<'de> {
-    #[inline]
-    fn from(column: Column<'de>) -> Self {
-        match column {
-            Column::Null => Self::Null,
-            Column::Unchanged => Self::Unchanged,
-            Column::Text(text) => Self::Text(text),
-            Column::Binary(bytes) => Self::Binary(bytes),
-        }
-    }
 }
 
 impl<'de> From<Element<'de>> for Held<'de> {
@@ -54,29 +44,36 @@ impl<'de> From<Element<'de>> for Held<'de> {
 }
 
 /// One value, and the type that says how to read its binary form.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Cell<'de> {
+pub(super) struct Cell<'de, E> {
     pub(super) held: Held<'de>,
     /// 0 when it is not known, as for the elements of an enum's array in text form.
     pub(super) type_oid: Oid,
+    fault: PhantomData<E>,
 }
-
-type Result<T> = core::result::Result<T, RowError>;
 
 #[cold]
-const fn mismatch(asked: &'static str) -> RowError {
-    RowError::new(RowErrorKind::Mismatch, asked)
+fn mismatch<E: Fault>(asked: &'static str) -> E {
+    E::new(RowErrorKind::Mismatch, asked)
 }
 
-impl<'de> Cell<'de> {
+impl<'de, E: Fault> Cell<'de, E> {
     #[inline]
-    const fn kind(self) -> Kind {
+    pub(super) const fn new(held: Held<'de>, type_oid: Oid) -> Self {
+        Self {
+            held,
+            type_oid,
+            fault: PhantomData,
+        }
+    }
+
+    #[inline]
+    const fn kind(&self) -> Kind {
         Kind::of(self.type_oid)
     }
 
     /// Reads the value by one of our own readers.
     #[inline]
-    fn read<T: FromColumn<'de>>(self, asked: &'static str) -> Result<T> {
+    fn read<T: FromColumn<'de>>(&self, asked: &'static str) -> Result<T, E> {
         let read = match self.held {
             Held::Text(text) => T::from_text(text),
             Held::Quoted(text) => T::from_quoted(text),
@@ -87,19 +84,19 @@ impl<'de> Cell<'de> {
     }
 
     #[cold]
-    const fn absent(self, asked: &'static str) -> RowError {
+    fn absent(&self, asked: &'static str) -> E {
         let kind = match self.held {
             Held::NotSent => RowErrorKind::NotSent,
             Held::Unchanged => RowErrorKind::Unchanged,
             _ => RowErrorKind::Null,
         };
-        RowError::new(kind, asked)
+        E::new(kind, asked)
     }
 
     #[inline]
-    fn bool(self) -> Result<bool> {
-        match (self.held, self.kind()) {
-            (Held::Binary(_), kind) if !matches!(kind, Kind::Bool | Kind::User) => {
+    fn bool(&self) -> Result<bool, E> {
+        match self.held {
+            Held::Binary(_) if !matches!(self.kind(), Kind::Bool | Kind::User) => {
                 Err(mismatch("bool"))
             }
             _ => self.read("bool"),
@@ -108,7 +105,7 @@ impl<'de> Cell<'de> {
 
     /// A whole number of at most 64 bits.
     #[inline]
-    fn integer(self, asked: &'static str) -> Result<i64> {
+    fn integer(&self, asked: &'static str) -> Result<i64, E> {
         let read = match self.held {
             Held::Text(text) => match i64::from_text(text) {
                 Err(error) => return self.odd_integer(error, asked),
@@ -128,7 +125,7 @@ impl<'de> Cell<'de> {
 
     /// A numeric may be whole and yet have digits behind its point.
     #[cold]
-    fn odd_integer(self, error: ValueError, asked: &'static str) -> Result<i64> {
+    fn odd_integer(&self, error: ValueError, asked: &'static str) -> Result<i64, E> {
         match self.kind() {
             Kind::Numeric => narrow(self.wide(asked)?, asked),
             _ => Err(refused(error, asked)),
@@ -136,7 +133,7 @@ impl<'de> Cell<'de> {
     }
 
     /// A whole number of more than 64 bits, or of 64 without a sign.
-    fn wide(self, asked: &'static str) -> Result<i128> {
+    fn wide(&self, asked: &'static str) -> Result<i128, E> {
         match (self.held, self.kind()) {
             (Held::Text(_), _) | (Held::Binary(_), Kind::Unsigned8) => {
                 if let Ok(number) = self.read::<i64>(asked) {
@@ -152,7 +149,7 @@ impl<'de> Cell<'de> {
         }
     }
 
-    fn f64(self) -> Result<f64> {
+    fn f64(&self) -> Result<f64, E> {
         let asked = "f64";
         match (self.held, self.kind()) {
             // So that both forms give the same number.
@@ -174,7 +171,7 @@ impl<'de> Cell<'de> {
 
     /// Text that can be lent: the text form, and binary forms that are text.
     #[inline]
-    fn lent(self, asked: &'static str) -> Result<Option<&'de str>> {
+    fn lent(&self, asked: &'static str) -> Result<Option<&'de str>, E> {
         let bytes = match self.held {
             Held::Text(text) => text,
             Held::Binary(bytes) => match (self.kind(), bytes) {
@@ -193,13 +190,13 @@ impl<'de> Cell<'de> {
         };
         match core::str::from_utf8(bytes) {
             Ok(text) => Ok(Some(text)),
-            Err(_) => Err(RowError::new(RowErrorKind::NotUtf8, asked)),
+            Err(_) => Err(E::new(RowErrorKind::NotUtf8, asked)),
         }
     }
 
     /// Hands over text, lent if possible.
     #[inline]
-    fn visit_str<V: Visitor<'de>>(self, asked: &'static str, visitor: V) -> Result<V::Value> {
+    fn visit_str<V: Visitor<'de>>(&self, asked: &'static str, visitor: V) -> Result<V::Value, E> {
         match self.lent(asked)? {
             Some(text) => visitor.visit_borrowed_str(text),
             None => self.visit_written(asked, visitor),
@@ -208,7 +205,11 @@ impl<'de> Cell<'de> {
 
     /// Hands over text that is not in the message as it is: without its escapes, or what the server would have written.
     #[cold]
-    fn visit_written<V: Visitor<'de>>(self, asked: &'static str, visitor: V) -> Result<V::Value> {
+    fn visit_written<V: Visitor<'de>>(
+        &self,
+        asked: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, E> {
         let visit = |text: &str| visitor.visit_str(text);
         if let Held::Quoted(text) = self.held {
             return unescaped(text, asked, visit);
@@ -249,24 +250,38 @@ impl<'de> Cell<'de> {
             Kind::MacAddr8 => written(self.read::<MacAddr8>(asked)?, visit),
             Kind::Bit => written(self.read::<BitString<'_>>(asked)?, visit),
             Kind::Lsn => written(self.read::<Lsn>(asked)?, visit),
+            Kind::Date => written(self.read::<Date>(asked)?, visit),
+            Kind::Time => written(self.read::<Time>(asked)?, visit),
+            Kind::TimeTz => written(self.read::<TimeTz>(asked)?, visit),
+            Kind::Timestamp => written(self.read::<LocalTimestamp>(asked)?, visit),
+            Kind::TimestampTz => written(self.read::<Timestamp>(asked)?, visit),
+            Kind::Interval => written(self.read::<Interval>(asked)?, visit),
+            Kind::Range4 => written(self.read::<Range<i32>>(asked)?, visit),
+            Kind::Range8 => written(self.read::<Range<i64>>(asked)?, visit),
+            Kind::RangeDate => written(self.read::<Range<Date>>(asked)?, visit),
+            Kind::RangeTimestamp => written(self.read::<Range<LocalTimestamp>>(asked)?, visit),
+            Kind::RangeTimestampTz => written(self.read::<Range<Timestamp>>(asked)?, visit),
             _ => Err(mismatch(asked)),
         }
     }
 
     /// Hands over the bytes of a bytea, and of anything else those that came.
     #[inline]
-    fn visit_bytes<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
-        match (self.held, self.kind()) {
-            (Held::Text(_) | Held::Quoted(_), Kind::Bytea) => self.visit_decoded(visitor),
-            (Held::Text(bytes) | Held::Binary(bytes), _) => visitor.visit_borrowed_bytes(bytes),
-            (Held::Quoted(_), _) => Err(mismatch("bytes")),
+    fn visit_bytes<V: Visitor<'de>>(&self, visitor: V) -> Result<V::Value, E> {
+        match self.held {
+            Held::Binary(bytes) => visitor.visit_borrowed_bytes(bytes),
+            Held::Text(_) | Held::Quoted(_) if self.type_oid == types::BYTEA => {
+                self.visit_decoded(visitor)
+            }
+            Held::Text(bytes) => visitor.visit_borrowed_bytes(bytes),
+            Held::Quoted(_) => Err(mismatch("bytes")),
             _ => Err(self.absent("bytes")),
         }
     }
 
     /// Hands over the bytes that a bytea's text stands for.
     #[cold]
-    fn visit_decoded<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+    fn visit_decoded<V: Visitor<'de>>(&self, visitor: V) -> Result<V::Value, E> {
         let bytea = self.read::<Bytea<'_>>("bytes")?;
         #[cfg(feature = "alloc")]
         return visitor.visit_byte_buf(bytea.bytes().collect());
@@ -275,7 +290,7 @@ impl<'de> Cell<'de> {
     }
 
     /// Hands over the bytes of a bytea or uuid one by one, the elements of an array, or the fields of a composite.
-    fn visit_seq<V: Visitor<'de>>(self, asked: &'static str, visitor: V) -> Result<V::Value> {
+    fn visit_seq<V: Visitor<'de>>(&self, asked: &'static str, visitor: V) -> Result<V::Value, E> {
         if matches!(self.held, Held::Null | Held::Unchanged | Held::NotSent) {
             return Err(self.absent(asked));
         }
@@ -305,11 +320,11 @@ impl<'de> Cell<'de> {
     }
 
     fn visit_array<V: Visitor<'de>>(
-        self,
+        &self,
         element: Oid,
         asked: &'static str,
         visitor: V,
-    ) -> Result<V::Value> {
+    ) -> Result<V::Value, E> {
         let array = match (self.held, element) {
             (Held::Text(_) | Held::Quoted(_), types::BOX) => self.read::<BoxArray<'_>>(asked)?.0,
             _ => self.read(asked)?,
@@ -318,7 +333,7 @@ impl<'de> Cell<'de> {
     }
 
     /// Hands over what the value is, whatever was hoped for.
-    fn visit_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+    fn visit_any<V: Visitor<'de>>(&self, visitor: V) -> Result<V::Value, E> {
         let asked = "a value of any kind";
         match (self.held, self.kind()) {
             (Held::Null, _) => visitor.visit_unit(),
@@ -347,88 +362,89 @@ impl<'de> Cell<'de> {
 }
 
 #[cold]
-const fn refused(error: ValueError, asked: &'static str) -> RowError {
-    RowError::new(RowErrorKind::Value(error), asked)
+fn refused<E: Fault>(error: ValueError, asked: &'static str) -> E {
+    E::new(RowErrorKind::Value(error), asked)
 }
 
 /// All bytes must be taken.
-fn visit_all<'de, V: Visitor<'de>>(
-    mut bytes: SeqDeserializer<impl Iterator<Item = u8>, RowError>,
+fn visit_all<'de, V: Visitor<'de>, E: Fault>(
+    mut bytes: SeqDeserializer<impl Iterator<Item = u8>, E>,
     visitor: V,
-) -> Result<V::Value> {
+) -> Result<V::Value, E> {
     let value = visitor.visit_seq(&mut bytes)?;
     bytes.end().map(|()| value)
 }
 
-fn narrow(number: i128, asked: &'static str) -> Result<i64> {
-    i64::try_from(number).map_err(|_| RowError::new(RowErrorKind::OutOfRange, asked))
+fn narrow<E: Fault>(number: i128, asked: &'static str) -> Result<i64, E> {
+    i64::try_from(number).map_err(|_| E::new(RowErrorKind::OutOfRange, asked))
 }
 
-impl<'de> Deserializer<'de> for Cell<'de> {
-    type Error = RowError;
+/// By reference, so that it passes in a register through all that serde puts between.
+impl<'de, E: Fault> Deserializer<'de> for &Cell<'de, E> {
+    type Error = E;
 
-    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, E> {
         self.visit_any(visitor)
     }
 
     #[inline]
-    fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+    fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, E> {
         visitor.visit_bool(self.bool()?)
     }
 
     #[inline]
-    fn deserialize_i8<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+    fn deserialize_i8<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, E> {
         visitor.visit_i64(self.integer("i8")?)
     }
 
     #[inline]
-    fn deserialize_i16<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+    fn deserialize_i16<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, E> {
         visitor.visit_i64(self.integer("i16")?)
     }
 
     #[inline]
-    fn deserialize_i32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+    fn deserialize_i32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, E> {
         visitor.visit_i64(self.integer("i32")?)
     }
 
     #[inline]
-    fn deserialize_i64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+    fn deserialize_i64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, E> {
         visitor.visit_i64(self.integer("i64")?)
     }
 
     #[inline]
-    fn deserialize_u8<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+    fn deserialize_u8<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, E> {
         visitor.visit_i64(self.integer("u8")?)
     }
 
     #[inline]
-    fn deserialize_u16<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+    fn deserialize_u16<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, E> {
         visitor.visit_i64(self.integer("u16")?)
     }
 
     #[inline]
-    fn deserialize_u32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+    fn deserialize_u32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, E> {
         visitor.visit_i64(self.integer("u32")?)
     }
 
     #[inline]
-    fn deserialize_u64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+    fn deserialize_u64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, E> {
         match self.integer("u64") {
             Ok(number) => visitor.visit_i64(number),
             Err(_) => visitor.visit_i128(self.wide("u64")?),
         }
     }
 
-    fn deserialize_i128<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+    fn deserialize_i128<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, E> {
         visitor.visit_i128(self.wide("i128")?)
     }
 
-    fn deserialize_u128<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+    fn deserialize_u128<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, E> {
         visitor.visit_i128(self.wide("u128")?)
     }
 
     #[inline]
-    fn deserialize_f32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+    fn deserialize_f32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, E> {
         match self.kind() {
             Kind::Float4 => visitor.visit_f32(self.read("f32")?),
             // As the server rounds it, once and from the number itself.
@@ -437,46 +453,46 @@ impl<'de> Deserializer<'de> for Cell<'de> {
     }
 
     #[inline]
-    fn deserialize_f64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+    fn deserialize_f64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, E> {
         visitor.visit_f64(self.f64()?)
     }
 
-    fn deserialize_char<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+    fn deserialize_char<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, E> {
         self.visit_str("char", visitor)
     }
 
     #[inline]
-    fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+    fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, E> {
         self.visit_str("&str", visitor)
     }
 
     #[inline]
-    fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+    fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, E> {
         self.visit_str("String", visitor)
     }
 
-    fn deserialize_identifier<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+    fn deserialize_identifier<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, E> {
         self.visit_str("identifier", visitor)
     }
 
     #[inline]
-    fn deserialize_bytes<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+    fn deserialize_bytes<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, E> {
         self.visit_bytes(visitor)
     }
 
-    fn deserialize_byte_buf<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+    fn deserialize_byte_buf<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, E> {
         self.visit_bytes(visitor)
     }
 
     #[inline]
-    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, E> {
         match self.held {
             Held::Null => visitor.visit_none(),
             _ => visitor.visit_some(self),
         }
     }
 
-    fn deserialize_unit<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+    fn deserialize_unit<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, E> {
         match self.held {
             Held::Null => visitor.visit_unit(),
             Held::Unchanged | Held::NotSent => Err(self.absent("()")),
@@ -488,7 +504,7 @@ impl<'de> Deserializer<'de> for Cell<'de> {
         self,
         _: &'static str,
         visitor: V,
-    ) -> Result<V::Value> {
+    ) -> Result<V::Value, E> {
         self.deserialize_unit(visitor)
     }
 
@@ -497,7 +513,7 @@ impl<'de> Deserializer<'de> for Cell<'de> {
         self,
         name: &'static str,
         visitor: V,
-    ) -> Result<V::Value> {
+    ) -> Result<V::Value, E> {
         if name == sent::NAME {
             match self.held {
                 Held::Unchanged => return visitor.visit_str(sent::UNCHANGED),
@@ -514,11 +530,11 @@ impl<'de> Deserializer<'de> for Cell<'de> {
         visitor.visit_newtype_struct(self)
     }
 
-    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, E> {
         self.visit_seq("a sequence", visitor)
     }
 
-    fn deserialize_tuple<V: Visitor<'de>>(self, _: usize, visitor: V) -> Result<V::Value> {
+    fn deserialize_tuple<V: Visitor<'de>>(self, _: usize, visitor: V) -> Result<V::Value, E> {
         self.visit_seq("a tuple", visitor)
     }
 
@@ -527,11 +543,11 @@ impl<'de> Deserializer<'de> for Cell<'de> {
         name: &'static str,
         _: usize,
         visitor: V,
-    ) -> Result<V::Value> {
+    ) -> Result<V::Value, E> {
         self.visit_seq(name, visitor)
     }
 
-    fn deserialize_map<V: Visitor<'de>>(self, _: V) -> Result<V::Value> {
+    fn deserialize_map<V: Visitor<'de>>(self, _: V) -> Result<V::Value, E> {
         Err(mismatch("a map"))
     }
 
@@ -540,7 +556,7 @@ impl<'de> Deserializer<'de> for Cell<'de> {
         name: &'static str,
         _: &'static [&'static str],
         visitor: V,
-    ) -> Result<V::Value> {
+    ) -> Result<V::Value, E> {
         self.visit_seq(name, visitor)
     }
 
@@ -549,7 +565,7 @@ impl<'de> Deserializer<'de> for Cell<'de> {
         name: &'static str,
         _: &'static [&'static str],
         visitor: V,
-    ) -> Result<V::Value> {
+    ) -> Result<V::Value, E> {
         match self.lent(name)? {
             Some(label) => visitor.visit_enum(BorrowedStrDeserializer::new(label)),
             None => match self.held {
@@ -562,7 +578,7 @@ impl<'de> Deserializer<'de> for Cell<'de> {
     }
 
     #[inline]
-    fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+    fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, E> {
         visitor.visit_unit()
     }
 }

@@ -2,11 +2,88 @@
 
 use core::fmt::{self, Write};
 
-use serde::de;
+use serde::de::{self, Expected, Unexpected};
 
 use super::types;
 use crate::Oid;
 use crate::value::ValueError;
+
+/// What goes wrong on the way.
+///
+/// A row is read with [`Failed`] first, which costs nothing, and once more with [`RowError`] if that failed: a large
+/// error in every `Result` would cost as much as reading the values.
+pub(super) trait Fault: de::Error {
+    fn new(kind: RowErrorKind, asked: &'static str) -> Self;
+
+    /// Says in which column it was.
+    fn at(self, column: &str, type_oid: Oid) -> Self;
+}
+
+/// That something went wrong.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Failed;
+
+impl Fault for Failed {
+    #[inline]
+    fn new(_: RowErrorKind, _: &'static str) -> Self {
+        Self
+    }
+
+    #[inline]
+    fn at(self, _: &str, _: Oid) -> Self {
+        self
+    }
+}
+
+impl de::Error for Failed {
+    #[inline]
+    fn custom<T: fmt::Display>(_: T) -> Self {
+        Self
+    }
+
+    #[inline]
+    fn invalid_type(_: Unexpected<'_>, _: &dyn Expected) -> Self {
+        Self
+    }
+
+    #[inline]
+    fn invalid_value(_: Unexpected<'_>, _: &dyn Expected) -> Self {
+        Self
+    }
+
+    #[inline]
+    fn invalid_length(_: usize, _: &dyn Expected) -> Self {
+        Self
+    }
+
+    #[inline]
+    fn unknown_variant(_: &str, _: &'static [&'static str]) -> Self {
+        Self
+    }
+
+    #[inline]
+    fn unknown_field(_: &str, _: &'static [&'static str]) -> Self {
+        Self
+    }
+
+    #[inline]
+    fn missing_field(_: &'static str) -> Self {
+        Self
+    }
+
+    #[inline]
+    fn duplicate_field(_: &'static str) -> Self {
+        Self
+    }
+}
+
+impl fmt::Display for Failed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("failed")
+    }
+}
+
+impl core::error::Error for Failed {}
 
 /// A row that does not fit into the type asked for.
 ///
@@ -57,24 +134,6 @@ pub enum RowErrorKind {
 }
 
 impl RowError {
-    #[cold]
-    pub(super) const fn new(kind: RowErrorKind, asked: &'static str) -> Self {
-        Self {
-            kind,
-            type_oid: Oid(0),
-            asked,
-            text: Text::EMPTY,
-        }
-    }
-
-    /// Says in which column it was.
-    #[cold]
-    pub(super) fn at(mut self, column: &str, type_oid: Oid) -> Self {
-        self.text = Text::new(column, self.text.parts().1);
-        self.type_oid = type_oid;
-        self
-    }
-
     /// What is wrong.
     pub const fn kind(&self) -> RowErrorKind {
         self.kind
@@ -98,6 +157,25 @@ impl RowError {
     /// What serde, or the type's own code, said; may be cut, may be empty.
     pub fn message(&self) -> &str {
         self.text.parts().1
+    }
+}
+
+impl Fault for RowError {
+    #[cold]
+    fn new(kind: RowErrorKind, asked: &'static str) -> Self {
+        Self {
+            kind,
+            type_oid: Oid(0),
+            asked,
+            text: Text::EMPTY,
+        }
+    }
+
+    #[cold]
+    fn at(mut self, column: &str, type_oid: Oid) -> Self {
+        self.text = Text::new(column, self.text.parts().1);
+        self.type_oid = type_oid;
+        self
     }
 }
 

@@ -1,83 +1,138 @@
 //! A row as serde sees it: a map from column names to values, or a sequence of values.
 
 use serde::de::value::BorrowedStrDeserializer;
-use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserialize, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::forward_to_deserialize_any;
 
 use super::cell::{Cell, Held};
-use super::error::{RowError, RowErrorKind};
+use super::error::{Failed, Fault, RowError, RowErrorKind};
 use crate::tuple::{Columns, Tuple};
-use crate::{Column, ColumnDef};
+use crate::{Column, ColumnDef, Oid};
+
+/// What the message holds of a row.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Source<'de> {
+    pub(super) tuple: Tuple<'de>,
+    /// The old row, from which values that the new one leaves out are taken.
+    pub(super) old: Option<Tuple<'de>>,
+    /// Whether columns outside the key were not sent.
+    pub(super) only_key: bool,
+}
+
+/// Reads a row into `T`.
+#[inline]
+pub(super) fn read<'de, T, D>(source: &Source<'de>, defs: D) -> Result<T, RowError>
+where
+    T: Deserialize<'de>,
+    D: ExactSizeIterator<Item = ColumnDef<'de>> + Clone,
+{
+    let (row, relation) = (source.tuple.len(), defs.len());
+    if row != relation {
+        return Err(miscounted(row, relation));
+    }
+    match T::deserialize(Row::<_, Failed>::new(source, defs.clone())) {
+        Ok(value) => Ok(value),
+        Err(Failed) => explain(source, defs),
+    }
+}
+
+#[cold]
+fn miscounted(row: usize, relation: usize) -> RowError {
+    let count = |len| u16::try_from(len).unwrap_or(u16::MAX);
+    let kind = RowErrorKind::ColumnCount {
+        row: count(row),
+        relation: count(relation),
+    };
+    RowError::new(kind, "")
+}
+
+/// Reads the row again, now with errors that say what is wrong.
+#[cold]
+#[inline(never)]
+fn explain<'de, T, D>(source: &Source<'de>, defs: D) -> Result<T, RowError>
+where
+    T: Deserialize<'de>,
+    D: ExactSizeIterator<Item = ColumnDef<'de>>,
+{
+    T::deserialize(Row::new(source, defs))
+}
 
 /// The columns of a row beside their definitions, as many of the one as of the other.
-#[derive(Debug)]
-pub(super) struct Row<'de, D> {
-    defs: D,
+struct Row<'s, 'de, D, E> {
+    source: &'s Source<'de>,
     columns: Columns<'de>,
-    /// The old row, from which values that the new one leaves out are taken.
-    old: Option<Columns<'de>>,
-    /// Whether columns outside the key were not sent.
-    only_key: bool,
+    defs: D,
+    /// Name of the column that is at hand.
+    name: &'de str,
+    cell: Cell<'de, E>,
 }
 
-impl<'de, D: ExactSizeIterator<Item = ColumnDef<'de>>> Row<'de, D> {
-    /// A row on its own.
-    pub(super) fn new(tuple: Tuple<'de>, only_key: bool, defs: D) -> Result<Self, RowError> {
-        if tuple.len() != defs.len() {
-            let count = |len| u16::try_from(len).unwrap_or(u16::MAX);
-            let kind = RowErrorKind::ColumnCount {
-                row: count(tuple.len()),
-                relation: count(defs.len()),
-            };
-            return Err(RowError::new(kind, ""));
-        }
-        Ok(Self {
-            defs,
-            columns: tuple.columns(),
-            old: None,
-            only_key,
-        })
-    }
-
-    /// Takes values that were not sent because they did not change from the old row, where it has them.
-    pub(super) fn over(self, old: Option<Tuple<'de>>) -> Self {
+impl<'s, 'de, D: ExactSizeIterator<Item = ColumnDef<'de>>, E: Fault> Row<'s, 'de, D, E> {
+    #[inline]
+    const fn new(source: &'s Source<'de>, defs: D) -> Self {
         Self {
-            old: old.map(|old| old.columns()),
-            ..self
+            source,
+            columns: source.tuple.columns(),
+            defs,
+            name: "",
+            cell: Cell::new(Held::NotSent, Oid(0)),
         }
     }
 
-    /// The next column, with its name.
+    /// Goes to the next column, if there is one.
     #[inline]
-    fn next(&mut self) -> Option<(&'de str, Cell<'de>)> {
-        let def = self.defs.next()?;
-        let mut held = Held::from(self.columns.next()?);
-        if let Some(old) = &mut self.old {
-            // A key-only row has no other values than the key's.
-            let old = old.next();
-            if let (Held::Unchanged, Some(old @ (Column::Text(_) | Column::Binary(_)))) =
-                (held, old)
-            {
-                held = old.into();
-            }
+    fn advance(&mut self) -> bool {
+        let (Some(def), Some(column)) = (self.defs.next(), self.columns.next()) else {
+            return false;
+        };
+        self.name = def.name;
+        self.cell.type_oid = def.type_oid;
+        self.cell.held = match column {
+            Column::Text(text) => Held::Text(text),
+            Column::Binary(bytes) => Held::Binary(bytes),
+            Column::Null if self.source.only_key && !def.key => Held::NotSent,
+            Column::Null => Held::Null,
+            Column::Unchanged => self.unchanged(),
+        };
+        true
+    }
+
+    /// Reads the column that is at hand.
+    #[inline]
+    fn value<V: DeserializeSeed<'de>>(&self, seed: V) -> Result<V::Value, E> {
+        match seed.deserialize(&self.cell) {
+            Ok(value) => Ok(value),
+            Err(error) => Err(self.at(error)),
         }
-        if self.only_key && !def.key && matches!(held, Held::Null) {
-            held = Held::NotSent;
+    }
+
+    #[cold]
+    fn at(&self, error: E) -> E {
+        error.at(self.name, self.cell.type_oid)
+    }
+
+    /// What the old row has for the column before the next.
+    #[cold]
+    fn unchanged(&self) -> Held<'de> {
+        let at = self.source.tuple.len() - self.columns.len() - 1;
+        let old = self.source.old.and_then(|old| old.columns().nth(at));
+        match old {
+            Some(Column::Text(text)) => Held::Text(text),
+            Some(Column::Binary(bytes)) => Held::Binary(bytes),
+            // Only the key was sent, and this is not part of it.
+            _ => Held::Unchanged,
         }
-        let type_oid = def.type_oid;
-        Some((def.name, Cell { held, type_oid }))
     }
 }
 
-impl<'de, D: ExactSizeIterator<Item = ColumnDef<'de>>> Deserializer<'de> for Row<'de, D> {
-    type Error = RowError;
+impl<'de, D: ExactSizeIterator<Item = ColumnDef<'de>>, E: Fault> Deserializer<'de>
+    for Row<'_, 'de, D, E>
+{
+    type Error = E;
 
     #[inline]
-    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, RowError> {
-        visitor.visit_map(Map {
-            row: self,
-            current: None,
-        })
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, E> {
+        visitor.visit_map(self)
     }
 
     #[inline]
@@ -86,11 +141,11 @@ impl<'de, D: ExactSizeIterator<Item = ColumnDef<'de>>> Deserializer<'de> for Row
         _: &'static str,
         _: &'static [&'static str],
         visitor: V,
-    ) -> Result<V::Value, RowError> {
+    ) -> Result<V::Value, E> {
         self.deserialize_any(visitor)
     }
 
-    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, RowError> {
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, E> {
         visitor.visit_some(self)
     }
 
@@ -99,11 +154,11 @@ impl<'de, D: ExactSizeIterator<Item = ColumnDef<'de>>> Deserializer<'de> for Row
         self,
         _: &'static str,
         visitor: V,
-    ) -> Result<V::Value, RowError> {
+    ) -> Result<V::Value, E> {
         visitor.visit_newtype_struct(self)
     }
 
-    fn deserialize_unit<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, RowError> {
+    fn deserialize_unit<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, E> {
         visitor.visit_unit()
     }
 
@@ -111,28 +166,24 @@ impl<'de, D: ExactSizeIterator<Item = ColumnDef<'de>>> Deserializer<'de> for Row
         self,
         _: &'static str,
         visitor: V,
-    ) -> Result<V::Value, RowError> {
+    ) -> Result<V::Value, E> {
         visitor.visit_unit()
     }
 
-    fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, RowError> {
+    fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, E> {
         visitor.visit_unit()
     }
 
-    fn deserialize_seq<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, RowError> {
+    fn deserialize_seq<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, E> {
         let count = self.columns.len();
         let value = visitor.visit_seq(&mut self)?;
         if self.columns.len() > 0 {
-            return Err(RowError::invalid_length(count, &"fewer columns"));
+            return Err(E::invalid_length(count, &"fewer columns"));
         }
         Ok(value)
     }
 
-    fn deserialize_tuple<V: Visitor<'de>>(
-        self,
-        _: usize,
-        visitor: V,
-    ) -> Result<V::Value, RowError> {
+    fn deserialize_tuple<V: Visitor<'de>>(self, _: usize, visitor: V) -> Result<V::Value, E> {
         self.deserialize_seq(visitor)
     }
 
@@ -141,7 +192,7 @@ impl<'de, D: ExactSizeIterator<Item = ColumnDef<'de>>> Deserializer<'de> for Row
         _: &'static str,
         _: usize,
         visitor: V,
-    ) -> Result<V::Value, RowError> {
+    ) -> Result<V::Value, E> {
         self.deserialize_seq(visitor)
     }
 
@@ -151,60 +202,47 @@ impl<'de, D: ExactSizeIterator<Item = ColumnDef<'de>>> Deserializer<'de> for Row
 }
 
 /// The columns by name, in the order of the relation.
-struct Map<'de, D> {
-    row: Row<'de, D>,
-    /// The column whose name was handed out last.
-    current: Option<(&'de str, Cell<'de>)>,
-}
-
-impl<'de, D: ExactSizeIterator<Item = ColumnDef<'de>>> MapAccess<'de> for Map<'de, D> {
-    type Error = RowError;
+impl<'de, D: ExactSizeIterator<Item = ColumnDef<'de>>, E: Fault> MapAccess<'de>
+    for Row<'_, 'de, D, E>
+{
+    type Error = E;
 
     #[inline]
-    fn next_key_seed<K: DeserializeSeed<'de>>(
-        &mut self,
-        seed: K,
-    ) -> Result<Option<K::Value>, RowError> {
-        self.current = self.row.next();
-        let Some((name, cell)) = self.current else {
+    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, E> {
+        if !self.advance() {
             return Ok(None);
-        };
-        match seed.deserialize(BorrowedStrDeserializer::new(name)) {
+        }
+        match seed.deserialize(BorrowedStrDeserializer::new(self.name)) {
             Ok(key) => Ok(Some(key)),
-            Err(error) => Err(RowError::at(error, name, cell.type_oid)),
+            Err(error) => Err(self.at(error)),
         }
     }
 
     #[inline]
-    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, RowError> {
-        let Some((name, cell)) = self.current else {
-            return Err(RowError::custom("a value is asked for before its key"));
-        };
-        seed.deserialize(cell)
-            .map_err(|error| error.at(name, cell.type_oid))
+    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, E> {
+        self.value(seed)
     }
 
     fn size_hint(&self) -> Option<usize> {
-        Some(self.row.columns.len())
+        Some(self.columns.len())
     }
 }
 
 /// The columns by position.
-impl<'de, D: ExactSizeIterator<Item = ColumnDef<'de>>> SeqAccess<'de> for Row<'de, D> {
-    type Error = RowError;
+impl<'de, D: ExactSizeIterator<Item = ColumnDef<'de>>, E: Fault> SeqAccess<'de>
+    for Row<'_, 'de, D, E>
+{
+    type Error = E;
 
     #[inline]
     fn next_element_seed<V: DeserializeSeed<'de>>(
         &mut self,
         seed: V,
-    ) -> Result<Option<V::Value>, RowError> {
-        let Some((name, cell)) = self.next() else {
+    ) -> Result<Option<V::Value>, E> {
+        if !self.advance() {
             return Ok(None);
-        };
-        match seed.deserialize(cell) {
-            Ok(value) => Ok(Some(value)),
-            Err(error) => Err(error.at(name, cell.type_oid)),
         }
+        self.value(seed).map(Some)
     }
 
     fn size_hint(&self) -> Option<usize> {

@@ -9,10 +9,10 @@ use core::marker::PhantomData;
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
 
 use crate::value::{
-    Array, BitString, Bytea, Char, Cidr, Composite, FromColumn, Inet, Json, MacAddr, MacAddr8,
-    Multirange, Quoted, Range, Uuid, Xid8,
+    Array, BitString, Bytea, Char, Cidr, Composite, Date, FromColumn, Inet, Interval, Json,
+    LocalTimestamp, MacAddr, MacAddr8, Multirange, Quoted, Range, Time, TimeTz, Uuid, Xid8,
 };
-use crate::{Lsn, Oid, Xid};
+use crate::{Lsn, Oid, Timestamp, Xid};
 
 /// What the names begin with.
 pub(super) const PREFIX: &str = "$walproto::value::";
@@ -86,7 +86,9 @@ macro_rules! owned {
 }
 
 lent! { Array BitString Bytea Composite Json Multirange Quoted }
-owned! { Char Cidr Inet Lsn MacAddr MacAddr8 Oid Uuid Xid Xid8 }
+owned! {
+    Char Cidr Date Inet Interval LocalTimestamp Lsn MacAddr MacAddr8 Oid Time TimeTz Timestamp Uuid Xid Xid8
+}
 
 impl<'de, T: FromColumn<'de>> Deserialize<'de> for Range<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

@@ -30,6 +30,17 @@ pub(super) enum Kind {
     MacAddr8,
     Bit,
     Lsn,
+    Date,
+    Time,
+    TimeTz,
+    Timestamp,
+    TimestampTz,
+    Interval,
+    Range4,
+    Range8,
+    RangeDate,
+    RangeTimestamp,
+    RangeTimestampTz,
     Array(Oid),
     /// Built in, but without a meaning here.
     Other,
@@ -59,6 +70,8 @@ macro_rules! built_in {
         }
     };
 }
+
+pub(super) const BYTEA: Oid = Oid(17);
 
 /// The only built-in type whose arrays have another delimiter than a comma in their text form.
 pub(super) const BOX: Oid = Oid(603);
@@ -102,12 +115,12 @@ built_in! {
     1033 1034 "aclitem" Other,
     1042 1014 "bpchar" Text,
     1043 1015 "varchar" Text,
-    1082 1182 "date" Other,
-    1083 1183 "time" Other,
-    1114 1115 "timestamp" Other,
-    1184 1185 "timestamptz" Other,
-    1186 1187 "interval" Other,
-    1266 1270 "timetz" Other,
+    1082 1182 "date" Date,
+    1083 1183 "time" Time,
+    1114 1115 "timestamp" Timestamp,
+    1184 1185 "timestamptz" TimestampTz,
+    1186 1187 "interval" Interval,
+    1266 1270 "timetz" TimeTz,
     1560 1561 "bit" Bit,
     1562 1563 "varbit" Bit,
     1700 1231 "numeric" Numeric,
@@ -126,12 +139,12 @@ built_in! {
     3734 3735 "regconfig" Other,
     3769 3770 "regdictionary" Other,
     3802 3807 "jsonb" Jsonb,
-    3904 3905 "int4range" Other,
+    3904 3905 "int4range" Range4,
     3906 3907 "numrange" Other,
-    3908 3909 "tsrange" Other,
-    3910 3911 "tstzrange" Other,
-    3912 3913 "daterange" Other,
-    3926 3927 "int8range" Other,
+    3908 3909 "tsrange" RangeTimestamp,
+    3910 3911 "tstzrange" RangeTimestampTz,
+    3912 3913 "daterange" RangeDate,
+    3926 3927 "int8range" Range8,
     4072 4073 "jsonpath" Jsonb,
     4089 4090 "regnamespace" Other,
     4096 4097 "regrole" Other,

@@ -2,7 +2,7 @@
 
 use core::fmt::{self, Display, LowerExp, Write};
 
-use super::error::{RowError, RowErrorKind};
+use super::error::{Fault, RowErrorKind};
 use crate::value::Quoted;
 
 /// Longest text that is written without an allocation; only long numerics, bit strings and bytea have more.
@@ -39,36 +39,36 @@ impl Write for Buffer {
 }
 
 /// Does something with the text of a value.
-pub(super) fn written<T>(
+pub(super) fn written<T, E: Fault>(
     value: impl Display,
-    then: impl FnOnce(&str) -> Result<T, RowError>,
-) -> Result<T, RowError> {
+    then: impl FnOnce(&str) -> Result<T, E>,
+) -> Result<T, E> {
     if let Ok(buffer) = Buffer::of(&value) {
         return then(buffer.as_str());
     }
     #[cfg(feature = "alloc")]
     return then(&alloc::format!("{value}"));
     #[cfg(not(feature = "alloc"))]
-    Err(RowError::new(RowErrorKind::TooLong, "text"))
+    Err(E::new(RowErrorKind::TooLong, "text"))
 }
 
 /// Does something with text that stood in an array or a composite, without its escapes.
-pub(super) fn unescaped<T>(
+pub(super) fn unescaped<T, E: Fault>(
     text: Quoted<'_>,
     asked: &'static str,
-    then: impl FnOnce(&str) -> Result<T, RowError>,
-) -> Result<T, RowError> {
+    then: impl FnOnce(&str) -> Result<T, E>,
+) -> Result<T, E> {
     let mut buffer = [0; LEN];
     let checked = |bytes| match core::str::from_utf8(bytes) {
         Ok(text) => then(text),
-        Err(_) => Err(RowError::new(RowErrorKind::NotUtf8, asked)),
+        Err(_) => Err(E::new(RowErrorKind::NotUtf8, asked)),
     };
     match text.unescape(&mut buffer) {
         Ok(bytes) => checked(bytes),
         #[cfg(feature = "alloc")]
         Err(_) => checked(&text.bytes().collect::<alloc::vec::Vec<_>>()),
         #[cfg(not(feature = "alloc"))]
-        Err(_) => Err(RowError::new(RowErrorKind::TooLong, asked)),
+        Err(_) => Err(E::new(RowErrorKind::TooLong, asked)),
     }
 }
 

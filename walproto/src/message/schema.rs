@@ -138,12 +138,21 @@ impl<'a> ColumnDefs<'a> {
 impl<'a> Iterator for ColumnDefs<'a> {
     type Item = ColumnDef<'a>;
 
+    // What `ColumnDef::read` has checked, read again without its errors: rows are read beside their columns.
+    #[inline]
     fn next(&mut self) -> Option<ColumnDef<'a>> {
         self.left = self.left.checked_sub(1)?;
-        let mut r = Reader::over(self.rest);
-        let column = ColumnDef::read(&mut r).ok()?;
-        self.rest = r.rest();
-        Some(column)
+        let (&flags, rest) = self.rest.split_first()?;
+        let (name, rest) = rest.split_at_checked(rest.iter().position(|&byte| byte == 0)?)?;
+        let (&[_, a, b, c, d], rest) = rest.split_first_chunk()?;
+        let (&typmod, rest) = rest.split_first_chunk()?;
+        self.rest = rest;
+        Some(ColumnDef {
+            key: flags & 1 != 0,
+            name: core::str::from_utf8(name).ok()?,
+            type_oid: Oid(u32::from_be_bytes([a, b, c, d])),
+            typmod: i32::from_be_bytes(typmod),
+        })
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {

@@ -4,8 +4,10 @@ use std::fmt::{self, Debug};
 
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, Visitor};
-use walproto::Lsn;
-use walproto::value::{Cidr, Inet, MacAddr, Range, Uuid};
+use walproto::value::{
+    Cidr, Date, Inet, Interval, LocalTimestamp, MacAddr, Range, Time, TimeTz, Uuid,
+};
+use walproto::{Lsn, Timestamp};
 
 use super::replay::{inserts, takes};
 
@@ -245,6 +247,18 @@ fn as_text_they_are_what_the_server_writes() {
         (Some("08:00:2b:01:02:03"), None)
     );
     assert_eq!(rows[1].lsn.as_deref(), Some("FFFFFFFF/FFFFFFFF"));
+
+    #[derive(Debug, Deserialize)]
+    struct Ranges {
+        r4: String,
+        rt: String,
+    }
+    let rows: Vec<Ranges> = same("collections");
+    assert_eq!(
+        (rows[0].r4.as_str(), rows[1].r4.as_str()),
+        ("[1,10)", "empty")
+    );
+    assert_eq!(rows[0].rt, "[\"2026-01-01 00:00:00+00\",infinity)");
 }
 
 #[derive(Debug, Deserialize)]
@@ -289,4 +303,39 @@ impl<'de> Deserialize<'de> for Bytes {
         }
         deserializer.deserialize_byte_buf(Take)
     }
+}
+
+#[derive(Debug, Deserialize)]
+struct Times<D, T, TZ, L, TS, I> {
+    id: i32,
+    d: Option<D>,
+    t: Option<T>,
+    tz: Option<TZ>,
+    ts: Option<L>,
+    tstz: Option<TS>,
+    ts0: Option<L>,
+    span: Option<I>,
+}
+
+#[test]
+fn moments_are_read_as_themselves_and_as_text() {
+    let rows: Vec<Times<Date, Time, TimeTz, LocalTimestamp, Timestamp, Interval>> = same("times");
+    let texts: Vec<Times<String, String, String, String, String, String>> = same("times");
+    let text = |value: &dyn fmt::Display| value.to_string();
+    for (row, texts) in rows.iter().zip(&texts) {
+        assert_eq!(row.id, texts.id);
+        assert_eq!(row.d.as_ref().map(|d| text(d)), texts.d);
+        assert_eq!(row.t.as_ref().map(|t| text(t)), texts.t);
+        assert_eq!(row.tz.as_ref().map(|tz| text(tz)), texts.tz);
+        assert_eq!(row.ts.as_ref().map(|ts| text(ts)), texts.ts);
+        assert_eq!(row.tstz.as_ref().map(|tstz| text(tstz)), texts.tstz);
+        assert_eq!(row.ts0.as_ref().map(|ts0| text(ts0)), texts.ts0);
+        assert_eq!(row.span.as_ref().map(|span| text(span)), texts.span);
+    }
+    assert_eq!(texts[1].d.as_deref(), Some("infinity"));
+    assert_eq!(texts[3].ts.as_deref(), Some("4713-01-01 00:00:00 BC"));
+    assert_eq!(
+        texts[0].span.as_deref(),
+        Some("1 year 2 mons -3 days +04:05:06.789")
+    );
 }
