@@ -50,7 +50,23 @@ impl Frame<'_> {
 impl WalData<'_> {
     /// What stands before the message: `w`, start (8), end (8), time (8).
     ///
-    /// For who writes or sends the message itself behind it, and so need not copy it.
+    /// For who writes or sends the message itself behind it, and so need not copy it; the message is not looked at.
+    ///
+    /// ```
+    /// use walproto::{Begin, Encoder, Frame, Lsn, Message, Timestamp, WalData, Xid};
+    ///
+    /// let (lsn, now) = (Lsn(0x17D6100), Timestamp(0));
+    /// let begin = Message::Begin(Begin { final_lsn: lsn, commit_time: now, xid: Xid(750) });
+    ///
+    /// let mut buffer = [0; 64];
+    /// let (head, body) = buffer.split_at_mut(25);
+    /// let len = Encoder::new().encode(None, &begin, body)?;
+    /// head.copy_from_slice(&WalData { start: lsn, end: lsn, sent_at: now, data: &[] }.head());
+    ///
+    /// let copy_data = &buffer[..25 + len];
+    /// assert!(matches!(Frame::parse(copy_data)?, Frame::WalData(wal) if wal.data.len() == len));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     // walsender.c: WalSndPrepareWrite
     pub fn head(&self) -> [u8; 25] {
         let mut bytes = [0; 25];
