@@ -88,16 +88,34 @@ impl StreamOptions {
     /// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) for what the version does not have,
     /// [`ErrorKind::Config`](crate::ErrorKind::Config) for what does not fit together.
     pub fn check(&self, version: ServerVersion) -> Result<()> {
-        start_replication(self, Lsn::ZERO, version).map(drop)
+        self.text(version).map(drop)
+    }
+
+    /// What stands between the parentheses of `START_REPLICATION` on a server of this version: the publications, and
+    /// those options that differ from the server's defaults.
+    ///
+    /// # Errors
+    ///
+    /// As [`check`](Self::check).
+    pub fn text(&self, version: ServerVersion) -> Result<String> {
+        list(self, version)
     }
 }
 
-/// `START_REPLICATION`, with only those options spelled out that differ from the server's defaults.
+/// `START_REPLICATION`.
 pub(crate) fn start_replication(
     options: &StreamOptions,
     start: Lsn,
     version: ServerVersion,
 ) -> Result<String> {
+    Ok(format!(
+        "START_REPLICATION SLOT {} LOGICAL {start} ({})",
+        quote_identifier(&options.slot),
+        list(options, version)?
+    ))
+}
+
+fn list(options: &StreamOptions, version: ServerVersion) -> Result<String> {
     let highest = version.protocol();
     let protocol = options.protocol.unwrap_or(highest);
     if protocol == 0 {
@@ -163,10 +181,7 @@ pub(crate) fn start_replication(
             list.push_str(text);
         }
     }
-    Ok(format!(
-        "START_REPLICATION SLOT {} LOGICAL {start} ({list})",
-        quote_identifier(&options.slot)
-    ))
+    Ok(list)
 }
 
 /// `CREATE_REPLICATION_SLOT`, in the form that this version has.
