@@ -16,6 +16,7 @@ use crate::fail_point;
 use crate::position::PositionRow;
 use crate::publication;
 use crate::shutdown::Shutdown;
+use crate::source::Source;
 use crate::start::{self, Started};
 
 /// What a run did.
@@ -93,7 +94,7 @@ struct Apply<'a, D> {
 
 impl<D: Destination> Apply<'_, D> {
     async fn run(&mut self, shutdown: &mut Shutdown) -> Result<()> {
-        let target = self.target().await?;
+        let target = target(&mut self.started.source, self.config.until).await?;
         let mut watch = tokio::time::interval(WATCH);
         watch.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut ping = tokio::time::interval(PING);
@@ -132,22 +133,6 @@ impl<D: Destination> Apply<'_, D> {
             }
         }
         Ok(())
-    }
-
-    /// The position at which to stop.
-    async fn target(&mut self) -> Result<Option<Lsn>> {
-        let source = &mut self.started.source;
-        let target = match self.config.until {
-            None => return Ok(None),
-            Some(Until::Lsn(lsn)) => lsn,
-            Some(Until::Current) => {
-                let lsn = source.insert_lsn().await?;
-                source.flush_wal().await;
-                lsn
-            }
-        };
-        let (page, segment) = source.wal_sizes().await?;
-        Ok(Some(boundary(target, page, segment)))
     }
 
     /// Publications, tables, filters and column lists must be what they were.
@@ -339,6 +324,21 @@ impl<D: Destination> Apply<'_, D> {
         self.written = Instant::now();
         Ok(())
     }
+}
+
+/// The position at which to stop, as the server will say it.
+pub(crate) async fn target(source: &mut Source, until: Option<Until>) -> Result<Option<Lsn>> {
+    let target = match until {
+        None => return Ok(None),
+        Some(Until::Lsn(lsn)) => lsn,
+        Some(Until::Current) => {
+            let lsn = source.insert_lsn().await?;
+            source.flush_wal().await;
+            lsn
+        }
+    };
+    let (page, segment) = source.wal_sizes().await?;
+    Ok(Some(boundary(target, page, segment)))
 }
 
 /// A position within the header of a page counts as the boundary before it: nothing lies between, and that is where

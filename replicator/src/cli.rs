@@ -1,11 +1,14 @@
 //! The command line: what can be asked for, and how it becomes a [`Config`].
 
+mod record;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::config::{Config, Copy, Keyless, OnConflict, Streaming, Until};
+pub use record::RecordArgs;
 
 /// PostgreSQL changes into other databases, exactly once.
 #[derive(Debug, Parser)]
@@ -28,6 +31,8 @@ pub enum Command {
     Run(RunArgs),
     /// Remove slot, publication (only if ours) and our tables' rows at the destination
     Drop(DropArgs),
+    /// Write what the source sends into a capture file
+    Record(RecordArgs),
     /// Show the whole thing on a throwaway PostgreSQL and a SQLite file
     Demo(DemoArgs),
 }
@@ -231,11 +236,17 @@ impl From<RunArgs> for Config {
         config.publications = args.source.publication;
         config.until = args.until;
         config.protocol = args.protocol;
-        config.streaming = args.streaming.map(|streaming| match streaming {
-            StreamingArg::Off => Streaming::Off,
-            StreamingArg::On => Streaming::On,
-            StreamingArg::Parallel => Streaming::Parallel,
-        });
+        config.streaming = args.streaming.map(Streaming::from);
         config
+    }
+}
+
+impl From<StreamingArg> for Streaming {
+    fn from(streaming: StreamingArg) -> Self {
+        match streaming {
+            StreamingArg::Off => Self::Off,
+            StreamingArg::On => Self::On,
+            StreamingArg::Parallel => Self::Parallel,
+        }
     }
 }

@@ -4,7 +4,7 @@ use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use clap::Parser;
-use replicator::cli::{Cli, Command, DemoArgs, DropArgs, RunArgs};
+use replicator::cli::{Cli, Command, DemoArgs, DropArgs, RecordArgs, RunArgs};
 use replicator::{Config, Error, Result, ShutdownHandle};
 use tracing_subscriber::EnvFilter;
 
@@ -36,6 +36,7 @@ fn main() -> ExitCode {
         match cli.command {
             Command::Run(args) => run(args).await,
             Command::Drop(args) => drop(args).await,
+            Command::Record(args) => record(args).await,
             Command::Demo(args) => demo(args).await,
         }
     });
@@ -60,6 +61,19 @@ async fn run(args: RunArgs) -> Result<()> {
         changes = summary.changes,
         position = %summary.position,
         "done: everything up to this position is durable at the destination"
+    );
+    Ok(())
+}
+
+async fn record(args: RecordArgs) -> Result<()> {
+    let (handle, shutdown) = ShutdownHandle::new();
+    listen(handle)?;
+    let recorded = replicator::record(args.into(), shutdown).await?;
+    tracing::info!(
+        frames = recorded.frames,
+        files = recorded.files,
+        position = %recorded.position,
+        "done: everything up to this position is on disk"
     );
     Ok(())
 }

@@ -410,5 +410,5 @@ fn the_destination_is_durable_before_the_source_hears_of_it() {
     until("the trace is complete", || {
         read().trim_end().ends_with("+++")
     });
-    strace::assert_durable_before_confirmed(&read(), 20);
+    strace::assert_durable_before_confirmed(&read(), ".db-wal", strace::as_text, 20);
 }

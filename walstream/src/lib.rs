@@ -112,7 +112,7 @@ pub use command::{
 pub use config::{Config, Host};
 pub use error::{Error, ErrorKind, Result};
 pub use progress::{Progress, RawToken, Token};
-pub use raw::{RawFrame, RawStream};
+pub use raw::{RawFrame, RawStream, reached};
 pub use relations::{Relation, RelationColumn};
 pub use row::Row;
 pub use server_error::ServerError;

@@ -246,20 +246,7 @@ impl Sink for Passing {
     type Waiting = Queue;
 
     fn take(&mut self, shared: &Shared<Queue>, body: Bytes) -> Result<Option<Keepalive>, Error> {
-        let mut keepalive = None;
-        let reached = match Frame::parse(&body) {
-            Ok(Frame::WalData(wal)) => {
-                end(wal.data).map_err(|error| Error::decode(error, wal.start))?
-            }
-            Ok(Frame::Keepalive(frame)) => {
-                keepalive = Some(frame);
-                Some(frame.wal_end)
-            }
-            // What we do not know says nothing about positions.
-            Ok(_) => None,
-            Err(_) if !matches!(body.first(), Some(b'w' | b'k')) => None,
-            Err(error) => return Err(Error::decode(error, Lsn::ZERO)),
-        };
+        let (keepalive, reached) = look(&body).map_err(|(error, lsn)| Error::decode(error, lsn))?;
         if let Some(reached) = reached {
             self.reached = self.reached.max(reached);
             shared.progress.raise_received(self.reached);
@@ -299,6 +286,34 @@ impl Sink for Passing {
     fn hold(&mut self, queue: &mut Queue) -> Result<bool, Error> {
         queue.held = queue.bytes > self.limit;
         Ok(queue.held)
+    }
+}
+
+/// Where one is once this frame and everything before it is durable, if the frame says so: what its token rises to.
+///
+/// For who finds frames again that were stored, and has to know where to start.
+///
+/// # Errors
+///
+/// A frame, or a message of a kind that says so, that cannot be read. First bytes that are not known say nothing.
+pub fn reached(frame: &[u8]) -> walproto::Result<Option<Lsn>> {
+    match look(frame) {
+        Ok((_, reached)) => Ok(reached),
+        Err((error, _)) => Err(error),
+    }
+}
+
+fn look(frame: &[u8]) -> Result<(Option<Keepalive>, Option<Lsn>), (walproto::Error, Lsn)> {
+    match Frame::parse(frame) {
+        Ok(Frame::WalData(wal)) => match end(wal.data) {
+            Ok(end) => Ok((None, end)),
+            Err(error) => Err((error, wal.start)),
+        },
+        Ok(Frame::Keepalive(keepalive)) => Ok((Some(keepalive), Some(keepalive.wal_end))),
+        // What we do not know says nothing about positions.
+        Ok(_) => Ok((None, None)),
+        Err(_) if !matches!(frame.first(), Some(b'w' | b'k')) => Ok((None, None)),
+        Err(error) => Err((error, Lsn::ZERO)),
     }
 }
 

@@ -145,7 +145,7 @@ const fn existing(config: &Config) -> Existing {
 }
 
 /// Why the slot was not made; the session that was to make it is in a failed transaction and cannot ask.
-async fn not_created(source: &mut Source, error: walstream::Error) -> Error {
+pub(crate) async fn not_created(source: &mut Source, error: walstream::Error) -> Error {
     if error.sqlstate() == Some("55000")
         && let Ok(rows) = source.client().query("SHOW wal_level").await
         && rows.first().and_then(|row| row.get(0)) != Some("logical")
@@ -158,7 +158,7 @@ async fn not_created(source: &mut Source, error: walstream::Error) -> Error {
 }
 
 /// Runs `creation` and says what it waits for, now and then: every transaction that was running must end.
-async fn waiting_for<T>(source: &mut Source, creation: impl Future<Output = T>) -> T {
+pub(crate) async fn waiting_for<T>(source: &mut Source, creation: impl Future<Output = T>) -> T {
     const AGAIN: Duration = Duration::from_secs(60);
     tokio::pin!(creation);
     let mut said: Option<(String, Instant)> = None;

@@ -7,7 +7,7 @@ use walstream::walproto::Lsn;
 use walstream::{Client, Limits, Stream, StreamOptions, SystemIdentity};
 
 use super::{Started, check_system, holder, publication_changed};
-use crate::config::{Config, Streaming};
+use crate::config::Config;
 use crate::destination::Destination;
 use crate::error::{Error, Result, START_ANEW};
 use crate::source::Source;
@@ -152,20 +152,11 @@ pub(super) fn stream_options(
     wire: &Client,
     publications: &[String],
 ) -> StreamOptions {
-    let protocol = config
-        .protocol
-        .unwrap_or_else(|| wire.server_version().protocol());
-    let streaming = match config.streaming {
-        Some(Streaming::Off) => walstream::Streaming::Off,
-        Some(Streaming::On) => walstream::Streaming::On,
-        Some(Streaming::Parallel) => walstream::Streaming::Parallel,
-        None if protocol >= 4 => walstream::Streaming::Parallel,
-        None if protocol >= 2 => walstream::Streaming::On,
-        None => walstream::Streaming::Off,
-    };
-    StreamOptions {
-        protocol: Some(protocol),
-        streaming,
-        ..StreamOptions::new(&config.slot, publications)
-    }
+    crate::raw::options(
+        wire,
+        &config.slot,
+        publications,
+        config.protocol,
+        config.streaming,
+    )
 }

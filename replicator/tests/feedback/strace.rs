@@ -31,7 +31,7 @@ pub(crate) fn traced(output: &Path, program: &Command) -> Command {
 /// A system call that has returned.
 #[derive(Debug, PartialEq, Eq)]
 enum Call {
-    /// Bytes into the destination's write-ahead log.
+    /// Bytes into the log.
     Write(Vec<u8>),
     /// The log is on disk.
     Sync,
@@ -39,16 +39,26 @@ enum Call {
     Send(Vec<u8>),
 }
 
-/// Fails unless each position that the source was told was on the destination's disk before.
+/// A position as the text of the position row.
+pub(crate) fn as_text(lsn: u64) -> Vec<u8> {
+    format!("{:X}/{:X}", lsn >> 32, lsn & 0xFFFF_FFFF).into_bytes()
+}
+
+/// Fails unless each position that the source was told was on disk before.
 ///
-/// A position is on disk when a page that holds it, as the text of the position row, was written to the log and the
-/// log was synced after that; `positions` is how many different ones must have been told at least, so that an empty
-/// trace does not pass.
-pub(crate) fn assert_durable_before_confirmed(trace: &str, positions: usize) {
+/// A position is on disk when what holds it, in the given form, was written to the file whose name ends like `log`, and
+/// that was synced after; `positions` is how many different ones must have been told at least, so that an empty trace
+/// does not pass.
+pub(crate) fn assert_durable_before_confirmed(
+    trace: &str,
+    log: &str,
+    form: impl Fn(u64) -> Vec<u8>,
+    positions: usize,
+) {
     let mut written: Vec<u8> = Vec::new();
     let mut durable: Vec<u8> = Vec::new();
     let mut told = Vec::new();
-    let calls = calls(trace);
+    let calls = calls(trace, log);
     for call in &calls {
         match call {
             Call::Write(bytes) => written.extend(bytes),
@@ -59,12 +69,11 @@ pub(crate) fn assert_durable_before_confirmed(trace: &str, positions: usize) {
                     if flushed == 0 || told.contains(&flushed) {
                         continue;
                     }
-                    let text = format!("{:X}/{:X}", flushed >> 32, flushed & 0xFFFF_FFFF);
                     // What was confirmed by an earlier process is durable since then.
                     if !told.is_empty() {
                         assert!(
-                            contains(&durable, text.as_bytes()),
-                            "{text} was told to the source before it was durable"
+                            contains(&durable, &form(flushed)),
+                            "{flushed:X} was told to the source before it was durable"
                         );
                     }
                     told.push(flushed);
@@ -81,7 +90,7 @@ pub(crate) fn assert_durable_before_confirmed(trace: &str, positions: usize) {
 }
 
 /// The calls in the order in which they returned; a send counts from when it began, as the bytes may leave at once.
-fn calls(trace: &str) -> Vec<Call> {
+fn calls(trace: &str, log: &str) -> Vec<Call> {
     let mut begun: HashMap<&str, &str> = HashMap::new();
     let mut calls = Vec::new();
     for line in trace.lines() {
@@ -91,7 +100,7 @@ fn calls(trace: &str) -> Vec<Call> {
         let rest = rest.trim_start();
         if let Some(start) = rest.strip_suffix("<unfinished ...>") {
             if is_send(start) {
-                calls.extend(call(start));
+                calls.extend(call(start, log));
             } else {
                 begun.insert(process, start);
             }
@@ -99,10 +108,10 @@ fn calls(trace: &str) -> Vec<Call> {
             if let Some(start) = begun.remove(process)
                 && !rest.contains("= -1")
             {
-                calls.extend(call(start));
+                calls.extend(call(start, log));
             }
         } else if !rest.contains(") = -1") {
-            calls.extend(call(rest));
+            calls.extend(call(rest, log));
         }
     }
     calls
@@ -116,9 +125,9 @@ fn is_send(text: &str) -> bool {
         && file(arguments).starts_with("socket:")
 }
 
-fn call(text: &str) -> Option<Call> {
+fn call(text: &str, log: &str) -> Option<Call> {
     let (name, arguments) = text.split_once('(')?;
-    let log = file(arguments).ends_with(".db-wal");
+    let log = file(arguments).ends_with(log);
     match name {
         "pwrite64" | "pwritev" | "write" | "writev" if log => Some(Call::Write(bytes(arguments))),
         "fsync" | "fdatasync" if log => Some(Call::Sync),
@@ -202,8 +211,11 @@ fn a_confirmation_before_the_sync_is_found() {
     let sync = "13 fdatasync(11</tmp/x.db-wal>) = 0\n";
     let begun = "13 fdatasync(11</tmp/x.db-wal> <unfinished ...>\n";
     let ended = "13 <... fdatasync resumed>) = 0\n";
+    let check = |trace: &str, positions| {
+        assert_durable_before_confirmed(trace, ".db-wal", as_text, positions);
+    };
     let ok = [send(1), write.clone(), sync.to_owned(), send(42)].concat();
-    assert_durable_before_confirmed(&ok, 2);
+    check(&ok, 2);
     for wrong in [
         [send(1), write.clone(), send(42), sync.to_owned()].concat(),
         [send(1), sync.to_owned(), write.clone(), send(42)].concat(),
@@ -218,9 +230,9 @@ fn a_confirmation_before_the_sync_is_found() {
         [send(1), write, sync.to_owned(), send(43)].concat(),
     ] {
         assert!(
-            std::panic::catch_unwind(|| assert_durable_before_confirmed(&wrong, 2)).is_err(),
+            std::panic::catch_unwind(|| check(&wrong, 2)).is_err(),
             "{wrong}"
         );
     }
-    assert!(std::panic::catch_unwind(|| assert_durable_before_confirmed("", 1)).is_err());
+    assert!(std::panic::catch_unwind(|| check("", 1)).is_err());
 }
