@@ -7,6 +7,41 @@
 //! assert_eq!(Column::Binary(&[0]).value::<bool>(), Ok(false));
 //! assert_eq!(Column::Null.value::<Option<bool>>(), Ok(None));
 //! ```
+//!
+//! # Types
+//!
+//! Read a column as the type that its relation names ([`ColumnDef::type_oid`](crate::ColumnDef::type_oid)): the bytes
+//! do not say what they are. The text forms are those under the settings that the [crate page](crate) names; numbers
+//! in binary forms are big-endian, and their lengths are in bytes.
+//!
+//! | PostgreSQL | Rust | text | binary | written by |
+//! |---|---|---|---|---|
+//! | `boolean` | `bool` | `t` or `f` | 1: 0 or 1 | `boolout`, `boolsend` |
+//! | `smallint`, `integer`, `bigint` | `i16`, `i32`, `i64` | decimal | 2, 4, 8 | `int2out`, `int4out`, `int8out`; `int2send`, … |
+//! | `oid`, `xid`, `xid8` | [`Oid`](crate::Oid), [`Xid`](crate::Xid), [`Xid8`] | decimal | 4, 4, 8 | `oidout`, `xidout`, `xid8out`; `oidsend`, … |
+//! | `pg_lsn` | [`Lsn`](crate::Lsn) | `16/B374D848` | 8 | `pg_lsn_out`, `pg_lsn_send` |
+//! | `real`, `double precision` | `f32`, `f64` | shortest exact, `NaN`, `Infinity` | 4, 8: IEEE 754 | `float4out`, `float8out`; `float4send`, … |
+//! | `numeric` | [`Numeric`] | decimal, `NaN`, `Infinity` | 2 each: number of digits, weight, sign, scale; 2 per digit of base 10,000 | `numeric_out`, `numeric_send` |
+//! | `date` | [`Date`] | `2000-01-31`, `… BC`, `infinity` | 4: days since 2000 | `date_out`, `date_send` |
+//! | `time`, `timetz` | [`Time`], [`TimeTz`] | `12:34:56.789`, `…+02` | 8: microseconds since midnight; 4: seconds west of UTC | `time_out`, `timetz_out`; `time_send`, … |
+//! | `timestamp` | [`LocalTimestamp`] | `2000-01-31 12:34:56.789` | 8: microseconds since 2000 | `timestamp_out`, `timestamp_send` |
+//! | `timestamptz` | [`Timestamp`](crate::Timestamp) | `…+00` | 8: microseconds since 2000 in UTC | `timestamptz_out`, `timestamptz_send` |
+//! | `interval` | [`Interval`] | `1 year 2 mons -3 days 04:05:06` | 8: microseconds, 4: days, 4: months | `interval_out`, `interval_send` |
+//! | `text`, `varchar`, `char(n)`, `name`, enums, `xml` | `&str` | itself | itself | `textout`, `textsend`, … |
+//! | `json`, `jsonb` | [`Json`] | itself | itself; `jsonb` after a 1 | `json_out`, `jsonb_out`; `json_send`, … |
+//! | `"char"` | [`Char`] | itself, or octal | 1 | `charout`, `charsend` |
+//! | `bytea` | [`Bytea`] | `\x00ff`, or escapes | itself | `byteaout`, `byteasend` |
+//! | `uuid` | [`Uuid`] | in hexadecimal | 16 | `uuid_out`, `uuid_send` |
+//! | `inet`, `cidr` | [`Inet`], [`Cidr`] | `10.0.0.1/8` | 1 each: family, bits, whether cidr, length; the address | `inet_out`, `cidr_out`; `inet_send`, … |
+//! | `macaddr`, `macaddr8` | [`MacAddr`], [`MacAddr8`] | in hexadecimal | 6, 8 | `macaddr_out`, `macaddr8_out`; `macaddr_send`, … |
+//! | `bit`, `varbit` | [`BitString`] | `0101` | 4: number of bits; the bits, the first one highest | `bit_out`, `varbit_out`; `bit_send`, … |
+//! | arrays | [`Array`] | `{1,NULL,"a b"}` | see there | `array_out`, `array_send` |
+//! | composites | [`Composite`], tuples | `(1,,"a b")` | see there | `record_out`, `record_send` |
+//! | ranges | [`Range`] | `[1,5)`, `empty` | see there | `range_out`, `range_send` |
+//! | multiranges | [`Multirange`] | `{[1,5),[7,9)}` | see there | `multirange_out`, `multirange_send` |
+//!
+//! `Option<T>` takes NULL. A domain is read as its base type. Every other type has a text form at least:
+//! [`Column::as_str`] and [`Column::as_bytes`] give what came.
 
 mod array;
 mod bits;
