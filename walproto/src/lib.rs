@@ -70,6 +70,8 @@ mod frame;
 mod ids;
 mod lsn;
 mod message;
+#[cfg(feature = "bytes")]
+mod owned;
 mod reader;
 mod timestamp;
 mod tuple;
@@ -95,6 +97,8 @@ pub use message::schema::{ColumnDef, ColumnDefs, Relation, ReplicaIdentity, Type
 pub use message::stream::{StreamAbort, StreamCommit, StreamStart};
 pub use message::transaction::{Begin, Commit, Origin};
 pub use message::truncate::{RelationOids, Truncate};
+#[cfg(feature = "bytes")]
+pub use owned::OwnedMessage;
 pub use timestamp::Timestamp;
 pub use tuple::{Column, Columns, Tuple};
 
