@@ -321,7 +321,7 @@ fn typed_elements_are_the_same_from_both_forms() {
                     .map(|value| {
                         value
                             .unwrap()
-                            .map_or("NULL".into(), |value| value.to_string())
+                            .map_or_else(|| "NULL".into(), |value| value.to_string())
                     })
                     .collect();
                 assert_eq!(values.join(","), answer.told(0), "{answer:?}");

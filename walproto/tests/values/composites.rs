@@ -49,9 +49,10 @@ fn input(random: &mut Random) -> String {
 
 fn hex(element: Element<'_>) -> String {
     let text: Option<Quoted<'_>> = element.value().unwrap();
-    text.map_or("NULL".into(), |text| {
-        text.bytes().map(|byte| format!("{byte:02x}")).collect()
-    })
+    text.map_or_else(
+        || "NULL".into(),
+        |text| text.bytes().map(|byte| format!("{byte:02x}")).collect(),
+    )
 }
 
 #[test]

@@ -102,9 +102,10 @@ impl Leaf {
         };
         match self {
             Self::Text => String::from_utf8_lossy(bytes).into_owned(),
-            Self::Integer => bytes
-                .try_into()
-                .map_or("?".into(), |number| i32::from_be_bytes(number).to_string()),
+            Self::Integer => bytes.try_into().map_or_else(
+                |_| "?".into(),
+                |number| i32::from_be_bytes(number).to_string(),
+            ),
             Self::Bytea => bytes
                 .iter()
                 .fold("\\x".into(), |hex, byte| format!("{hex}{byte:02x}")),
@@ -112,7 +113,7 @@ impl Leaf {
                 .try_into()
                 .ok()
                 .and_then(|micros| usize::try_from(i64::from_be_bytes(micros) / 1_000_000).ok())
-                .map_or("?".into(), moment),
+                .map_or_else(|| "?".into(), moment),
             Self::Point | Self::Box => points(),
         }
     }
@@ -472,7 +473,7 @@ impl Tree {
                     .collect();
                 format!("({})", words.join(","))
             }
-            (Self::Range(range), _) => range.as_ref().map_or("empty".into(), range_input),
+            (Self::Range(range), _) => range.as_ref().map_or_else(|| "empty".into(), range_input),
             (Self::Multirange(ranges), _) => {
                 let words: Vec<String> = ranges.iter().map(range_input).collect();
                 format!("{{{}}}", words.join(","))
