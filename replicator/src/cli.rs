@@ -1,6 +1,7 @@
 //! The command line: what can be asked for, and how it becomes a [`Config`].
 
 mod record;
+mod tail;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -9,6 +10,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::config::{Config, Copy, Keyless, OnConflict, Streaming, Until};
 pub use record::RecordArgs;
+pub use tail::TailArgs;
 
 /// PostgreSQL changes into other databases, exactly once.
 #[derive(Debug, Parser)]
@@ -31,6 +33,8 @@ pub enum Command {
     Run(RunArgs),
     /// Remove slot, publication (only if ours) and our tables' rows at the destination
     Drop(DropArgs),
+    /// Show changes as they are committed, without moving or making anything lasting
+    Tail(TailArgs),
     /// Write what the source sends into a capture file
     Record(RecordArgs),
     /// Show the whole thing on a throwaway PostgreSQL and a SQLite file
@@ -247,6 +251,27 @@ impl From<StreamingArg> for Streaming {
             StreamingArg::Off => Self::Off,
             StreamingArg::On => Self::On,
             StreamingArg::Parallel => Self::Parallel,
+        }
+    }
+}
+
+/// `--color`
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum ColorArg {
+    /// On a terminal
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+impl From<ColorArg> for crate::show::ColorChoice {
+    fn from(color: ColorArg) -> Self {
+        match color {
+            ColorArg::Auto => Self::Auto,
+            ColorArg::Always => Self::Always,
+            ColorArg::Never => Self::Never,
         }
     }
 }

@@ -93,6 +93,7 @@ mod shutdown;
 mod source;
 mod start;
 mod table;
+mod tail;
 mod value;
 
 pub use apply::Summary;
@@ -109,4 +110,5 @@ pub use record::{RecordConfig, Recorded, record};
 pub use run::{Removed, remove, run};
 pub use shutdown::{Shutdown, ShutdownHandle};
 pub use table::{Column, Table};
+pub use tail::{TailConfig, tail};
 pub use value::{Kind, Value, ValueError};

@@ -4,7 +4,7 @@ use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use clap::Parser;
-use replicator::cli::{Cli, Command, DemoArgs, DropArgs, RecordArgs, RunArgs};
+use replicator::cli::{Cli, Command, DemoArgs, DropArgs, RecordArgs, RunArgs, TailArgs};
 use replicator::{Config, Error, Result, ShutdownHandle};
 use tracing_subscriber::EnvFilter;
 
@@ -13,11 +13,12 @@ fn main() -> ExitCode {
     let logs = EnvFilter::builder()
         .with_env_var("REPLICATOR_LOG")
         .try_from_env();
-    // The demo tells its own story.
-    let default = if matches!(cli.command, Command::Demo(_)) {
-        "error"
-    } else {
-        "info"
+    let default = match cli.command {
+        // The demo tells its own story.
+        Command::Demo(_) => "error",
+        // What it shows is what matters, and may be beside the log on a terminal.
+        Command::Tail(_) => "warn",
+        _ => "info",
     };
     tracing_subscriber::fmt()
         .with_env_filter(logs.unwrap_or_else(|_| EnvFilter::new(default)))
@@ -36,6 +37,7 @@ fn main() -> ExitCode {
         match cli.command {
             Command::Run(args) => run(args).await,
             Command::Drop(args) => drop(args).await,
+            Command::Tail(args) => tail(args).await,
             Command::Record(args) => record(args).await,
             Command::Demo(args) => demo(args).await,
         }
@@ -62,6 +64,13 @@ async fn run(args: RunArgs) -> Result<()> {
         position = %summary.position,
         "done: everything up to this position is durable at the destination"
     );
+    Ok(())
+}
+
+async fn tail(args: TailArgs) -> Result<()> {
+    let (handle, shutdown) = ShutdownHandle::new();
+    listen(handle)?;
+    replicator::tail(args.into(), std::io::stdout(), shutdown).await?;
     Ok(())
 }
 
