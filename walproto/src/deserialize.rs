@@ -1,22 +1,4 @@
 //! A row into a user's type, by column name, through serde.
-//!
-//! Nothing is allocated here: what can be lent is lent, and numbers, dates and the like are read in place. The type
-//! itself may allocate (`String`, `Vec`).
-//!
-//! | field | takes |
-//! |---|---|
-//! | `bool`, integers, floats | the value in either form; an integer from any integer type it fits, and from a whole `numeric` |
-//! | `&str`, `String`, `char` | text, lent; `String` also what has only a binary form, written as the server would |
-//! | `&[u8]`, `ByteBuf` | the value of a `bytea`, of every other type the bytes as they came |
-//! | an enum of unit variants | the label of a PostgreSQL enum |
-//! | `Vec<T>`, `[T; N]`, `Vec<Vec<T>>` | an array |
-//! | a tuple, a tuple struct, a struct in a field | a composite, by position |
-//! | `Option<T>` | NULL as `None` |
-//! | [`Sent<T>`](crate::Sent) | also a value that was not sent: NULL, unchanged and not sent are three things |
-//! | the types of [`value`](crate::value) | themselves |
-//!
-//! A field without a column is an error, unless it is an `Option` or has `#[serde(default)]`; a column without a field
-//! is passed over, unless the type has `#[serde(deny_unknown_fields)]`.
 
 mod cell;
 mod error;
@@ -38,20 +20,46 @@ use row::{Source, read};
 impl<'a> Tuple<'a> {
     /// Reads the row into a type of the user's, by column name.
     ///
+    /// Nothing is allocated here: what can be lent is lent, and numbers, dates and the like are read in place. The type
+    /// itself may allocate (`String`, `Vec`).
+    ///
+    /// | field | takes |
+    /// |---|---|
+    /// | `bool`, integers, floats | the value in either form; an integer from any integer type it fits, and from a whole `numeric` |
+    /// | `&str`, `String`, `char` | text, lent; `String` also what has only a binary form, written as the server would |
+    /// | `&[u8]`, `ByteBuf` | the value of a `bytea`, of every other type the bytes as they came |
+    /// | an enum of unit variants | the label of a PostgreSQL enum |
+    /// | `Vec<T>`, `[T; N]`, `Vec<Vec<T>>` | an array |
+    /// | a tuple, a tuple struct, a struct in a field | a composite, by position |
+    /// | `Option<T>` | NULL as `None` |
+    /// | [`Sent<T>`](crate::Sent) | also a value that was not sent: NULL, unchanged and not sent are three things |
+    /// | the types of [`value`](crate::value) | themselves |
+    ///
+    /// A field without a column is an error, unless it is an `Option` or has `#[serde(default)]`; a column without a field
+    /// is passed over, unless the type has `#[serde(deny_unknown_fields)]`.
+    ///
     /// ```
     /// use serde::Deserialize;
-    /// use walproto::{Relation, RowError, Tuple};
+    /// use walproto::{Decoder, Message};
     ///
     /// #[derive(Deserialize)]
     /// struct Account<'a> {
     ///     id: i64,
-    ///     #[serde(borrow)]
     ///     owner: Option<&'a str>,
     /// }
     ///
-    /// fn read<'a>(row: Tuple<'a>, relation: &Relation<'a>) -> Result<Account<'a>, RowError> {
-    ///     row.deserialize(relation)
-    /// }
+    /// let mut decoder = Decoder::new();
+    /// let Message::Relation(relation) = decoder.decode(
+    ///     b"R\0\0\x40\x01public\0account\0d\0\x02\
+    ///       \x01id\0\0\0\0\x14\xff\xff\xff\xff\0owner\0\0\0\0\x19\xff\xff\xff\xff",
+    /// )?.message else { panic!("not a relation") };
+    /// let Message::Insert(insert) = decoder.decode(
+    ///     b"I\0\0\x40\x01N\0\x02t\0\0\0\x0242t\0\0\0\x03Ada",
+    /// )?.message else { panic!("not an insert") };
+    ///
+    /// let account: Account = insert.new.deserialize(&relation)?;
+    /// assert_eq!((account.id, account.owner), (42, Some("Ada")));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
     /// # Errors

@@ -313,6 +313,34 @@ fn every_kind_of_message_is_written_as_the_other_writer_does_and_read_back() {
     assert!(refused.get() > 0, "no text with a zero byte was made up");
 }
 
+#[test]
+fn bits_without_a_meaning_are_let_go_but_for_those_of_columns() {
+    for kind in kinds() {
+        TestRunner::new(cases(48))
+            .run(&(kind, any::<u8>()), |(written, noise)| {
+                let in_block = written.place() == Place::Inside;
+                let bytes = written.bytes(None, noise);
+                let decoded = Decoder::new()
+                    .parallel(written.is_parallel())
+                    .binary(true)
+                    .inside_block(in_block)
+                    .decode(&bytes)
+                    .expect("what is written is sound");
+                let mut again = Vec::new();
+                let written_again = Encoder::new()
+                    .parallel(written.is_parallel())
+                    .binary(true)
+                    .inside_block(in_block)
+                    .append(None, &decoded.message, &mut again);
+                prop_assert_eq!(written_again, Ok(bytes.len()));
+                let noise = if bytes[0] == b'R' { noise } else { 0 };
+                prop_assert_eq!(again, written.bytes(None, noise));
+                Ok(())
+            })
+            .unwrap_or_else(|error| panic!("{error}"));
+    }
+}
+
 /// Whatever the settings of both sides: what one writes the other reads, what one refuses the other refuses, for the
 /// same reason.
 #[test]
