@@ -4,7 +4,7 @@ use core::fmt;
 use core::iter::FusedIterator;
 use core::marker::PhantomData;
 
-use super::element::{Element, Located};
+use super::element::Element;
 use super::nested::{Packed, Quoting, Scan, is_space};
 use super::quoted::is_special;
 use super::{Expected, FromColumn, Quoted, ValueError, ValueErrorKind};
@@ -193,7 +193,7 @@ impl<'a> FromColumn<'a> for Array<'a> {
         // A number of elements that the bytes do not hold ends the loop at their end.
         let elements = Form::Binary { packed, oid };
         for _ in 0..len {
-            packed.value()?;
+            packed.element()?;
         }
         packed.finish()?;
         Ok(Self {
@@ -343,28 +343,33 @@ fn shape(mut scan: Scan<'_>, delimiter: u8) -> Result<Shape, ValueError> {
 }
 
 #[inline]
-fn element<'a>(scan: &mut Scan<'a>, delimiter: u8) -> Result<Located<'a>, ValueError> {
+fn element<'a>(scan: &mut Scan<'a>, delimiter: u8) -> Result<Element<'a>, ValueError> {
+    if scan.is_special() {
+        return scan.quoted(Quoting::Backslash);
+    }
     let at = *scan;
-    let ends = |byte| {
+    let word = scan.until(|byte| {
         byte == delimiter || is_special(byte) || is_space(byte) || matches!(byte, b'{' | b'}')
-    };
-    let Some(located) = scan.item(Quoting::Backslash, ends)? else {
-        return Err(scan.unexpected());
-    };
-    match located.element {
+    });
+    match word {
+        [] => Err(scan.unexpected()),
+        b"NULL" => Ok(Element::Null),
         // What reads like NULL in other letters would have been quoted.
-        Element::Text(word)
-            if located.offset == at.offset() && word.eq_ignore_ascii_case(b"NULL") =>
-        {
-            if word != b"NULL" {
-                return Err(at.unexpected());
-            }
-            Ok(Located {
-                element: Element::Null,
-                ..located
-            })
-        }
-        _ => Ok(located),
+        word if word.eq_ignore_ascii_case(b"NULL") => Err(at.unexpected()),
+        word => Ok(Element::Text(word)),
+    }
+}
+
+/// The same, where the text was checked before.
+#[inline]
+fn checked<'a>(scan: &mut Scan<'a>, delimiter: u8) -> Option<Element<'a>> {
+    scan.skip(|byte| byte == delimiter || matches!(byte, b'{' | b'}'));
+    if scan.is_special() {
+        return scan.quoted(Quoting::Backslash).ok();
+    }
+    match scan.until(|byte| byte == delimiter || byte == b'}') {
+        b"NULL" => Some(Element::Null),
+        word => Some(Element::Text(word)),
     }
 }
 
@@ -375,26 +380,16 @@ pub struct Elements<'a> {
     form: Form<'a>,
 }
 
-impl<'a> Elements<'a> {
-    #[inline]
-    fn located(&mut self) -> Option<Located<'a>> {
-        self.left = self.left.checked_sub(1)?;
-        match &mut self.form {
-            Form::Text { scan, delimiter } => {
-                scan.skip(|byte| byte == *delimiter || matches!(byte, b'{' | b'}'));
-                element(scan, *delimiter).ok()
-            }
-            Form::Binary { packed, .. } => packed.value().ok(),
-        }
-    }
-}
-
 impl<'a> Iterator for Elements<'a> {
     type Item = Element<'a>;
 
     #[inline]
     fn next(&mut self) -> Option<Element<'a>> {
-        self.located().map(|located| located.element)
+        self.left = self.left.checked_sub(1)?;
+        match &mut self.form {
+            Form::Text { scan, delimiter } => checked(scan, *delimiter),
+            Form::Binary { packed, .. } => packed.checked(),
+        }
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
@@ -426,7 +421,11 @@ impl<'a, T: FromColumn<'a>> Iterator for Values<'a, T> {
 
     #[inline]
     fn next(&mut self) -> Option<Result<T, ValueError>> {
-        self.elements.located().map(Located::value)
+        let element = self.elements.next()?;
+        Some(match &self.elements.form {
+            Form::Text { scan, .. } => scan.value(element),
+            Form::Binary { packed, .. } => packed.value(element),
+        })
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {

@@ -3,7 +3,7 @@
 use core::fmt;
 use core::iter::FusedIterator;
 
-use super::element::{Element, Located};
+use super::element::Element;
 use super::nested::{Packed, Quoting, Scan, is_space};
 use super::quoted::is_special;
 use super::{Expected, FromColumn, Quoted, ValueError, ValueErrorKind};
@@ -121,18 +121,14 @@ impl<'a> FromColumn<'a> for Composite<'a> {
 }
 
 #[inline]
-fn field<'a>(scan: &mut Scan<'a>) -> Result<Located<'a>, ValueError> {
+fn field<'a>(scan: &mut Scan<'a>) -> Result<Element<'a>, ValueError> {
     let ends = |byte| is_special(byte) || is_space(byte) || matches!(byte, b'(' | b')' | b',');
-    let null = Located {
-        element: Element::Null,
-        offset: scan.offset(),
-    };
-    Ok(scan.item(Quoting::Doubled, ends)?.unwrap_or(null))
+    Ok(scan.item(Quoting::Doubled, ends)?.unwrap_or(Element::Null))
 }
 
 #[inline]
-fn packed_field<'a>(packed: &mut Packed<'a>) -> Result<(Oid, Located<'a>), ValueError> {
-    Ok((Oid(packed.u32()?), packed.value()?))
+fn packed_field<'a>(packed: &mut Packed<'a>) -> Result<(Oid, Element<'a>), ValueError> {
+    Ok((Oid(packed.u32()?), packed.element()?))
 }
 
 impl<'a> IntoIterator for Composite<'a> {
@@ -165,21 +161,12 @@ impl<'a> Fields<'a> {
     /// As for [`Element::value`], or there is no field left.
     #[inline]
     pub fn value<T: FromColumn<'a>>(&mut self) -> Result<T, ValueError> {
-        match self.located() {
-            Some(field) => field.value(),
-            None => Err(self.field_count()),
-        }
-    }
-
-    #[inline]
-    fn located(&mut self) -> Option<Located<'a>> {
-        self.left = self.left.checked_sub(1)?;
-        match &mut self.form {
-            Form::Text(scan) => {
-                scan.take(|byte| matches!(byte, b'(' | b',')).ok()?;
-                field(scan).ok()
-            }
-            Form::Binary(packed) => packed_field(packed).ok().map(|(_, field)| field),
+        let Some(field) = self.next() else {
+            return Err(self.field_count());
+        };
+        match &self.form {
+            Form::Text(scan) => scan.value(field),
+            Form::Binary(packed) => packed.value(field),
         }
     }
 
@@ -198,7 +185,14 @@ impl<'a> Iterator for Fields<'a> {
 
     #[inline]
     fn next(&mut self) -> Option<Element<'a>> {
-        self.located().map(|field| field.element)
+        self.left = self.left.checked_sub(1)?;
+        match &mut self.form {
+            Form::Text(scan) => {
+                scan.take(|byte| matches!(byte, b'(' | b',')).ok()?;
+                field(scan).ok()
+            }
+            Form::Binary(packed) => packed_field(packed).ok().map(|(_, field)| field),
+        }
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {

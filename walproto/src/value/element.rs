@@ -33,9 +33,9 @@ impl<'a> Element<'a> {
     pub fn value<T: FromColumn<'a>>(self) -> Result<T, ValueError> {
         match self {
             Self::Null => T::from_column(Column::Null),
-            Self::Text(text) => T::from_column(Column::Text(text)),
+            Self::Text(text) => T::from_text(text),
             Self::Quoted(text) => T::from_quoted(text),
-            Self::Binary(bytes) => T::from_column(Column::Binary(bytes)),
+            Self::Binary(bytes) => T::from_binary(bytes),
         }
     }
 
@@ -64,6 +64,15 @@ impl<'a> Element<'a> {
             Self::Quoted(text) => Column::Text(text.unescape(buffer)?),
             Self::Binary(bytes) => Column::Binary(bytes),
         })
+    }
+
+    /// The bytes as they stand in the message; none for NULL.
+    pub(super) const fn raw(self) -> &'a [u8] {
+        match self {
+            Self::Null => &[],
+            Self::Text(raw) | Self::Binary(raw) => raw,
+            Self::Quoted(text) => text.raw(),
+        }
     }
 
     /// Whether the value is NULL.
@@ -98,25 +107,5 @@ impl<'a> FromColumn<'a> for Element<'a> {
                 0,
             )),
         }
-    }
-}
-
-/// An element and where it begins, so that errors inside it can say at which byte of the whole they are.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Located<'a> {
-    pub(super) element: Element<'a>,
-    pub(super) offset: usize,
-}
-
-impl<'a> Located<'a> {
-    #[inline]
-    pub(super) fn value<T: FromColumn<'a>>(self) -> Result<T, ValueError> {
-        self.element.value().map_err(|error| self.explain(error))
-    }
-
-    /// An error inside the element, seen from the whole.
-    #[cold]
-    pub(super) fn explain(self, error: ValueError) -> ValueError {
-        error.behind(u32::try_from(self.offset).unwrap_or(u32::MAX))
     }
 }

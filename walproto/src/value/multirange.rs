@@ -3,7 +3,7 @@
 use core::iter::FusedIterator;
 use core::marker::PhantomData;
 
-use super::element::{Element, Located};
+use super::element::Element;
 use super::nested::{Packed, Scan};
 use super::range::{Range, scan_range, unpack};
 use super::{Expected, FromColumn, Quoted, ValueError, ValueErrorKind};
@@ -113,21 +113,11 @@ impl<'a> FromColumn<'a> for Multirange<'a> {
     }
 }
 
-fn packed_range<'a>(packed: &mut Packed<'a>) -> Result<Range<Located<'a>>, ValueError> {
-    let range = packed.some_value()?;
-    let Element::Binary(bytes) = range.element else {
-        return Err(packed.error(ValueErrorKind::OutOfRange));
-    };
+fn packed_range<'a>(packed: &mut Packed<'a>) -> Result<Range<Element<'a>>, ValueError> {
+    let bytes = packed.bytes()?;
     let mut inner = Packed::new(bytes, Expected::Range);
     let bounds = unpack(&mut inner).and_then(|bounds| inner.finish().map(|()| bounds));
-    bounds
-        .map_err(|error| range.explain(error))?
-        .try_map(|bound| {
-            Ok(Located {
-                offset: bound.offset + range.offset,
-                ..bound
-            })
-        })
+    bounds.map_err(|error| packed.explain(error, Element::Binary(bytes)))
 }
 
 /// Where a walk over the ranges stands.
@@ -147,7 +137,7 @@ enum Form<'a> {
 
 impl<'a> Walk<'a> {
     #[inline]
-    fn next(&mut self) -> Option<Range<Located<'a>>> {
+    fn next(&mut self) -> Option<Range<Element<'a>>> {
         self.left = self.left.checked_sub(1)?;
         match &mut self.form {
             Form::Text(scan) => {
@@ -170,8 +160,7 @@ impl<'a> Iterator for Ranges<'a> {
 
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        let range = self.walk.next()?;
-        range.try_map(|bound| Some(bound.element).ok_or(())).ok()
+        self.walk.next()
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
@@ -200,7 +189,11 @@ impl<'a, T: FromColumn<'a>> Iterator for RangeValues<'a, T> {
 
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        Some(self.walk.next()?.try_map(Located::value))
+        let range = self.walk.next()?;
+        Some(match self.walk.form {
+            Form::Text(scan) => range.try_map(|bound| scan.value(bound)),
+            Form::Binary(packed) => range.try_map(|bound| packed.value(bound)),
+        })
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {

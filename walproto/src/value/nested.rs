@@ -1,8 +1,8 @@
 //! The only places that take nested values apart byte by byte: one for text at any depth of quoting, one for binary.
 
-use super::element::{Element, Located};
+use super::element::Element;
 use super::quoted::is_special;
-use super::{Expected, Quoted, ValueError, ValueErrorKind};
+use super::{Expected, FromColumn, Quoted, ValueError, ValueErrorKind};
 
 /// A cursor over the text of an array, a composite or a range.
 #[derive(Clone, Copy, Debug)]
@@ -151,25 +151,26 @@ impl<'a> Scan<'a> {
         &mut self,
         quoting: Quoting,
         ends: impl Fn(u8) -> bool,
-    ) -> Result<Option<Located<'a>>, ValueError> {
-        if self.rest.first().copied().is_some_and(is_special) {
+    ) -> Result<Option<Element<'a>>, ValueError> {
+        if self.is_special() {
             return self.quoted(quoting).map(Some);
         }
-        let offset = self.offset();
         let word = self.until(ends);
-        Ok((!word.is_empty()).then_some(Located {
-            element: Element::Text(word),
-            offset,
-        }))
+        Ok((!word.is_empty()).then_some(Element::Text(word)))
+    }
+
+    /// Whether a quote or a backslash comes next.
+    #[inline]
+    pub(super) fn is_special(&self) -> bool {
+        self.rest.first().copied().is_some_and(is_special)
     }
 
     /// Takes a value in quotes.
-    fn quoted(&mut self, quoting: Quoting) -> Result<Located<'a>, ValueError> {
+    pub(super) fn quoted(&mut self, quoting: Quoting) -> Result<Element<'a>, ValueError> {
         if self.peek() != Some(b'"') {
             return Err(self.unexpected());
         }
         self.special()?;
-        let offset = self.offset();
         let start = self.rest;
         let mut escaped = false;
         loop {
@@ -186,17 +187,24 @@ impl<'a> Scan<'a> {
                 }
                 (b'"', ..) => {
                     let (raw, _) = start.split_at_checked(content).unwrap_or_default();
-                    let element = if escaped {
+                    return Ok(if escaped {
                         Element::Quoted(Quoted::escaped(raw, self.twice()?))
                     } else {
                         Element::Text(raw)
-                    };
-                    return Ok(Located { element, offset });
+                    });
                 }
                 (_, None, _) => return Err(self.unexpected()),
                 _ => return Err(at.unexpected()),
             }
         }
+    }
+
+    /// Reads an element that was taken from this text, and says in errors where in the whole they are.
+    #[inline]
+    pub(super) fn value<T: FromColumn<'a>>(&self, element: Element<'a>) -> Result<T, ValueError> {
+        element
+            .value()
+            .map_err(|error| explain(error, element, self.rest, self.offset()))
     }
 
     /// Takes the quote or backslash that stands in front.
@@ -215,6 +223,20 @@ impl<'a> Scan<'a> {
         let twice = self.width.checked_mul(2);
         twice.ok_or_else(|| self.error(ValueErrorKind::OutOfRange))
     }
+}
+
+/// An error inside an element, as one inside the whole; `rest`, at `offset`, is what follows the element.
+#[cold]
+fn explain(error: ValueError, element: Element<'_>, rest: &[u8], offset: usize) -> ValueError {
+    let begin = match element {
+        Element::Null => offset,
+        // Both are parts of the same bytes, so that their addresses tell how far they are apart.
+        element => {
+            let from = element.raw().as_ptr().addr();
+            offset.saturating_sub(rest.as_ptr().addr().saturating_sub(from))
+        }
+    };
+    error.behind(u32::try_from(begin).unwrap_or(u32::MAX))
 }
 
 /// Whether the server quotes a value for holding this byte.
@@ -284,33 +306,54 @@ impl<'a> Packed<'a> {
 
     /// A length and that many bytes; a length of -1 stands for NULL.
     #[inline]
-    pub(super) fn value(&mut self) -> Result<Located<'a>, ValueError> {
-        let at = *self;
-        let len = self.i32()?;
-        let offset = self.offset();
-        let element = match usize::try_from(len) {
-            Ok(len) => match self.rest.split_at_checked(len) {
-                Some((value, rest)) => {
-                    self.rest = rest;
-                    Element::Binary(value)
-                }
-                None => return Err(at.error(ValueErrorKind::Truncated)),
-            },
-            Err(_) if len == -1 => Element::Null,
-            Err(_) => return Err(at.error(ValueErrorKind::OutOfRange)),
-        };
-        Ok(Located { element, offset })
+    pub(super) fn element(&mut self) -> Result<Element<'a>, ValueError> {
+        match take(self.rest) {
+            Some((element, rest)) => {
+                self.rest = rest;
+                Ok(element)
+            }
+            None => Err(self.no_element()),
+        }
     }
 
     /// A value that cannot be NULL.
     #[inline]
-    pub(super) fn some_value(&mut self) -> Result<Located<'a>, ValueError> {
+    pub(super) fn bytes(&mut self) -> Result<&'a [u8], ValueError> {
         let at = *self;
-        let value = self.value()?;
-        if value.element.is_null() {
-            return Err(at.error(ValueErrorKind::OutOfRange));
+        match self.element()? {
+            Element::Binary(bytes) => Ok(bytes),
+            _ => Err(at.error(ValueErrorKind::OutOfRange)),
         }
-        Ok(value)
+    }
+
+    /// The next element of bytes that were checked.
+    #[inline]
+    pub(super) fn checked(&mut self) -> Option<Element<'a>> {
+        let (element, rest) = take(self.rest)?;
+        self.rest = rest;
+        Some(element)
+    }
+
+    #[cold]
+    fn no_element(&self) -> ValueError {
+        self.error(match self.rest.split_first_chunk() {
+            Some((len, _)) if i32::from_be_bytes(*len) < 0 => ValueErrorKind::OutOfRange,
+            _ => ValueErrorKind::Truncated,
+        })
+    }
+
+    /// Reads an element that was taken from these bytes, and says in errors where in the whole they are.
+    #[inline]
+    pub(super) fn value<T: FromColumn<'a>>(&self, element: Element<'a>) -> Result<T, ValueError> {
+        element
+            .value()
+            .map_err(|error| self.explain(error, element))
+    }
+
+    /// An error inside an element, as one inside the whole.
+    #[cold]
+    pub(super) fn explain(&self, error: ValueError, element: Element<'a>) -> ValueError {
+        explain(error, element, self.rest, self.offset())
     }
 
     /// The value must end here.
@@ -322,3 +365,18 @@ impl<'a> Packed<'a> {
         }
     }
 }
+
+#[inline]
+fn take(rest: &[u8]) -> Option<(Element<'_>, &[u8])> {
+    let (len, rest) = rest.split_first_chunk()?;
+    let len = u32::from_be_bytes(*len);
+    if len == u32::MAX {
+        return Some((Element::Null, rest));
+    }
+    // Other negative lengths become two gigabytes and more, which no message holds.
+    let (value, rest) = rest.split_at_checked(len as usize)?;
+    Some((Element::Binary(value), rest))
+}
+
+// Where this is not so, a length would lose its upper half above.
+const _: () = assert!(size_of::<usize>() >= size_of::<u32>());

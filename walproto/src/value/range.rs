@@ -3,7 +3,7 @@
 use core::fmt::{self, Write as _};
 use core::ops::Bound;
 
-use super::element::{Element, Located};
+use super::element::Element;
 use super::nested::{Packed, Quoting, Scan, is_space};
 use super::quoted::is_special;
 use super::{Expected, FromColumn, Quoted, ValueError, ValueErrorKind};
@@ -110,19 +110,19 @@ impl<'a, T: FromColumn<'a>> FromColumn<'a> for Range<T> {
         let mut packed = Packed::new(bytes, Self::EXPECTED);
         let range = unpack(&mut packed)?;
         packed.finish()?;
-        range.try_map(Located::value)
+        range.try_map(|bound| packed.value(bound))
     }
 
     fn from_quoted(text: Quoted<'a>) -> Result<Self, ValueError> {
         let mut scan = Scan::new(text, Self::EXPECTED);
         let range = scan_range(&mut scan)?;
         scan.finish()?;
-        range.try_map(Located::value)
+        range.try_map(|bound| scan.value(bound))
     }
 }
 
 // rangetypes.c: range_out
-pub(super) fn scan_range<'a>(scan: &mut Scan<'a>) -> Result<Range<Located<'a>>, ValueError> {
+pub(super) fn scan_range<'a>(scan: &mut Scan<'a>) -> Result<Range<Element<'a>>, ValueError> {
     if scan.peek() == Some(b'e') {
         for &byte in b"empty" {
             scan.expect(byte)?;
@@ -149,7 +149,7 @@ const UPPER_INFINITE: u8 = 0x10;
 const KNOWN: u8 = LOWER_INCLUSIVE | UPPER_INCLUSIVE | LOWER_INFINITE | UPPER_INFINITE;
 
 // rangetypes.c: range_send
-pub(super) fn unpack<'a>(packed: &mut Packed<'a>) -> Result<Range<Located<'a>>, ValueError> {
+pub(super) fn unpack<'a>(packed: &mut Packed<'a>) -> Result<Range<Element<'a>>, ValueError> {
     let at = *packed;
     let flags = packed.u8()?;
     if flags == EMPTY {
@@ -159,7 +159,7 @@ pub(super) fn unpack<'a>(packed: &mut Packed<'a>) -> Result<Range<Located<'a>>, 
         return Err(at.error(ValueErrorKind::UnexpectedByte));
     }
     let mut finite = |infinite| match flags & infinite {
-        0 => packed.some_value().map(Some),
+        0 => packed.bytes().map(|bytes| Some(Element::Binary(bytes))),
         _ => Ok(None),
     };
     let lower = finite(LOWER_INFINITE)?;
@@ -170,7 +170,7 @@ pub(super) fn unpack<'a>(packed: &mut Packed<'a>) -> Result<Range<Located<'a>>, 
     ))
 }
 
-fn bound(value: Option<Located<'_>>, inclusive: bool) -> Bound<Located<'_>> {
+fn bound(value: Option<Element<'_>>, inclusive: bool) -> Bound<Element<'_>> {
     match value {
         None => Bound::Unbounded,
         Some(value) if inclusive => Bound::Included(value),

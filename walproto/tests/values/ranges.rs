@@ -337,6 +337,14 @@ fn what_is_no_range_is_refused_with_the_byte() {
     let ranges: Multirange<'_> = Column::Text(b"{[1,2),[3,x)}").value().unwrap();
     let error = ranges.values::<i32>().nth(1).unwrap().unwrap_err();
     assert_eq!((error.kind, error.offset), (UnexpectedByte, 10));
+    let bytes = [
+        0, 0, 0, 1, // one range
+        0, 0, 0, 11, 0x10, // of eleven bytes, up to infinity
+        0, 0, 0, 6, 0, 0, 0, 7, 0, 0, // a number two bytes too long
+    ];
+    let ranges: Multirange<'_> = Column::Binary(&bytes).value().unwrap();
+    let error = ranges.values::<i32>().next().unwrap().unwrap_err();
+    assert_eq!((error.kind, error.offset), (TrailingBytes, 17));
     for (bytes, kind, offset) in [
         (&[][..], Truncated, 0),
         (&[1, 0], TrailingBytes, 1),
