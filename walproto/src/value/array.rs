@@ -5,8 +5,7 @@ use core::iter::FusedIterator;
 use core::marker::PhantomData;
 
 use super::element::Element;
-use super::nested::{Packed, Quoting, Scan, is_space};
-use super::quoted::is_special;
+use super::nested::{Packed, Quoting, Scan, Stops};
 use super::{Expected, FromColumn, Quoted, ValueError, ValueErrorKind};
 use crate::Oid;
 
@@ -73,7 +72,7 @@ impl<'a> Array<'a> {
     // arrayfuncs.c: array_out
     fn scan(text: Quoted<'a>, delimiter: u8) -> Result<Self, ValueError> {
         let mut scan = Scan::new(text, Expected::Array);
-        if is_special(delimiter) || is_space(delimiter) || matches!(delimiter, b'{' | b'}') {
+        if STOPS.has(delimiter) {
             return Err(scan.error(ValueErrorKind::UnexpectedByte));
         }
         let (bounds, bounded) = bounds(&mut scan)?;
@@ -342,15 +341,16 @@ fn shape(mut scan: Scan<'_>, delimiter: u8) -> Result<Shape, ValueError> {
     }
 }
 
+/// What stands in quotes in an array, besides the delimiter.
+const STOPS: &Stops = &Stops::new(b"{}");
+
 #[inline]
 fn element<'a>(scan: &mut Scan<'a>, delimiter: u8) -> Result<Element<'a>, ValueError> {
     if scan.is_special() {
         return scan.quoted(Quoting::Backslash);
     }
     let at = *scan;
-    let word = scan.until(|byte| {
-        byte == delimiter || is_special(byte) || is_space(byte) || matches!(byte, b'{' | b'}')
-    });
+    let word = scan.until(|byte| byte == delimiter || STOPS.has(byte));
     match word {
         [] => Err(scan.unexpected()),
         b"NULL" => Ok(Element::Null),

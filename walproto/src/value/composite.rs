@@ -4,8 +4,7 @@ use core::fmt;
 use core::iter::FusedIterator;
 
 use super::element::Element;
-use super::nested::{Packed, Quoting, Scan, is_space};
-use super::quoted::is_special;
+use super::nested::{Packed, Quoting, Scan, Stops};
 use super::{Expected, FromColumn, Quoted, ValueError, ValueErrorKind};
 use crate::Oid;
 
@@ -120,10 +119,14 @@ impl<'a> FromColumn<'a> for Composite<'a> {
     }
 }
 
+/// What stands in quotes in a composite.
+const STOPS: &Stops = &Stops::new(b"(),");
+
 #[inline]
 fn field<'a>(scan: &mut Scan<'a>) -> Result<Element<'a>, ValueError> {
-    let ends = |byte| is_special(byte) || is_space(byte) || matches!(byte, b'(' | b')' | b',');
-    Ok(scan.item(Quoting::Doubled, ends)?.unwrap_or(Element::Null))
+    Ok(scan
+        .item(Quoting::Doubled, |byte| STOPS.has(byte))?
+        .unwrap_or(Element::Null))
 }
 
 #[inline]

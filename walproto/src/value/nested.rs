@@ -1,7 +1,7 @@
 //! The only places that take nested values apart byte by byte: one for text at any depth of quoting, one for binary.
 
 use super::element::Element;
-use super::quoted::is_special;
+use super::quoted::{find_special, is_special};
 use super::{Expected, FromColumn, Quoted, ValueError, ValueErrorKind};
 
 /// A cursor over the text of an array, a composite or a range.
@@ -174,7 +174,8 @@ impl<'a> Scan<'a> {
         let start = self.rest;
         let mut escaped = false;
         loop {
-            self.until(is_special);
+            let run = find_special(self.rest).unwrap_or(self.rest.len());
+            self.rest = self.rest.get(run..).unwrap_or_default();
             let content = start.len().saturating_sub(self.rest.len());
             let at = *self;
             let first = self.special()?;
@@ -239,7 +240,35 @@ fn explain(error: ValueError, element: Element<'_>, rest: &[u8], offset: usize) 
     error.behind(u32::try_from(begin).unwrap_or(u32::MAX))
 }
 
-/// Whether the server quotes a value for holding this byte.
+/// Bytes that make the server quote a value.
+#[derive(Clone, Copy)]
+pub(super) struct Stops([bool; 256]);
+
+impl Stops {
+    /// Quotes, backslashes, white space, and these.
+    #[expect(clippy::indexing_slicing, reason = "runs when this is compiled")]
+    pub(super) const fn new(others: &[u8]) -> Self {
+        let mut stops = [false; 256];
+        let mut byte = 0_u8;
+        while byte < 128 {
+            let mut other = 0;
+            while other < others.len() {
+                stops[byte as usize] |= others[other] == byte;
+                other += 1;
+            }
+            stops[byte as usize] |= is_special(byte) || is_space(byte);
+            byte += 1;
+        }
+        Self(stops)
+    }
+
+    #[inline]
+    pub(super) fn has(&self, byte: u8) -> bool {
+        self.0.get(usize::from(byte)).copied().unwrap_or(true)
+    }
+}
+
+/// What is white space to the server.
 #[inline]
 pub(super) const fn is_space(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t'..=b'\r')

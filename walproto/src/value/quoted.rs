@@ -61,7 +61,7 @@ impl<'a> Quoted<'a> {
     /// The text itself, where no escape stands in it.
     #[inline]
     pub fn as_plain(self) -> Option<&'a [u8]> {
-        (self.width == 1 || !self.raw.iter().copied().any(is_special)).then_some(self.raw)
+        (self.width == 1 || find_special(self.raw).is_none()).then_some(self.raw)
     }
 
     /// The first byte, and the text behind it.
@@ -213,14 +213,7 @@ impl<'a> Iterator for Pieces<'a> {
         let run = self.rest.get(skipped..)?;
         let end = match self.width {
             1 => run.len(),
-            _ => {
-                1 + run
-                    .get(1..)?
-                    .iter()
-                    .copied()
-                    .position(is_special)
-                    .unwrap_or(run.len() - 1)
-            }
+            _ => 1 + find_special(run.get(1..)?).unwrap_or(run.len() - 1),
         };
         let (piece, rest) = run.split_at_checked(end)?;
         self.rest = rest;
@@ -232,6 +225,33 @@ impl<'a> Iterator for Pieces<'a> {
 #[inline]
 pub(super) const fn is_special(byte: u8) -> bool {
     matches!(byte, b'"' | b'\\')
+}
+
+/// Where the first quote or backslash stands.
+#[inline]
+pub(super) fn find_special(bytes: &[u8]) -> Option<usize> {
+    let (words, tail) = bytes.as_chunks();
+    for (index, word) in words.iter().enumerate() {
+        let found = specials(u64::from_be_bytes(*word));
+        if found != 0 {
+            return Some(8 * index + found.leading_zeros() as usize / 8);
+        }
+    }
+    let at = tail.iter().position(|&byte| is_special(byte))?;
+    Some(8 * words.len() + at)
+}
+
+/// Sets the highest bit of each byte that is a quote or a backslash, and no other.
+#[inline]
+const fn specials(word: u64) -> u64 {
+    const LOW: u64 = u64::from_be_bytes([0x7F; 8]);
+    const QUOTES: u64 = u64::from_be_bytes([b'"'; 8]);
+    const BACKSLASHES: u64 = u64::from_be_bytes([b'\\'; 8]);
+    // The highest bit stays unset where all of a byte is zero; adding carries nothing into the next byte.
+    const fn not_zero(word: u64) -> u64 {
+        ((word & LOW) + LOW) | word
+    }
+    !(not_zero(word ^ QUOTES) & not_zero(word ^ BACKSLASHES)) & !LOW
 }
 
 /// A buffer that cannot hold what was to be written into it.

@@ -4,8 +4,7 @@ use core::fmt::{self, Write as _};
 use core::ops::Bound;
 
 use super::element::Element;
-use super::nested::{Packed, Quoting, Scan, is_space};
-use super::quoted::is_special;
+use super::nested::{Packed, Quoting, Scan, Stops};
 use super::{Expected, FromColumn, Quoted, ValueError, ValueErrorKind};
 
 /// A range between two values of a type, such as `Range<i32>` for int4range; `Range<Element>` for any.
@@ -130,9 +129,9 @@ pub(super) fn scan_range<'a>(scan: &mut Scan<'a>) -> Result<Range<Element<'a>>, 
         return Ok(Range::Empty);
     }
     let open = scan.take(|byte| matches!(byte, b'[' | b'('))?;
-    let lower = scan.item(Quoting::Doubled, is_set_apart)?;
+    let lower = scan.item(Quoting::Doubled, |byte| STOPS.has(byte))?;
     scan.expect(b',')?;
-    let upper = scan.item(Quoting::Doubled, is_set_apart)?;
+    let upper = scan.item(Quoting::Doubled, |byte| STOPS.has(byte))?;
     let close = scan.take(|byte| matches!(byte, b']' | b')'))?;
     Ok(Range::Between(
         bound(lower, open == b'['),
@@ -178,10 +177,8 @@ fn bound(value: Option<Element<'_>>, inclusive: bool) -> Bound<Element<'_>> {
     }
 }
 
-/// Whether a bound that holds this byte stands in quotes.
-const fn is_set_apart(byte: u8) -> bool {
-    is_special(byte) || is_space(byte) || matches!(byte, b'(' | b')' | b'[' | b']' | b',')
-}
+/// What stands in quotes in a range.
+const STOPS: &Stops = &Stops::new(b"()[],");
 
 /// As the server writes it, quotes included.
 impl<T: fmt::Display> fmt::Display for Range<T> {
@@ -230,7 +227,7 @@ struct Look {
 impl fmt::Write for Look {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         self.empty &= text.is_empty();
-        self.plain &= !text.bytes().any(is_set_apart);
+        self.plain &= !text.bytes().any(|byte| STOPS.has(byte));
         Ok(())
     }
 }
