@@ -1,5 +1,6 @@
 //! The command line: what can be asked for, and how it becomes a [`Config`].
 
+mod decode;
 mod record;
 mod tail;
 
@@ -9,6 +10,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::config::{Config, Copy, Keyless, OnConflict, Streaming, Until};
+pub use decode::DecodeArgs;
 pub use record::RecordArgs;
 pub use tail::TailArgs;
 
@@ -37,6 +39,8 @@ pub enum Command {
     Tail(TailArgs),
     /// Write what the source sends into a capture file
     Record(RecordArgs),
+    /// Show a capture file as readable lines, as JSON, or summed up
+    Decode(DecodeArgs),
     /// Show the whole thing on a throwaway PostgreSQL and a SQLite file
     Demo(DemoArgs),
 }

@@ -76,6 +76,7 @@ pub mod cli;
 pub mod compare;
 mod config;
 mod copy;
+mod decode;
 pub mod demo;
 mod destination;
 mod dialect;
@@ -98,6 +99,7 @@ mod value;
 
 pub use apply::Summary;
 pub use config::{Config, Copy, Keyless, OnConflict, Streaming, Until};
+pub use decode::{DecodeConfig, decode};
 #[cfg(feature = "sqlite")]
 pub use destination::sqlite::{SqliteDestination, SqliteOptions};
 pub use destination::{Destination, Existing, Outcome, Rows};

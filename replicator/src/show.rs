@@ -36,6 +36,10 @@
 //! | `keepalive` | `lsn` (the end of the log), `time`, `reply_requested` |
 //! | `unknown` | `frame`, in hexadecimal: what a later server sent |
 //!
+//! A summary has an object of the kind `table` for each table (`schema`, `table`, `inserts`, `updates`, `deletes`,
+//! `truncates`, `bytes` of its messages, `first_lsn`, `last_lsn`, `first_sent`, `last_sent`), then one of the kind `total`.
+//! It counts what was sent, whatever became of the transaction.
+//!
 //! What lies inside a transaction that has not ended when it is sent (a stream block) also has `top_xid`; whether it
 //! took effect is told later, by `stream_commit`, `stream_prepare` or `stream_abort`. What lies in a transaction that is
 //! sent whole has `commit_time`.
@@ -46,6 +50,7 @@
 //! are not UTF-8, contents of messages included, are `{"bytes": "ff00"}`, and a column that came in binary form of a type
 //! whose text form is not known here is `{"binary": "0000000100"}`.
 
+mod binary;
 mod color;
 mod error;
 mod json;

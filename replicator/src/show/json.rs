@@ -6,10 +6,11 @@ use walproto::capture::{Fields, Session};
 use walproto::{Column, Keepalive, Lsn, Message, OldRow, Timestamp, Tuple};
 
 use super::Shown;
+use super::binary::text_of;
 use super::error::ShowError;
 use super::table::{Table, TableColumn, Tables, schema};
 use super::time::Iso;
-use super::value::{hex, put, text_of};
+use super::value::{hex, put};
 
 #[derive(Debug, Default)]
 pub(super) struct Json {

@@ -6,11 +6,12 @@ use walproto::capture::{Fields, Session};
 use walproto::{Column, Keepalive, Lsn, Message, Oid, OldRow, Timestamp, Tuple, Xid};
 
 use super::Shown;
+use super::binary::text_of;
 use super::color::{END, Paint};
 use super::error::ShowError;
 use super::table::{Table, TableColumn, Tables, schema};
 use super::time::Iso;
-use super::value::{hex, identifier, is_bare, put, quote, text_of};
+use super::value::{hex, identifier, is_bare, put, quote};
 
 #[derive(Debug)]
 pub(super) struct Lines {

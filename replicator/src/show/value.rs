@@ -4,6 +4,8 @@ use std::io::Write;
 
 use walproto::Oid;
 
+use super::binary::oid;
+
 /// A name as SQL would have it: in double quotes unless it is plain.
 pub(super) fn identifier(name: &str) -> String {
     let plain = |(at, byte): (usize, u8)| match byte {
@@ -72,64 +74,19 @@ pub(super) fn hex(out: &mut Vec<u8>, bytes: &[u8]) {
     }
 }
 
-const BOOL: u32 = 16;
-const BYTEA: u32 = 17;
-const CHAR: u32 = 18;
-const NAME: u32 = 19;
-const INT8: u32 = 20;
-const INT2: u32 = 21;
-const INT4: u32 = 23;
-const TEXT: u32 = 25;
-const OID: u32 = 26;
-const JSON: u32 = 114;
-const XML: u32 = 142;
-const FLOAT4: u32 = 700;
-const FLOAT8: u32 = 701;
-const BPCHAR: u32 = 1042;
-const VARCHAR: u32 = 1043;
-const NUMERIC: u32 = 1700;
-const UUID: u32 = 2950;
-const JSONB: u32 = 3802;
-
 /// Whether the type's text form needs no quotes to be told from `null`.
 pub(super) fn is_bare(type_oid: Oid) -> bool {
     matches!(
         type_oid.0,
-        BOOL | INT8 | INT2 | INT4 | OID | FLOAT4 | FLOAT8 | NUMERIC
+        oid::BOOL
+            | oid::INT8
+            | oid::INT2
+            | oid::INT4
+            | oid::OID
+            | oid::FLOAT4
+            | oid::FLOAT8
+            | oid::NUMERIC
     )
-}
-
-/// Puts the text form of a value in binary form, as the type's output function has it; `false`, and nothing is put,
-/// where that is not known here or the bytes are not of the type.
-pub(super) fn text_of(out: &mut Vec<u8>, type_oid: Oid, bytes: &[u8]) -> bool {
-    match (type_oid.0, bytes) {
-        (BOOL, [0]) => out.push(b'f'),
-        (BOOL, [1]) => out.push(b't'),
-        (INT2, &[a, b]) => put(out, format_args!("{}", i16::from_be_bytes([a, b]))),
-        (INT4, &[a, b, c, d]) => put(out, format_args!("{}", i32::from_be_bytes([a, b, c, d]))),
-        (OID, &[a, b, c, d]) => put(out, format_args!("{}", u32::from_be_bytes([a, b, c, d]))),
-        (INT8, &[a, b, c, d, e, f, g, h]) => put(
-            out,
-            format_args!("{}", i64::from_be_bytes([a, b, c, d, e, f, g, h])),
-        ),
-        (NAME | TEXT | BPCHAR | VARCHAR | JSON | XML, text) => out.extend_from_slice(text),
-        (CHAR, &[byte @ 1..128]) => out.push(byte),
-        (JSONB, [1, text @ ..]) => out.extend_from_slice(text),
-        (BYTEA, bytes) => {
-            out.extend_from_slice(b"\\x");
-            hex(out, bytes);
-        }
-        (UUID, bytes) if bytes.len() == 16 => {
-            for (at, byte) in bytes.iter().enumerate() {
-                if matches!(at, 4 | 6 | 8 | 10) {
-                    out.push(b'-');
-                }
-                hex(out, &[*byte]);
-            }
-        }
-        _ => return false,
-    }
-    true
 }
 
 #[cfg(test)]
