@@ -45,6 +45,8 @@
 //!
 #![doc = include_str!("protocol.md")]
 #![no_std]
+// On docs.rs, which builds with nightly: what is behind a feature says so.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg_attr(
     not(test),
     warn(
