@@ -86,6 +86,36 @@ fn nothing_is_lost_or_twice_however_often_it_is_killed() {
     );
 }
 
+/// Rows of a transaction that has not ended stand for the keepalive before them: it has to be in the file too.
+#[test]
+fn a_keepalive_that_data_stands_for_is_in_the_file() {
+    let server = Server::builder(Version::NEWEST)
+        .setting("logical_decoding_work_mem", "64kB")
+        .start();
+    let studio = Studio::at(Site::own(server));
+    studio.begin();
+    studio.site.sql("CREATE TABLE noise (v text)");
+    let mut running = Running::start(&mut studio.command(&[]));
+    running.until("it records", || {
+        studio.site.slot_column("active").as_deref() == Some("true")
+    });
+    // Too little to be streamed: of a transaction without published changes nothing is sent then.
+    studio.site.sql("INSERT INTO noise VALUES ('x')");
+    let end = studio.site.wal_end();
+    // The server says how far it is.
+    thread::sleep(Duration::from_secs(1));
+    let mut long = studio.site.client();
+    long.batch("BEGIN").unwrap();
+    long.batch("INSERT INTO t SELECT i, repeat('x', 1000) FROM generate_series(1, 500) i")
+        .unwrap();
+    running.until("the slot moves", || studio.confirmed() >= end);
+    running.kill();
+    assert!(studio.tape().reached >= studio.confirmed());
+    long.batch("COMMIT").unwrap();
+    studio.catch_up(&[]);
+    assert_eq!(studio.tape().ids(), studio.rows());
+}
+
 /// Each place in the order of events at which a crash leaves something different.
 #[cfg(feature = "failpoints")]
 #[test]
