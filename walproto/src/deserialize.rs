@@ -93,6 +93,22 @@ impl<'a> Tuple<'a> {
     }
 }
 
+/// The same for a row that was kept.
+#[cfg(feature = "alloc")]
+pub(crate) fn read_named<'a, T: Deserialize<'a>>(
+    tuple: Tuple<'a>,
+    old: Option<Tuple<'a>>,
+    only_key: bool,
+    columns: impl ExactSizeIterator<Item = ColumnDef<'a>> + Clone,
+) -> Result<T, RowError> {
+    let source = Source {
+        tuple,
+        old,
+        only_key,
+    };
+    read(&source, columns)
+}
+
 impl<'a> Insert<'a> {
     /// Reads the row into a type of the user's; see [`Tuple::deserialize`].
     ///

@@ -67,6 +67,8 @@ mod deserialize;
 #[cfg(feature = "encode")]
 mod encode;
 mod error;
+#[cfg(feature = "alloc")]
+mod event;
 mod feedback;
 mod frame;
 mod ids;
@@ -85,6 +87,10 @@ pub use deserialize::{RowError, RowErrorKind, Sent};
 #[cfg(feature = "encode")]
 pub use encode::{EncodeError, EncodeErrorKind, Encoder, TupleWriter};
 pub use error::{Error, ErrorKind, Field, Result};
+#[cfg(feature = "alloc")]
+pub use event::{
+    Change, ChangeEvent, NamedRow, OwnedOldRow, OwnedTuple, Table, TableColumn, TableError, Tables,
+};
 pub use feedback::{Feedback, HotStandbyFeedback, StatusUpdate};
 pub use frame::{Frame, Keepalive, WalData};
 pub use ids::{Oid, Xid};

@@ -103,7 +103,7 @@ impl<'a> Tuple<'a> {
     }
 }
 
-#[cfg(feature = "encode")]
+#[cfg(any(feature = "alloc", feature = "encode"))]
 impl<'a> Tuple<'a> {
     /// A row of `count` columns that were laid out in `columns`.
     pub(crate) const fn from_wire(count: u16, columns: &'a [u8]) -> Self {

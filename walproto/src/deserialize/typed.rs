@@ -7,6 +7,7 @@ use core::fmt;
 use core::marker::PhantomData;
 
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
+use serde::ser::{Serialize, Serializer};
 
 use crate::value::{
     Array, BitString, Bytea, Char, Cidr, Composite, Date, FromColumn, Inet, Interval, Json,
@@ -87,11 +88,45 @@ macro_rules! owned {
 
 lent! { Array BitString Bytea Composite Json Multirange Quoted }
 owned! {
-    Char Cidr Date Inet Interval LocalTimestamp Lsn MacAddr MacAddr8 Oid Time TimeTz Timestamp Uuid Xid Xid8
+    Char Cidr Date Inet Interval LocalTimestamp Lsn MacAddr MacAddr8 Time TimeTz Timestamp Uuid
 }
 
 impl<'de, T: FromColumn<'de>> Deserialize<'de> for Range<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_newtype_struct("$walproto::value::Range", Lent(PhantomData))
     }
+}
+
+/// Numbers that identify things: numbers in every format.
+macro_rules! number {
+    ($($name:ident)*) => {$(
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                Deserialize::deserialize(deserializer).map(Self)
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                self.0.serialize(serializer)
+            }
+        }
+    )*};
+}
+
+number! { Oid Xid Xid8 }
+
+/// As the server writes them.
+macro_rules! text {
+    ($($name:ty)*) => {$(
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+    )*};
+}
+
+text! {
+    BitString<'_> Bytea<'_> Cidr Date Inet Interval Json<'_> LocalTimestamp Lsn MacAddr MacAddr8 Time TimeTz Timestamp Uuid
 }
