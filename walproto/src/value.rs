@@ -56,6 +56,7 @@ mod float;
 mod inet;
 mod integer;
 mod interval;
+mod line;
 mod mac;
 mod multirange;
 mod nested;

@@ -4,7 +4,7 @@ use core::fmt;
 use core::iter::FusedIterator;
 
 use super::quoted::needs_unescaping;
-use super::scan::{nibble, octal};
+use super::scan::{are_hex, hex, octal};
 use super::{Expected, FromColumn, Quoted, ValueError, ValueErrorKind};
 
 /// A `bytea` value in whichever form it came; nothing is copied, text is decoded while it is walked.
@@ -65,9 +65,7 @@ impl<'a> Bytea<'a> {
     /// Checks the digits of the hexadecimal form, whose text has `len` bytes.
     fn hex(digits: &'a [u8], len: usize) -> Result<Self, ValueError> {
         let error = |kind, at| Err(ValueError::new(kind, Self::EXPECTED, at));
-        let (pairs, odd) = digits.as_chunks();
-        if !pairs.iter().all(|pair| hex(*pair).is_some()) || !odd.iter().all(u8::is_ascii_hexdigit)
-        {
+        if !are_hex(digits) {
             let at = digits.iter().position(|byte| !byte.is_ascii_hexdigit());
             let before = len - digits.len();
             return error(
@@ -75,13 +73,13 @@ impl<'a> Bytea<'a> {
                 before + at.unwrap_or_default(),
             );
         }
-        if !odd.is_empty() {
+        if !digits.len().is_multiple_of(2) {
             return error(ValueErrorKind::Truncated, len);
         }
         Ok(Self {
             form: Form::Hex,
             inner: digits,
-            len: pairs.len(),
+            len: digits.len() / 2,
         })
     }
 
@@ -93,7 +91,7 @@ impl<'a> Bytea<'a> {
             Form::Hex => {
                 let (pairs, _) = self.inner.as_chunks();
                 for (out, pair) in out.iter_mut().zip(pairs) {
-                    *out = hex(*pair).unwrap_or_default();
+                    *out = hex(*pair);
                 }
             }
             Form::Escape => {
@@ -175,11 +173,6 @@ impl<'a> FromColumn<'a> for &'a [u8] {
     fn from_binary(bytes: &'a [u8]) -> Result<Self, ValueError> {
         Ok(bytes)
     }
-}
-
-#[inline]
-fn hex([high, low]: [u8; 2]) -> Option<u8> {
-    Some(nibble(high)? << 4 | nibble(low)?)
 }
 
 /// The first byte of the older form, and what follows.
@@ -281,7 +274,7 @@ impl Iterator for BytesOf<'_> {
             Form::Raw => self.rest.split_first().map(|(byte, rest)| (*byte, rest))?,
             Form::Hex => {
                 let (pair, rest) = self.rest.split_first_chunk()?;
-                (hex(*pair)?, rest)
+                (hex(*pair), rest)
             }
             Form::Escape => unescape(self.rest)?,
         };

@@ -1,6 +1,7 @@
 //! Days and dates: the Gregorian calendar, carried on into the past and the future, as the server does.
 
-use super::scan::{Scan, digit};
+use super::line::Line;
+use super::scan::{Scan, digit, digits};
 use super::{ValueError, ValueErrorKind};
 
 /// From 0000-03-01, where the arithmetic begins so that a leap day ends its year, to 2000-01-01.
@@ -56,6 +57,26 @@ impl Civil {
         cycle * DAYS_IN_400_YEARS + year * 365 + year / 4 - year / 100 + day - EPOCH
     }
 
+    // datetime.c: EncodeDateOnly
+    pub(super) fn write_date(self, line: &mut Line) {
+        let year = if self.year > 0 {
+            self.year
+        } else {
+            1 - self.year
+        };
+        line.number(year.unsigned_abs(), 4);
+        line.byte(b'-');
+        line.number(self.month.into(), 2);
+        line.byte(b'-');
+        line.number(self.day.into(), 2);
+    }
+
+    pub(super) fn write_era(self, line: &mut Line) {
+        if self.year <= 0 {
+            line.text(" BC");
+        }
+    }
+
     /// Whether there is such a day.
     pub(super) const fn exists(self) -> bool {
         let leap = self.year % 4 == 0 && (self.year % 100 != 0 || self.year % 400 == 0);
@@ -75,29 +96,48 @@ const fn low_byte(number: i64) -> u8 {
     low
 }
 
+/// The date of four digits for the year in front of a text, and what follows: all that is met every day.
+#[inline]
+pub(super) fn usual(text: &[u8]) -> Option<(Civil, &[u8])> {
+    let (&[a, b, c, d, b'-', e, f, b'-', g, h], rest) = text.split_first_chunk()? else {
+        return None;
+    };
+    let [a, b, c, d, e, f, g, h] = digits([a, b, c, d, e, f, g, h])?;
+    let year = u16::from(a * 10 + b) * 100 + u16::from(c * 10 + d);
+    let civil = Civil {
+        year: year.into(),
+        month: e * 10 + f,
+        day: g * 10 + h,
+    };
+    (year > 0 && civil.exists()).then_some((civil, rest))
+}
+
 /// `YYYY-MM-DD`, with a longer year where need be; whether it lies before Christ stands at the very end of the value.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Written(Civil);
 
 impl Written {
-    #[inline]
     pub(super) fn read(scan: &mut Scan<'_>) -> Result<Self, ValueError> {
         let start = scan.clone();
-        let year = match scan.rest().split_first_chunk() {
-            Some((&[a, b, c, d], _)) => match (digit(a), digit(b), digit(c), digit(d)) {
-                (Some(a), Some(b), Some(c), Some(d)) => {
-                    scan.advance(4);
-                    i64::from(a) * 1_000 + i64::from(b) * 100 + i64::from(c) * 10 + i64::from(d)
-                }
-                _ => return Err(not_iso(start)),
-            },
-            None => return Err(not_iso(start)),
+        let Some(four) = scan
+            .rest()
+            .first_chunk()
+            .and_then(|four| digits::<4>(*four))
+        else {
+            return Err(not_iso(start));
         };
-        let year = if scan.peek() == Some(b'-') {
-            year
-        } else {
-            long(year, scan)?
-        };
+        scan.advance(4);
+        let mut year = four
+            .iter()
+            .fold(0, |year, digit| year * 10 + i64::from(*digit));
+        // The last is 5874897.
+        while let Some(digit) = scan.peek().and_then(digit) {
+            if year > 999_999 {
+                return Err(scan.error(ValueErrorKind::OutOfRange));
+            }
+            year = year * 10 + i64::from(digit);
+            scan.advance(1);
+        }
         scan.expect(b'-')?;
         let month_at = scan.clone();
         let month = scan.two_digits()?;
@@ -118,7 +158,6 @@ impl Written {
     }
 
     /// Reads ` BC`, if it is there, and the end; gives the days since 2000-01-01 of the date that began at `start`.
-    #[inline]
     pub(super) fn finish(self, start: &Scan<'_>, scan: &mut Scan<'_>) -> Result<i64, ValueError> {
         let Self(mut civil) = self;
         if !scan.rest().is_empty() {
@@ -132,19 +171,6 @@ impl Written {
         }
         Ok(civil.days())
     }
-}
-
-/// The rest of a year of more than four digits; the last is 5874897.
-#[cold]
-fn long(mut year: i64, scan: &mut Scan<'_>) -> Result<i64, ValueError> {
-    while let Some(digit) = scan.peek().and_then(digit) {
-        if year > 999_999 {
-            return Err(scan.error(ValueErrorKind::OutOfRange));
-        }
-        year = year * 10 + i64::from(digit);
-        scan.advance(1);
-    }
-    Ok(year)
 }
 
 /// Tells another `DateStyle` from junk: they begin with a day or month of two digits, or with a day's name.

@@ -2,7 +2,8 @@
 
 use core::fmt;
 
-use super::calendar::{Civil, Written};
+use super::calendar::{Civil, Written, usual};
+use super::line::Line;
 use super::scan::{Scan, exact};
 use super::{Expected, FromColumn, ValueError, ValueErrorKind};
 
@@ -81,15 +82,10 @@ impl FromColumn<'_> for Date {
 
     // date.c: date_out
     fn from_text(text: &[u8]) -> Result<Self, ValueError> {
-        match text {
-            b"infinity" => return Ok(Self::INFINITY),
-            b"-infinity" => return Ok(Self::NEG_INFINITY),
-            _ => {}
+        match usual(text) {
+            Some((civil, [])) => Ok(Self(i32::try_from(civil.days()).unwrap_or_default())),
+            _ => unusual(text),
         }
-        let mut scan = Scan::new(text, Self::EXPECTED);
-        let start = scan.clone();
-        let days = Written::read(&mut scan)?.finish(&start, &mut scan)?;
-        checked(days).ok_or_else(|| start.error(ValueErrorKind::OutOfRange))
     }
 
     // date.c: date_send
@@ -108,28 +104,32 @@ impl FromColumn<'_> for Date {
     }
 }
 
+#[cold]
+fn unusual(text: &[u8]) -> Result<Date, ValueError> {
+    match text {
+        b"infinity" => return Ok(Date::INFINITY),
+        b"-infinity" => return Ok(Date::NEG_INFINITY),
+        _ => {}
+    }
+    let mut scan = Scan::new(text, Date::EXPECTED);
+    let start = scan.clone();
+    let days = Written::read(&mut scan)?.finish(&start, &mut scan)?;
+    checked(days).ok_or_else(|| start.error(ValueErrorKind::OutOfRange))
+}
+
 /// Prints as the server does in the `DateStyle` `ISO`.
 impl fmt::Display for Date {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
-            Self::INFINITY => f.write_str("infinity"),
-            Self::NEG_INFINITY => f.write_str("-infinity"),
+            Self::INFINITY => f.pad("infinity"),
+            Self::NEG_INFINITY => f.pad("-infinity"),
             Self(days) => {
                 let civil = Civil::of(i64::from(days));
-                write_date(f, civil)?;
-                write_era(f, civil)
+                let mut line = Line::new();
+                civil.write_date(&mut line);
+                civil.write_era(&mut line);
+                line.show(f)
             }
         }
     }
-}
-
-// datetime.c: EncodeDateOnly
-pub(super) fn write_date(f: &mut fmt::Formatter<'_>, civil: Civil) -> fmt::Result {
-    let Civil { year, month, day } = civil;
-    let year = if year > 0 { year } else { 1 - year };
-    write!(f, "{year:04}-{month:02}-{day:02}")
-}
-
-pub(super) fn write_era(f: &mut fmt::Formatter<'_>, civil: Civil) -> fmt::Result {
-    f.write_str(if civil.year > 0 { "" } else { " BC" })
 }

@@ -9,16 +9,15 @@ impl FromColumn<'_> for f32 {
 
     // float.c: float4out
     fn from_text(text: &[u8]) -> Result<Self, ValueError> {
-        match text {
-            b"NaN" => return Ok(Self::NAN),
-            b"Infinity" => return Ok(Self::INFINITY),
-            b"-Infinity" => return Ok(Self::NEG_INFINITY),
-            _ => {}
-        }
         // Not by way of f64, which would round twice.
         match number(text).and_then(|text| text.parse::<Self>().ok()) {
             Some(value) if value.is_finite() => Ok(value),
-            found => Err(explain(text, found.is_some(), Self::EXPECTED)),
+            found => match text {
+                b"NaN" => Ok(Self::NAN),
+                b"Infinity" => Ok(Self::INFINITY),
+                b"-Infinity" => Ok(Self::NEG_INFINITY),
+                _ => Err(explain(text, found.is_some(), Self::EXPECTED)),
+            },
         }
     }
 
@@ -38,15 +37,14 @@ impl FromColumn<'_> for f64 {
 
     // float.c: float8out
     fn from_text(text: &[u8]) -> Result<Self, ValueError> {
-        match text {
-            b"NaN" => return Ok(Self::NAN),
-            b"Infinity" => return Ok(Self::INFINITY),
-            b"-Infinity" => return Ok(Self::NEG_INFINITY),
-            _ => {}
-        }
         match number(text).and_then(|text| text.parse::<Self>().ok()) {
             Some(value) if value.is_finite() => Ok(value),
-            found => Err(explain(text, found.is_some(), Self::EXPECTED)),
+            found => match text {
+                b"NaN" => Ok(Self::NAN),
+                b"Infinity" => Ok(Self::INFINITY),
+                b"-Infinity" => Ok(Self::NEG_INFINITY),
+                _ => Err(explain(text, found.is_some(), Self::EXPECTED)),
+            },
         }
     }
 

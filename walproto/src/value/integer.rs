@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use super::scan::{digit, exact, nibble};
+use super::scan::{digit, exact};
 use super::{Expected, FromColumn, ValueError, ValueErrorKind};
 use crate::{Lsn, Oid, Xid};
 
@@ -217,9 +217,10 @@ fn half(digits: &[u8], at: usize) -> Result<u32, ValueError> {
     }
     let mut number = 0;
     for (index, &byte) in digits.iter().enumerate() {
-        let digit =
-            nibble(byte).ok_or_else(|| error(ValueErrorKind::UnexpectedByte, at + index))?;
-        number = number << 4 | u32::from(digit);
+        let digit = char::from(byte)
+            .to_digit(16)
+            .ok_or_else(|| error(ValueErrorKind::UnexpectedByte, at + index))?;
+        number = number << 4 | digit;
     }
     Ok(number)
 }

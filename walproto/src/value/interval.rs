@@ -2,8 +2,9 @@
 
 use core::fmt;
 
+use super::line::Line;
 use super::scan::{Scan, exact};
-use super::time::{HOUR, MINUTE, SECOND, write_fraction};
+use super::time::{HOUR, MINUTE, SECOND};
 use super::{Expected, FromColumn, ValueError, ValueErrorKind};
 
 /// An `interval`: months, days and microseconds, which PostgreSQL keeps apart because months and days differ in length.
@@ -265,42 +266,56 @@ impl fmt::Display for Interval {
     // datetime.c: EncodeInterval
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
-            Self::INFINITY => return f.write_str("infinity"),
-            Self::NEG_INFINITY => return f.write_str("-infinity"),
+            Self::INFINITY => return f.pad("infinity"),
+            Self::NEG_INFINITY => return f.pad("-infinity"),
             _ => {}
         }
-        let mut separator = "";
+        let mut line = Line::new();
         let mut negative_before = false;
         let units = [
-            (self.months / 12, "year"),
-            (self.months % 12, "mon"),
-            (self.days, "day"),
+            (self.months / 12, " year"),
+            (self.months % 12, " mon"),
+            (self.days, " day"),
         ];
         for (number, unit) in units {
             if number == 0 {
                 continue;
             }
-            let plus = if negative_before && number > 0 {
-                "+"
-            } else {
-                ""
-            };
-            let plural = if number == 1 { "" } else { "s" };
-            write!(f, "{separator}{plus}{number} {unit}{plural}")?;
-            separator = " ";
+            if !line.is_empty() {
+                line.byte(b' ');
+            }
+            sign_of(&mut line, number < 0, negative_before);
+            line.number(number.unsigned_abs().into(), 1);
+            line.text(unit);
+            if number != 1 {
+                line.byte(b's');
+            }
             negative_before = number < 0;
         }
-        if self.micros == 0 && !separator.is_empty() {
-            return Ok(());
+        if self.micros == 0 && !line.is_empty() {
+            return line.show(f);
         }
-        let sign = match self.micros {
-            ..0 => "-",
-            _ if negative_before => "+",
-            _ => "",
-        };
-        let seconds = (self.micros / SECOND).unsigned_abs();
-        let (hours, minutes, seconds) = (seconds / 3_600, seconds / 60 % 60, seconds % 60);
-        write!(f, "{separator}{sign}{hours:02}:{minutes:02}:{seconds:02}")?;
-        write_fraction(f, (self.micros % SECOND).abs())
+        if !line.is_empty() {
+            line.byte(b' ');
+        }
+        sign_of(&mut line, self.micros < 0, negative_before);
+        let micros = self.micros.unsigned_abs();
+        let seconds = micros / 1_000_000;
+        line.number(seconds / 3_600, 2);
+        line.byte(b':');
+        line.number(seconds / 60 % 60, 2);
+        line.byte(b':');
+        line.number(seconds % 60, 2);
+        line.fraction(micros % 1_000_000);
+        line.show(f)
+    }
+}
+
+/// A `+` is written only where the part before was negative.
+fn sign_of(line: &mut Line, negative: bool, negative_before: bool) {
+    if negative {
+        line.byte(b'-');
+    } else if negative_before {
+        line.byte(b'+');
     }
 }

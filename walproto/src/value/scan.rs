@@ -160,15 +160,34 @@ pub(super) const fn digit(byte: u8) -> Option<u8> {
     if value < 10 { Some(value) } else { None }
 }
 
-/// The value of a hexadecimal digit.
+/// The values of decimal digits, without a branch for each.
 #[inline]
-pub(super) const fn nibble(byte: u8) -> Option<u8> {
-    match byte {
-        b'0'..=b'9' => Some(byte - b'0'),
-        b'a'..=b'f' => Some(byte - b'a' + 10),
-        b'A'..=b'F' => Some(byte - b'A' + 10),
-        _ => None,
-    }
+pub(super) fn digits<const N: usize>(bytes: [u8; N]) -> Option<[u8; N]> {
+    let values = bytes.map(|byte| byte.wrapping_sub(b'0'));
+    let sound = values
+        .iter()
+        .fold(true, |sound, &value| sound & (value < 10));
+    sound.then_some(values)
+}
+
+/// Whether all are hexadecimal digits, without a branch for each.
+#[inline]
+pub(super) fn are_hex(digits: &[u8]) -> bool {
+    digits.iter().fold(true, |sound, &byte| {
+        let decimal = byte.wrapping_sub(b'0') < 10;
+        let letter = (byte | 0x20).wrapping_sub(b'a') < 6;
+        sound & (decimal | letter)
+    })
+}
+
+/// The byte that two hexadecimal digits stand for; something else if they are none.
+#[inline]
+pub(super) const fn hex(pair: [u8; 2]) -> u8 {
+    let pair = u16::from_be_bytes(pair);
+    // The letters of either case have bit 6, and a low half that begins with 1.
+    let halves = (pair & 0x0F0F) + (pair >> 6 & 0x0101) * 9;
+    let [_, byte] = (halves >> 4 | halves).to_be_bytes();
+    byte
 }
 
 /// The value of an octal digit.

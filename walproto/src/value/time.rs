@@ -2,7 +2,8 @@
 
 use core::fmt;
 
-use super::scan::{Scan, exact};
+use super::line::Line;
+use super::scan::{Scan, digits, exact};
 use super::{Expected, FromColumn, ValueError, ValueErrorKind};
 
 pub(super) const SECOND: i64 = 1_000_000;
@@ -31,14 +32,46 @@ impl Time {
         if minute > 59 || second > 59 || micros > 999_999 {
             return None;
         }
-        let time =
-            hour as i64 * HOUR + minute as i64 * MINUTE + second as i64 * SECOND + micros as i64;
-        if time > DAY { None } else { Some(Self(time)) }
+        let time = Self::of(hour, minute, second, micros);
+        if time.0 > DAY { None } else { Some(time) }
+    }
+
+    #[inline]
+    const fn of(hour: u8, minute: u8, second: u8, micros: u32) -> Self {
+        let seconds = (hour as i64 * 60 + minute as i64) * 60 + second as i64;
+        Self(seconds * SECOND + micros as i64)
+    }
+
+    pub(super) fn write(self, line: &mut Line) {
+        let (hour, minute, second, micros) = self.hms();
+        line.number(hour.into(), 2);
+        line.byte(b':');
+        line.number(minute.into(), 2);
+        line.byte(b':');
+        line.number(second.into(), 2);
+        line.fraction(micros.into());
+    }
+
+    /// The time before 24:00:00 in front of a text, and what follows: all that is met every day.
+    #[inline]
+    pub(super) fn usual(text: &[u8]) -> Option<(Self, &[u8])> {
+        let (&[a, b, b':', c, d, b':', e, f], rest) = text.split_first_chunk()? else {
+            return None;
+        };
+        let [a, b, c, d, e, f] = digits([a, b, c, d, e, f])?;
+        let (hour, minute, second) = (a * 10 + b, c * 10 + d, e * 10 + f);
+        if hour > 23 || minute > 59 || second > 59 {
+            return None;
+        }
+        let (micros, rest) = match rest {
+            [b'.', ..] => fraction(rest)?,
+            _ => (0, rest),
+        };
+        Some((Self::of(hour, minute, second, micros), rest))
     }
 
     /// Reads `HH:MM:SS.ffffff`.
     // datetime.c: EncodeTimeOnly
-    #[inline]
     pub(super) fn read(scan: &mut Scan<'_>) -> Result<Self, ValueError> {
         let start = scan.clone();
         let hour = scan.two_digits()?;
@@ -59,16 +92,30 @@ impl Time {
     }
 }
 
+/// Six digits behind a point, or less and then the end or something else, as millionths.
+#[inline]
+fn fraction(text: &[u8]) -> Option<(u32, &[u8])> {
+    if let Some((&[_, a, b, c, d, e, f], rest)) = text.split_first_chunk()
+        && let Some(six) = digits([a, b, c, d, e, f])
+    {
+        let micros = |micros, digit| micros * 10 + u32::from(digit);
+        return Some((six.into_iter().fold(0, micros), rest));
+    }
+    let mut scan = Scan::new(text, Expected::Time);
+    let micros = scan.millionths().ok()?;
+    Some((micros, scan.rest()))
+}
+
 /// `HH:MM:SS` with up to six digits after a point; 64 bits.
 impl FromColumn<'_> for Time {
     const EXPECTED: Expected = Expected::Time;
 
     // date.c: time_out
     fn from_text(text: &[u8]) -> Result<Self, ValueError> {
-        let mut scan = Scan::new(text, Self::EXPECTED);
-        let time = Self::read(&mut scan)?;
-        scan.end()?;
-        Ok(time)
+        match Self::usual(text) {
+            Some((time, [])) => Ok(time),
+            _ => unusual(text),
+        }
     }
 
     // date.c: time_send
@@ -79,6 +126,14 @@ impl FromColumn<'_> for Time {
             Self::EXPECTED,
         )
     }
+}
+
+#[cold]
+fn unusual(text: &[u8]) -> Result<Time, ValueError> {
+    let mut scan = Scan::new(text, Time::EXPECTED);
+    let time = Time::read(&mut scan)?;
+    scan.end()?;
+    Ok(time)
 }
 
 #[inline]
@@ -93,24 +148,10 @@ fn checked(micros: i64, expected: Expected) -> Result<Time, ValueError> {
 /// Prints as the server does.
 impl fmt::Display for Time {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (hour, minute, second, micros) = self.hms();
-        write!(f, "{hour:02}:{minute:02}:{second:02}")?;
-        write_fraction(f, micros.into())
+        let mut line = Line::new();
+        self.write(&mut line);
+        line.show(f)
     }
-}
-
-/// The microseconds of a second, without zeros at the end.
-// datetime.c: AppendSeconds
-pub(super) fn write_fraction(f: &mut fmt::Formatter<'_>, micros: i64) -> fmt::Result {
-    if micros == 0 {
-        return Ok(());
-    }
-    let (mut micros, mut width) = (micros, 6);
-    while micros % 10 == 0 {
-        micros /= 10;
-        width -= 1;
-    }
-    write!(f, ".{micros:0width$}")
 }
 
 /// The offset from UTC has to be less than 16 hours.
@@ -168,24 +209,43 @@ impl FromColumn<'_> for TimeTz {
 /// Prints as the server does.
 impl fmt::Display for TimeTz {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.time.fmt(f)?;
-        let sign = if self.offset < 0 { '-' } else { '+' };
-        let seconds = self.offset.unsigned_abs();
-        write!(f, "{sign}{:02}", seconds / 3_600)?;
+        let mut line = Line::new();
+        self.time.write(&mut line);
+        line.byte(if self.offset < 0 { b'-' } else { b'+' });
+        let seconds = u64::from(self.offset.unsigned_abs());
+        line.number(seconds / 3_600, 2);
         let (minutes, seconds) = (seconds / 60 % 60, seconds % 60);
         if minutes != 0 || seconds != 0 {
-            write!(f, ":{minutes:02}")?;
+            line.byte(b':');
+            line.number(minutes, 2);
         }
         if seconds != 0 {
-            write!(f, ":{seconds:02}")?;
+            line.byte(b':');
+            line.number(seconds, 2);
         }
-        Ok(())
+        line.show(f)
+    }
+}
+
+/// An offset of hours, or hours and minutes, as seconds east of UTC.
+#[inline]
+pub(super) fn usual_offset(text: &[u8]) -> Option<i32> {
+    let (sign, hours, minutes) = match *text {
+        [sign, a, b] => (sign, [a, b], [b'0'; 2]),
+        [sign, a, b, b':', c, d] => (sign, [a, b], [c, d]),
+        _ => return None,
+    };
+    let ([a, b], [c, d]) = (digits(hours)?, digits(minutes)?);
+    let minutes = i32::from(a * 10 + b) * 60 + i32::from(c * 10 + d);
+    match sign {
+        b'+' if c < 6 => Some(minutes * 60),
+        b'-' if c < 6 => Some(minutes * -60),
+        _ => None,
     }
 }
 
 /// Seconds east of UTC: `+HH`, `+HH:MM` or `+HH:MM:SS`. A `TimeZone` in POSIX form may lie up to 167 hours away.
 // datetime.c: EncodeTimezone
-#[inline]
 pub(super) fn read_offset(scan: &mut Scan<'_>) -> Result<i32, ValueError> {
     let west = match scan.peek() {
         Some(b'+') => false,

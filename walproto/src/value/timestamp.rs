@@ -2,10 +2,10 @@
 
 use core::fmt;
 
-use super::calendar::{Civil, Written};
-use super::date::{write_date, write_era};
+use super::calendar::{Civil, Written, usual};
+use super::line::Line;
 use super::scan::{Scan, exact};
-use super::time::{DAY, SECOND, read_offset};
+use super::time::{DAY, SECOND, read_offset, usual_offset};
 use super::{Date, Expected, FromColumn, Time, ValueError, ValueErrorKind};
 use crate::Timestamp;
 
@@ -99,7 +99,12 @@ impl FromColumn<'_> for LocalTimestamp {
 
     // timestamp.c: timestamp_out
     fn from_text(text: &[u8]) -> Result<Self, ValueError> {
-        from_text(text, Self::EXPECTED, |_| Ok(0)).map(Self)
+        if let Some((civil, [b' ', rest @ ..])) = usual(text)
+            && let Some((time, [])) = Time::usual(rest)
+        {
+            return Ok(Self(civil.days() * DAY + time.0));
+        }
+        unusual(text, Self::EXPECTED, |_| Ok(0)).map(Self)
     }
 
     // timestamp.c: timestamp_send
@@ -118,7 +123,14 @@ impl FromColumn<'_> for Timestamp {
 
     // timestamp.c: timestamptz_out
     fn from_text(text: &[u8]) -> Result<Self, ValueError> {
-        from_text(text, Self::EXPECTED, read_offset).map(Self)
+        if let Some((civil, [b' ', rest @ ..])) = usual(text)
+            && let Some((time, rest)) = Time::usual(rest)
+            && let Some(offset) = usual_offset(rest)
+        {
+            let micros = civil.days() * DAY + time.0 - i64::from(offset) * SECOND;
+            return Ok(Self(micros));
+        }
+        unusual(text, Self::EXPECTED, read_offset).map(Self)
     }
 
     // timestamp.c: timestamptz_send
@@ -128,8 +140,9 @@ impl FromColumn<'_> for Timestamp {
     }
 }
 
-#[inline]
-fn from_text<'a>(
+/// Reads every other text that the server writes, and explains what is wrong.
+#[cold]
+fn unusual<'a>(
     text: &'a [u8],
     expected: Expected,
     offset: impl FnOnce(&mut Scan<'a>) -> Result<i32, ValueError>,
@@ -188,7 +201,11 @@ fn write(f: &mut fmt::Formatter<'_>, moment: Timestamp, offset: &str) -> fmt::Re
         return fmt::Display::fmt(&moment.date(), f);
     };
     let civil = Civil::of(i64::from(moment.date().0));
-    write_date(f, civil)?;
-    write!(f, " {time}{offset}")?;
-    write_era(f, civil)
+    let mut line = Line::new();
+    civil.write_date(&mut line);
+    line.byte(b' ');
+    time.write(&mut line);
+    line.text(offset);
+    civil.write_era(&mut line);
+    line.show(f)
 }

@@ -2,16 +2,12 @@
 
 use core::fmt;
 
-use super::scan::{exact, nibble};
+use super::scan::{are_hex, exact, hex};
 use super::{Expected, FromColumn, ValueError, ValueErrorKind};
 
 /// The 16 bytes of a `uuid`, in the order in which they are printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Uuid(pub [u8; 16]);
-
-/// Where the text has its hyphens, and where each byte's two digits begin.
-const HYPHENS: [usize; 4] = [8, 13, 18, 23];
-const PAIRS: [usize; 16] = [0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34];
 
 /// Thirty-two hexadecimal digits in groups of 8, 4, 4, 4 and 12 with `-` between them; 16 bytes.
 impl FromColumn<'_> for Uuid {
@@ -19,26 +15,26 @@ impl FromColumn<'_> for Uuid {
 
     // uuid.c: uuid_out
     fn from_text(text: &[u8]) -> Result<Self, ValueError> {
-        let Ok(text) = <&[u8; 36]>::try_from(text) else {
-            let (kind, at) = if text.len() < 36 {
-                (ValueErrorKind::Truncated, text.len())
-            } else {
-                (ValueErrorKind::TrailingBytes, 36)
-            };
-            return Err(ValueError::new(kind, Self::EXPECTED, at));
+        #[rustfmt::skip]
+        let Ok(&[
+            a, b, c, d, e, f, g, h, b'-',
+            i, j, k, l, b'-',
+            m, n, o, p, b'-',
+            q, r, s, t, b'-',
+            u, v, w, x, y, z, aa, ab, ac, ad, ae, af,
+        ]) = <&[u8; 36]>::try_from(text) else {
+            return Err(explain(text));
         };
-        let error = |at| ValueError::new(ValueErrorKind::UnexpectedByte, Self::EXPECTED, at);
-        let byte_at = |at: usize| text.get(at).copied().unwrap_or_default();
-        for at in HYPHENS {
-            if byte_at(at) != b'-' {
-                return Err(error(at));
-            }
+        let digits = [
+            a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, //
+            q, r, s, t, u, v, w, x, y, z, aa, ab, ac, ad, ae, af,
+        ];
+        if !are_hex(&digits) {
+            return Err(explain(text));
         }
         let mut bytes = [0; 16];
-        for (byte, at) in bytes.iter_mut().zip(PAIRS) {
-            let high = nibble(byte_at(at)).ok_or_else(|| error(at))?;
-            let low = nibble(byte_at(at + 1)).ok_or_else(|| error(at + 1))?;
-            *byte = high << 4 | low;
+        for (byte, pair) in bytes.iter_mut().zip(digits.as_chunks().0) {
+            *byte = hex(*pair);
         }
         Ok(Self(bytes))
     }
@@ -48,6 +44,25 @@ impl FromColumn<'_> for Uuid {
     fn from_binary(bytes: &[u8]) -> Result<Self, ValueError> {
         exact(bytes, Self::EXPECTED).map(Self)
     }
+}
+
+/// Finds the first byte that cannot stand where it does.
+#[cold]
+fn explain(text: &[u8]) -> ValueError {
+    let wrong = text
+        .iter()
+        .take(36)
+        .enumerate()
+        .position(|(at, byte)| match at {
+            8 | 13 | 18 | 23 => *byte != b'-',
+            _ => !byte.is_ascii_hexdigit(),
+        });
+    let (kind, at) = match wrong {
+        Some(at) => (ValueErrorKind::UnexpectedByte, at),
+        None if text.len() < 36 => (ValueErrorKind::Truncated, text.len()),
+        None => (ValueErrorKind::TrailingBytes, 36),
+    };
+    ValueError::new(kind, Expected::Uuid, at)
 }
 
 impl fmt::Display for Uuid {
