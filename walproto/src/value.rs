@@ -42,6 +42,28 @@
 //!
 //! `Option<T>` takes NULL. A domain is read as its base type. Every other type has a text form at least:
 //! [`Column::as_str`] and [`Column::as_bytes`] give what came.
+//!
+//! # Values inside values
+//!
+//! Arrays, composites and multiranges are checked when they are read, and then walked without errors; what is inside is
+//! an [`Element`], or is read as a type on the way. Text quotes what is inside, and escapes it once more for each level:
+//! all types but `&str`, [`Json`] and [`Bytea`] in its older style are read through the escapes at any depth. For text
+//! there is [`Quoted`], which prints, compares and iterates over the text without its escapes, or writes it to a buffer.
+//!
+//! ```
+//! use walproto::Column;
+//! use walproto::value::{Array, LocalTimestamp, Quoted, Range};
+//!
+//! // An array of composites of an integer, a text and a range of timestamps.
+//! let column = Column::Text(br#"{"(7,\"say \"\"a\"\"\",\"[\"\"2000-01-01 00:00:00\"\",)\")"}"#);
+//! let array: Array = column.value()?;
+//! for row in array.values() {
+//!     let (id, text, during): (i32, Quoted, Range<LocalTimestamp>) = row?;
+//!     assert_eq!((id, text.to_string()), (7, r#"say "a""#.to_string()));
+//!     assert_eq!(during.to_string(), r#"["2000-01-01 00:00:00",)"#);
+//! }
+//! # Ok::<(), walproto::value::ValueError>(())
+//! ```
 
 mod array;
 mod bits;

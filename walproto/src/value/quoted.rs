@@ -274,3 +274,28 @@ impl core::error::Error for BufferTooSmall {}
 pub(super) fn needs_unescaping(expected: Expected) -> ValueError {
     ValueError::new(ValueErrorKind::NeedsUnescaping, expected, 0)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_special_byte_is_found_wherever_it_stands() {
+        for other in 0..=u8::MAX {
+            for len in 0..24 {
+                let mut bytes = [other; 24];
+                let bytes = &mut bytes[..len];
+                let alone = is_special(other) && len > 0;
+                assert_eq!(find_special(bytes), alone.then_some(0));
+                for at in 0..len {
+                    for special in *b"\"\\" {
+                        bytes[at] = special;
+                        let first = if is_special(other) { 0 } else { at };
+                        assert_eq!(find_special(bytes), Some(first), "{bytes:?}");
+                        bytes[at] = other;
+                    }
+                }
+            }
+        }
+    }
+}

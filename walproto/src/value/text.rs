@@ -3,7 +3,7 @@
 use core::fmt;
 
 use super::scan::{exact, octal};
-use super::{Expected, FromColumn, ValueError, ValueErrorKind};
+use super::{Expected, FromColumn, Quoted, ValueError, ValueErrorKind};
 
 /// `text`, `varchar`, `char(n)`, `name`, enums, `json`, `xml`, `citext`: their binary form is their text. Any type's
 /// text form, such as `money`.
@@ -86,6 +86,18 @@ impl FromColumn<'_> for Char {
     // char.c: charsend
     fn from_binary(bytes: &[u8]) -> Result<Self, ValueError> {
         exact(bytes, Self::EXPECTED).map(|[byte]| Self(byte))
+    }
+
+    fn from_quoted(text: Quoted<'_>) -> Result<Self, ValueError> {
+        // The longest text has four bytes.
+        match text.unescape(&mut [0; 4]) {
+            Ok(text) => Self::from_text(text),
+            Err(_) => Err(ValueError::new(
+                ValueErrorKind::TrailingBytes,
+                Self::EXPECTED,
+                1,
+            )),
+        }
     }
 }
 

@@ -1,8 +1,11 @@
 //! Arrays.
 
 use testdata::workload::Random;
-use walproto::value::{Array, BoxArray, Element, Quoted, ValueErrorKind};
-use walproto::{Column, Oid};
+use walproto::value::{
+    Array, BitString, BoxArray, Bytea, Char, Date, Element, Inet, Interval, LocalTimestamp,
+    MacAddr, Numeric, Quoted, Range, TimeTz, Uuid, ValueErrorKind,
+};
+use walproto::{Column, Oid, Timestamp};
 
 use crate::oracle::{self, Answer, survives_junk};
 
@@ -53,6 +56,8 @@ const TYPES: &[(&str, &str, &[&str])] = &[
             "\\N",
             "[0:1]={7,8}",
             "plain",
+            "¢\u{700}a\"\u{700}¢",
+            "longer than eight bytes, \"quoted\" twice, with \\ and more",
             "two words",
             "\u{a0}",
             "\u{2003}",
@@ -305,8 +310,52 @@ fn what_is_read_from_text_the_server_reads_too_and_as_the_same() {
     });
 }
 
+/// Checks that each element read as the type is the same from both forms.
+macro_rules! both_forms_as {
+    ($oracle:ident, $random:ident: $($ty:literal $as:ty,)+) => {$({
+        let (_, _, values) = TYPES.iter().find(|(ty, ..)| *ty == $ty).unwrap();
+        let inputs: Vec<String> = (0..200).map(|_| input($ty, values, $random).0).collect();
+        for answer in &$oracle.ask(concat!($ty, "[]"), &inputs, &[]) {
+            let [text, binary] = answer.forms().map(|form| {
+                let values = read(form, $ty).values::<Option<$as>>();
+                let values = values.map(|value| format!("{:?}", value.unwrap()));
+                values.collect::<Vec<String>>()
+            });
+            assert_eq!(text, binary, "{answer:?}");
+        }
+    })+};
+}
+
 #[test]
-fn typed_elements_are_the_same_from_both_forms() {
+fn elements_of_every_type_are_the_same_from_both_forms() {
+    oracle::each(|oracle, random| {
+        both_forms_as! { oracle, random:
+            "bool" bool,
+            "int2" i16,
+            "int8" i64,
+            "float8" f64,
+            "numeric" Numeric<'_>,
+            "text" Quoted<'_>,
+            "name" Quoted<'_>,
+            "\"char\"" Char,
+            "bytea" Bytea<'_>,
+            "date" Date,
+            "timestamptz" Timestamp,
+            "timetz" TimeTz,
+            "interval" Interval,
+            "uuid" Uuid,
+            "json" Quoted<'_>,
+            "inet" Inet,
+            "macaddr" MacAddr,
+            "varbit" BitString<'_>,
+            "int4range" Range<i32>,
+            "tsrange" Range<LocalTimestamp>,
+        }
+    });
+}
+
+#[test]
+fn typed_elements_are_what_the_server_joins() {
     oracle::each(|oracle, _| {
         let answers = oracle.ask_query(
             "int4[]",
