@@ -12,7 +12,8 @@ use super::written::{Float, unescaped, written};
 use super::{sent, typed};
 use crate::value::{
     BitString, BoxArray, Bytea, Char, Cidr, Composite, Date, Element, FromColumn, Inet, Interval,
-    LocalTimestamp, MacAddr, MacAddr8, Quoted, Range, Time, TimeTz, Uuid, ValueError, Xid8,
+    LocalTimestamp, MacAddr, MacAddr8, Numeric, Quoted, Range, Time, TimeTz, Uuid, ValueError,
+    Xid8,
 };
 use crate::{Lsn, Oid, Timestamp};
 
@@ -88,7 +89,8 @@ impl<'de, E: Fault> Cell<'de, E> {
         let kind = match self.held {
             Held::NotSent => RowErrorKind::NotSent,
             Held::Unchanged => RowErrorKind::Unchanged,
-            _ => RowErrorKind::Null,
+            Held::Null => RowErrorKind::Null,
+            Held::Text(_) | Held::Quoted(_) | Held::Binary(_) => RowErrorKind::Mismatch,
         };
         E::new(kind, asked)
     }
@@ -135,6 +137,10 @@ impl<'de, E: Fault> Cell<'de, E> {
     /// A whole number of more than 64 bits, or of 64 without a sign.
     fn wide(&self, asked: &'static str) -> Result<i128, E> {
         match (self.held, self.kind()) {
+            (Held::Text(_) | Held::Binary(_), Kind::Numeric) => {
+                let number = self.read::<Numeric<'_>>(asked)?.to_i128();
+                number.ok_or_else(|| E::new(RowErrorKind::OutOfRange, asked))
+            }
             (Held::Text(_), _) | (Held::Binary(_), Kind::Unsigned8) => {
                 if let Ok(number) = self.read::<i64>(asked) {
                     return Ok(number.into());
@@ -158,6 +164,15 @@ impl<'de, E: Fault> Cell<'de, E> {
             }
             (Held::Binary(bytes), Kind::User) if bytes.len() == 4 => {
                 self.read::<f32>(asked).map(f64::from)
+            }
+            (Held::Text(_) | Held::Binary(_), Kind::Numeric) => {
+                let number = self.read::<Numeric<'_>>(asked)?;
+                match number.to_f64() {
+                    nearest if nearest.is_infinite() && number.is_finite() => {
+                        Err(E::new(RowErrorKind::OutOfRange, asked))
+                    }
+                    nearest => Ok(nearest),
+                }
             }
             (Held::Text(_), _) | (Held::Binary(_), Kind::Float8 | Kind::User) => self.read(asked),
             (Held::Binary(_), Kind::Int2 | Kind::Int4) => {
@@ -242,6 +257,7 @@ impl<'de, E: Fault> Cell<'de, E> {
                 let byte = self.read::<Char>(asked)?.0;
                 written(format_args!("\\{byte:03o}"), visit)
             }
+            Kind::Numeric => written(self.read::<Numeric<'_>>(asked)?, visit),
             Kind::Bytea => written(self.read::<Bytea<'_>>(asked)?, visit),
             Kind::Uuid => written(self.read::<Uuid>(asked)?, visit),
             Kind::Inet => written(self.read::<Inet>(asked)?, visit),
@@ -258,6 +274,7 @@ impl<'de, E: Fault> Cell<'de, E> {
             Kind::Interval => written(self.read::<Interval>(asked)?, visit),
             Kind::Range4 => written(self.read::<Range<i32>>(asked)?, visit),
             Kind::Range8 => written(self.read::<Range<i64>>(asked)?, visit),
+            Kind::RangeNumeric => written(self.read::<Range<Numeric<'_>>>(asked)?, visit),
             Kind::RangeDate => written(self.read::<Range<Date>>(asked)?, visit),
             Kind::RangeTimestamp => written(self.read::<Range<LocalTimestamp>>(asked)?, visit),
             Kind::RangeTimestampTz => written(self.read::<Range<Timestamp>>(asked)?, visit),

@@ -11,7 +11,8 @@ use serde::ser::{Serialize, Serializer};
 
 use crate::value::{
     Array, BitString, Bytea, Char, Cidr, Composite, Date, FromColumn, Inet, Interval, Json,
-    LocalTimestamp, MacAddr, MacAddr8, Multirange, Quoted, Range, Time, TimeTz, Uuid, Xid8,
+    LocalTimestamp, MacAddr, MacAddr8, Multirange, Numeric, Quoted, Range, Time, TimeTz, Uuid,
+    Xid8,
 };
 use crate::{Lsn, Oid, Timestamp, Xid};
 
@@ -86,7 +87,7 @@ macro_rules! owned {
     )*};
 }
 
-lent! { Array BitString Bytea Composite Json Multirange Quoted }
+lent! { Array BitString Bytea Composite Json Multirange Numeric Quoted }
 owned! {
     Char Cidr Date Inet Interval LocalTimestamp Lsn MacAddr MacAddr8 Time TimeTz Timestamp Uuid
 }
@@ -128,5 +129,5 @@ macro_rules! text {
 }
 
 text! {
-    BitString<'_> Bytea<'_> Cidr Date Inet Interval Json<'_> LocalTimestamp Lsn MacAddr MacAddr8 Time TimeTz Timestamp Uuid
+    BitString<'_> Bytea<'_> Cidr Date Inet Interval Json<'_> LocalTimestamp Lsn MacAddr MacAddr8 Numeric<'_> Time TimeTz Timestamp Uuid
 }

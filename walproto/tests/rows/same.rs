@@ -25,7 +25,7 @@ fn same<T: for<'a> Deserialize<'a> + Debug>(table: &str) -> Vec<T> {
 
 #[derive(Debug, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields)]
-struct Numbers<I8 = i64, F4 = f32, F8 = f64> {
+struct Numbers<I8 = i64, F4 = f32, F8 = f64, Free = String, Fixed = f64> {
     id: u8,
     yes: Option<bool>,
     i2: Option<i16>,
@@ -33,10 +33,8 @@ struct Numbers<I8 = i64, F4 = f32, F8 = f64> {
     i8: Option<I8>,
     f4: Option<F4>,
     f8: Option<F8>,
-    #[serde(rename = "free")]
-    _free: serde::de::IgnoredAny,
-    #[serde(rename = "fixed")]
-    _fixed: serde::de::IgnoredAny,
+    free: Option<Free>,
+    fixed: Option<Fixed>,
     #[serde(rename = "coin")]
     _coin: serde::de::IgnoredAny,
     o: Option<u32>,
@@ -66,6 +64,16 @@ fn numbers_are_read_exactly() {
     assert_eq!(rows[4].f8, Some(f64::NEG_INFINITY));
     assert_eq!(rows[6].f8, Some(0.30000000000000004));
     assert_eq!(rows[7].i8, None);
+    assert_eq!(
+        first.free.as_deref(),
+        Some("123456789012345678901234567890.123456789")
+    );
+    assert_eq!(
+        (first.fixed, second.fixed),
+        (Some(99_999_999.99), Some(-99_999_999.99))
+    );
+    assert!(rows[3].fixed.is_some_and(f64::is_nan));
+    assert_eq!(rows[6].free.as_deref(), Some("0.0"));
 }
 
 #[test]
@@ -251,12 +259,17 @@ fn as_text_they_are_what_the_server_writes() {
     #[derive(Debug, Deserialize)]
     struct Ranges {
         r4: String,
+        rn: String,
         rt: String,
     }
     let rows: Vec<Ranges> = same("collections");
     assert_eq!(
         (rows[0].r4.as_str(), rows[1].r4.as_str()),
         ("[1,10)", "empty")
+    );
+    assert_eq!(
+        (rows[0].rn.as_str(), rows[2].rn.as_str()),
+        ("(,5.5]", "[0,0]")
     );
     assert_eq!(rows[0].rt, "[\"2026-01-01 00:00:00+00\",infinity)");
 }
