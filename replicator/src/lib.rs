@@ -87,14 +87,14 @@ mod plan;
 mod position;
 mod publication;
 mod raw;
-mod record;
+pub mod record;
 mod run;
 pub mod show;
 mod shutdown;
 mod source;
 mod start;
 mod table;
-mod tail;
+pub mod tail;
 mod value;
 
 pub use apply::Summary;

@@ -63,6 +63,9 @@ use survey::Last;
 /// Bytes that are made durable together, at most, not counting the last message.
 const BATCH: usize = 8 << 20;
 
+/// The slot of a recording that names none. Not that of a replication: what is confirmed here would be lost there.
+pub(crate) const DEFAULT_SLOT: &str = "replicator_record";
+
 /// How often the position of an idle stream is recorded.
 const IDLE: Duration = Duration::from_secs(10);
 
@@ -89,7 +92,7 @@ impl RecordConfig {
         Self {
             source: source.into(),
             output: output.into(),
-            slot: "replicator".to_owned(),
+            slot: DEFAULT_SLOT.to_owned(),
             publications: Vec::new(),
             create_slot: false,
             protocol: None,
@@ -102,7 +105,7 @@ impl RecordConfig {
         }
     }
 
-    /// The replication slot, `replicator` without this; it belongs to this recording alone.
+    /// The replication slot, `replicator_record` without this; it belongs to this recording alone.
     #[must_use]
     pub fn slot(mut self, name: impl Into<String>) -> Self {
         self.slot = name.into();
@@ -186,7 +189,8 @@ pub struct Recorded {
 
 /// Records what the server sends until `shutdown` asks for the end or [`RecordConfig::until`] is reached.
 ///
-/// Goes on in a file that exists. What is recorded when, and what a crash leaves behind, is described above.
+/// Goes on in a file that exists. What is recorded when, and what a crash leaves behind, stands in the
+/// [module's documentation](self).
 ///
 /// # Errors
 ///

@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::StreamingArg;
 use crate::config::Until;
-use crate::record::RecordConfig;
+use crate::record::{DEFAULT_SLOT, RecordConfig};
 
 /// Options of `record`.
 #[derive(Debug, Args)]
@@ -23,10 +23,11 @@ pub struct RecordArgs {
     #[arg(long, env = "REPLICATOR_OUTPUT", value_name = "FILE")]
     pub output: PathBuf,
     /// Replication slot; it belongs to this recording alone, and is told what is on disk
+    // Neither REPLICATOR_SLOT nor its default: that is a replication's, and what we confirm is lost to it.
     #[arg(
         long,
-        env = "REPLICATOR_SLOT",
-        default_value = "replicator",
+        env = "REPLICATOR_RECORD_SLOT",
+        default_value = DEFAULT_SLOT,
         value_name = "NAME"
     )]
     pub slot: String,

@@ -52,6 +52,43 @@ fn a_file_is_finished_at_its_size_and_each_can_be_read_alone() {
     }
 }
 
+/// The other half of the program reads what this one wrote, all files at once and each alone.
+#[test]
+fn decode_shows_what_was_recorded() {
+    let studio = Studio::new();
+    studio.begin();
+    fill(&studio, 1, 3000);
+    studio
+        .site
+        .sql("UPDATE t SET v = 'changed' WHERE id = 7; DELETE FROM t WHERE id = 8");
+    studio.catch_up(&["--rotate-size", "1", "--compress"]);
+    let files = files(&studio.file());
+    assert!(files.len() >= 3);
+    let decode = |files: &[PathBuf]| {
+        let mut program = common::program();
+        program.args(["decode", "--json"]).args(files);
+        let outcome = Running::start(&mut program).wait(PATIENCE);
+        outcome.done();
+        let lines = outcome.stdout.lines();
+        let lines = lines.map(|line| serde_json::from_str(line).unwrap());
+        lines.collect::<Vec<serde_json::Value>>()
+    };
+    let ids = |lines: &[serde_json::Value], kind: &str, row: &str| {
+        let lines = lines.iter().filter(|line| line["kind"] == kind);
+        let ids = lines.map(|line| line[row]["id"].as_str().unwrap().parse().unwrap());
+        ids.collect::<Vec<i32>>()
+    };
+    let all = decode(&files);
+    assert_eq!(ids(&all, "insert", "new"), (1..=3000).collect::<Vec<_>>());
+    assert_eq!(ids(&all, "update", "new"), [7]);
+    assert_eq!(ids(&all, "delete", "key"), [8]);
+    let alone: Vec<i32> = files
+        .iter()
+        .flat_map(|file| ids(&decode(std::slice::from_ref(file)), "insert", "new"))
+        .collect();
+    assert_eq!(alone, (1..=3000).collect::<Vec<_>>());
+}
+
 #[test]
 fn finished_files_may_be_taken_away() {
     let studio = Studio::new();

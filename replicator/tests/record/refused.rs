@@ -35,6 +35,28 @@ fn a_missing_slot_or_publication_says_how_to_make_it() {
     studio.begin();
 }
 
+/// What is confirmed by a recording would be lost to a replication: it is never its slot by default.
+#[test]
+fn the_slot_of_a_replication_is_left_alone() {
+    let studio = Studio::new();
+    studio
+        .site
+        .sql("SELECT pg_create_logical_replication_slot('replicator', 'pgoutput')");
+    let mut program = common::program();
+    program
+        .env("REPLICATOR_SLOT", "replicator")
+        .args(["record", "--publication", "p", "--until", "current"])
+        .args(["--source", &studio.site.source()])
+        .arg("--output")
+        .arg(studio.file());
+    Running::start(&mut program)
+        .wait(PATIENCE)
+        .failed(3, &["no replication slot named \"replicator_record\""]);
+    studio
+        .site
+        .sql("SELECT pg_drop_replication_slot('replicator')");
+}
+
 #[test]
 fn a_slot_that_is_gone_is_never_made_again_by_itself() {
     let studio = Studio::new();
