@@ -34,7 +34,7 @@ fn bytes(bytea: Bytea<'_>) {
     let all: Vec<u8> = bytea.bytes().collect();
     assert_eq!(all.len(), bytea.len());
     let mut out = vec![0; bytea.len()];
-    assert_eq!(bytea.decode_into(&mut out).as_deref(), Some(&all[..]));
+    assert_eq!(bytea.decode_into(&mut out), Ok(&all[..]));
     if let Some(slice) = bytea.as_slice() {
         assert_eq!(slice, all);
     }

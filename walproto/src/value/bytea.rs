@@ -5,7 +5,7 @@ use core::iter::FusedIterator;
 
 use super::quoted::needs_unescaping;
 use super::scan::{are_hex, hex, octal};
-use super::{Expected, FromColumn, Quoted, ValueError, ValueErrorKind};
+use super::{BufferTooSmall, Expected, FromColumn, Quoted, ValueError, ValueErrorKind};
 
 /// A `bytea` value in whichever form it came; nothing is copied, text is decoded while it is walked.
 ///
@@ -83,9 +83,15 @@ impl<'a> Bytea<'a> {
         })
     }
 
-    /// Writes the bytes to the front of `out` and returns that part; `None` if `out` is shorter than [`Self::len`].
-    pub fn decode_into<'o>(&self, out: &'o mut [u8]) -> Option<&'o mut [u8]> {
-        let (out, _) = out.split_at_mut_checked(self.len)?;
+    /// Writes the bytes to the front of `out` and returns that part.
+    ///
+    /// # Errors
+    ///
+    /// `out` is shorter than [`Self::len`].
+    pub fn decode_into<'o>(&self, out: &'o mut [u8]) -> Result<&'o [u8], BufferTooSmall> {
+        let Some((out, _)) = out.split_at_mut_checked(self.len) else {
+            return Err(BufferTooSmall { needed: self.len });
+        };
         match self.form {
             Form::Raw => out.copy_from_slice(self.inner),
             Form::Hex => {
@@ -100,7 +106,7 @@ impl<'a> Bytea<'a> {
                 }
             }
         }
-        Some(out)
+        Ok(out)
     }
 }
 

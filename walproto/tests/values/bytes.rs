@@ -2,7 +2,7 @@
 
 use testdata::workload::Random;
 use walproto::Column;
-use walproto::value::{Bytea, Uuid, ValueErrorKind};
+use walproto::value::{BufferTooSmall, Bytea, Uuid, ValueErrorKind};
 
 use crate::oracle::{self, both_forms, survives_junk};
 
@@ -40,13 +40,12 @@ fn byte_strings_are_what_the_server_says_in_either_style() {
                     assert_eq!(value.bytes().len(), value.len());
                     assert!(value.bytes().eq(answer.binary.iter().copied()));
                     let mut room = vec![0xAA; value.len() + 3];
-                    assert_eq!(
-                        value.decode_into(&mut room).as_deref(),
-                        Some(&answer.binary[..])
-                    );
+                    assert_eq!(value.decode_into(&mut room), Ok(&answer.binary[..]));
                     assert_eq!(room[value.len()..], [0xAA; 3]);
                     if let Some(less) = value.len().checked_sub(1) {
-                        assert_eq!(value.decode_into(&mut room[..less]), None);
+                        let error = value.decode_into(&mut room[..less]).map(<[u8]>::len);
+                        let needed = value.len();
+                        assert_eq!(error, Err(BufferTooSmall { needed }));
                     }
                 }
                 let [_, binary] = answer.forms();
