@@ -3,6 +3,11 @@
 mod rows {
     pub(crate) mod replay;
 
+    mod allocations;
     mod changes;
+    mod errors;
+    pub(crate) mod made;
+    mod properties;
     mod same;
+    mod shapes;
 }

@@ -118,7 +118,8 @@ impl<'de, E: Fault> Cell<'de, E> {
                 (Kind::Int8, _) | (Kind::User, 8) => i64::from_binary(bytes),
                 (Kind::Int2, _) | (Kind::User, 2) => i16::from_binary(bytes).map(i64::from),
                 (Kind::Oid, _) => Oid::from_binary(bytes).map(|oid| i64::from(oid.0)),
-                _ => return narrow(self.wide(asked)?, asked),
+                (Kind::Numeric | Kind::Unsigned8, _) => return narrow(self.wide(asked)?, asked),
+                _ => return Err(mismatch(asked)),
             },
             _ => return Err(self.absent(asked)),
         };
