@@ -312,3 +312,34 @@ fn what_is_no_number_is_refused_at_its_byte() {
         assert_eq!((error.kind, error.offset), (kind, offset), "{bytes:?}");
     }
 }
+
+#[test]
+fn zeros_that_no_server_writes_change_nothing() {
+    for (column, expected) in [
+        (Column::Text(b"-0.00"), "0.00"),
+        (Column::Text(b"007.50"), "7.50"),
+        (Column::Text(b"000"), "0"),
+        // A digit of base 10,000 that is 0 before one that is 5, and one behind.
+        (
+            Column::Binary(&[0, 3, 0, 1, 0, 0, 0, 2, 0, 0, 0, 5, 0, 0]),
+            "5.00",
+        ),
+        (Column::Binary(&[0, 1, 0, 3, 0x40, 0, 0, 1, 0, 0]), "0.0"),
+        (Column::Binary(&[0, 0, 0x7F, 0xFF, 0, 0, 0, 0]), "0"),
+    ] {
+        let value: Numeric<'_> = column.value().unwrap();
+        assert_eq!(value.to_string(), expected);
+        assert_eq!(value, Column::Text(expected.as_bytes()).value().unwrap());
+        assert!(!value.is_negative());
+        assert_eq!(
+            value.to_i128(),
+            value
+                .to_f64()
+                .trunc()
+                .to_string()
+                .parse()
+                .ok()
+                .filter(|_| !expected.contains("50"))
+        );
+    }
+}
