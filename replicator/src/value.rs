@@ -26,6 +26,7 @@ mod float;
 
 use std::fmt;
 
+use walproto::value::{Bytea, FromColumn};
 use walproto::{Column, Oid};
 
 /// A value for a destination.
@@ -241,18 +242,13 @@ impl Kind {
     }
 
     fn bytes(self, text: &[u8]) -> Result<Value, ValueError> {
-        let Some(digits) = text.strip_prefix(b"\\x") else {
+        if !text.starts_with(b"\\x") {
             return Err(self.error(Problem::NotHex, text));
-        };
-        let (pairs, []) = digits.as_chunks::<2>() else {
-            return Err(self.error(Problem::Malformed, text));
-        };
-        pairs
-            .iter()
-            .map(|[high, low]| Some(nibble(*high)? << 4 | nibble(*low)?))
-            .collect::<Option<Vec<u8>>>()
-            .map(Value::Blob)
-            .ok_or_else(|| self.error(Problem::Malformed, text))
+        }
+        let bytes = Bytea::from_text(text).map_err(|_| self.error(Problem::Malformed, text))?;
+        let mut blob = vec![0; bytes.len()];
+        bytes.decode_into(&mut blob);
+        Ok(Value::Blob(blob))
     }
 
     fn str(self, text: &[u8]) -> Result<&str, ValueError> {
@@ -275,14 +271,6 @@ impl Kind {
 /// What has no place among the numbers of every destination, and negative zero, which SQLite would turn into zero.
 fn is_special(text: &[u8]) -> bool {
     matches!(text, b"NaN" | b"Infinity" | b"-Infinity" | b"-0")
-}
-
-fn nibble(digit: u8) -> Option<u8> {
-    match digit {
-        b'0'..=b'9' => Some(digit - b'0'),
-        b'a'..=b'f' => Some(digit - b'a' + 10),
-        _ => None,
-    }
 }
 
 fn hex(bytes: &[u8]) -> String {
