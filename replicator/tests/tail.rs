@@ -7,7 +7,7 @@ mod common;
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Command, Stdio};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use common::{Outcome, PATIENCE, Running, Site};
 use testdata::{Server, Version};
@@ -265,4 +265,57 @@ fn messages_are_shown_on_request() {
     let outcome = running.wait(PATIENCE);
     outcome.done();
     assert!(outcome.stdout.contains("hello"), "{}", outcome.stdout);
+}
+
+/// A server that shuts down waits for who reads a slot, also for one that confirms nothing.
+#[test]
+fn a_server_that_shuts_down_is_not_held_up() {
+    let mut site = published(Site::own(Server::start(Version::NEWEST)));
+    make_slot(&site);
+    for named in [false, true] {
+        let slot = site.slot.clone();
+        let arguments: &[&str] = if named { &["--slot", &slot] } else { &[] };
+        let running = watching(&site, arguments);
+        site.sql("UPDATE t SET v = 'x'");
+        let start = Instant::now();
+        site.server_mut().stop();
+        assert!(start.elapsed() < Duration::from_secs(20), "{named}");
+        assert_eq!(running.wait(PATIENCE).code, Some(1));
+        site.server_mut().start_again();
+    }
+}
+
+/// Who looks at what was shown does not take anything meanwhile; the server hears from us all the same.
+#[test]
+fn a_reader_that_stands_still_does_not_cost_the_connection() {
+    const ROWS: usize = 5000;
+    let site = published(Site::new());
+    let mut program = common::program();
+    program
+        .args(["tail", "--publication", "p", "--count", "5000", "--source"])
+        .arg(format!("{}?wal_sender_timeout=2s", site.source()));
+    let mut child = program.stdout(Stdio::piped()).spawn().unwrap();
+    common::until("it watches", || is_watching(&site));
+    site.sql(&format!(
+        "INSERT INTO t SELECT i, repeat('x', 1000) FROM generate_series(11, {}) i",
+        ROWS + 10
+    ));
+    let process =
+        site.ask("SELECT active_pid FROM pg_replication_slots WHERE database = current_database()");
+    thread::sleep(Duration::from_secs(6));
+    assert!(is_watching(&site));
+    assert_eq!(
+        site.ask("SELECT active_pid FROM pg_replication_slots WHERE database = current_database()"),
+        process
+    );
+    let mut shown = String::new();
+    child
+        .stdout
+        .take()
+        .unwrap()
+        .read_to_string(&mut shown)
+        .unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    let rows = shown.lines().filter(|line| line.contains("xxx")).count();
+    assert_eq!(rows, ROWS);
 }

@@ -19,6 +19,26 @@ use crate::progress::{Progress, RawToken};
 /// For who keeps what was sent rather than what it means: recorders, proxies, queues. Feedback is the same as there:
 /// it does not wait for who takes the frames. What waits is bounded; past that the reading waits.
 ///
+/// ```no_run
+/// # use walstream::{Client, Config, RawStream, StreamOptions, walproto::Lsn};
+/// # async fn pass_on(url: &str, mut queue: Vec<bytes::Bytes>) -> Result<(), walstream::Error> {
+/// let client = Client::connect_replication(&Config::parse(url)?).await?;
+/// let options = StreamOptions::new("my_slot", ["my_publication"]);
+/// let mut stream = RawStream::start(client, &options, Lsn::ZERO, 32 << 20).await?;
+/// while let Some(mut frame) = stream.next().await? {
+///     queue.push(frame.bytes().clone());
+///     // What has come meanwhile goes with it, so that making it durable is worth its price.
+///     while let Some(next) = stream.try_next() {
+///         queue.push(next.bytes().clone());
+///         frame = next;
+///     }
+///     queue.clear(); // here it is made durable
+///     frame.token().confirm();
+/// }
+/// stream.finish().await
+/// # }
+/// ```
+///
 /// Dropping it closes the connection without a last update; [`finish`](Self::finish) ends it properly. Where the
 /// positions come from, and what a crash leaves behind, stands in the [crate's documentation](crate#raw-frames).
 #[derive(Debug)]

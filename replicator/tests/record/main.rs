@@ -13,6 +13,7 @@ mod tape;
 
 use std::path::PathBuf;
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use common::{Outcome, PATIENCE, Running, Site, lsn};
 use tape::Tape;
@@ -203,4 +204,45 @@ fn messages_are_recorded_on_request() {
     studio.site.sql(emit);
     studio.catch_up(&["--messages"]);
     assert!(studio.tape().messages >= 1);
+}
+
+/// A server that shuts down waits until we have everything, and must not wait for long.
+#[test]
+fn a_server_that_shuts_down_is_not_held_up() {
+    for version in [Version::ALL[0], Version::NEWEST] {
+        let mut studio = Studio::at(Site::own(Server::start(version)));
+        studio.begin();
+        let mut running = Running::start(&mut studio.command(&[]));
+        running.until("it records", || {
+            studio.site.slot_column("active").as_deref() == Some("true")
+        });
+        studio.insert(1, 100);
+        let start = Instant::now();
+        studio.site.server_mut().stop();
+        assert!(start.elapsed() < Duration::from_secs(20), "{version:?}");
+        let outcome = running.wait(PATIENCE);
+        assert_eq!(outcome.code, Some(1), "{}", outcome.stderr);
+        assert_eq!(studio.tape().ids().len(), 100);
+        studio.site.server_mut().start_again();
+        studio.insert(101, 101);
+        studio.catch_up(&[]);
+        assert_eq!(studio.tape().ids().len(), 101);
+    }
+}
+
+/// What waits and what is written together is bounded, whatever the size of a transaction.
+#[test]
+fn memory_does_not_depend_on_the_size_of_a_transaction() {
+    let studio = Studio::new();
+    studio.begin();
+    studio
+        .site
+        .sql("INSERT INTO t SELECT i, repeat('x', 1000) FROM generate_series(1, 150000) i");
+    let end = studio.site.wal_end();
+    let mut running = Running::start(&mut studio.command(&[]));
+    running.until("it is recorded", || studio.confirmed() >= end);
+    let peak = running.memory("VmHWM");
+    running.terminate().done();
+    assert!(studio.file().metadata().unwrap().len() > 150 << 20);
+    assert!(peak < 120 << 10, "{peak} kB for 150 MB");
 }
