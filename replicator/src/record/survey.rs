@@ -45,16 +45,15 @@ pub(super) fn survey(path: &Path) -> Result<Survey> {
     };
     let file = File::open(path).map_err(failed)?;
     if path.extension().is_some_and(|extension| extension == "gz") {
-        return walk(MultiGzDecoder::new(file)).map_err(failed);
+        return walk(MultiGzDecoder::new(file), PART).map_err(failed);
     }
-    walk(file).map_err(failed)
+    walk(file, PART).map_err(failed)
 }
 
-fn walk(mut file: impl Read) -> io::Result<Survey> {
+fn walk(mut file: impl Read, mut part_size: usize) -> io::Result<Survey> {
     let mut survey = Survey::default();
     // What was read and not used yet; begins at `survey.good`.
     let mut part = Vec::new();
-    let mut part_size = PART;
     loop {
         let more = file
             .by_ref()
@@ -120,5 +119,91 @@ fn take(mut reader: Reader<'_>, survey: &mut Survey) -> Option<CaptureError> {
             _ => {}
         }
         survey.good = reader.offset();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use testdata::writer;
+    use walstream::walproto::Timestamp;
+    use walstream::walproto::capture::{Session, write_frame, write_head};
+
+    use super::*;
+
+    /// A file, where its records end, and how far one is there.
+    fn file() -> (Vec<u8>, Vec<(usize, Lsn)>) {
+        let mut bytes = Vec::new();
+        let mut ends = Vec::new();
+        write_head(&mut bytes);
+        let mut session = Session::default();
+        session.system_identifier = 7;
+        session.timeline = 3;
+        session
+            .write(Timestamp(0), &[(REACHED, "0/40")], &mut bytes)
+            .unwrap();
+        ends.push((bytes.len(), Lsn(0x40)));
+        let wal = |message: &[u8]| writer::wal_data(9999, 9999, 0, message);
+        let frames = [
+            (wal(&writer::begin(0x80, 0, 5)), 0x40),
+            (wal(&writer::insert(None, 1, &[])), 0x40),
+            (wal(&writer::commit(0, 0x80, 0x88, 0)), 0x88),
+            (writer::keepalive(0x100, 0, 0), 0x100),
+            (b"x what nobody knows".to_vec(), 0x100),
+            (wal(b"C, and this is no commit"), 0x100),
+            (writer::keepalive(0x90, 0, 0), 0x100),
+        ];
+        for (frame, reached) in frames {
+            write_frame(Timestamp(1), &frame, &mut bytes).unwrap();
+            ends.push((bytes.len(), Lsn(reached)));
+        }
+        (bytes, ends)
+    }
+
+    #[test]
+    fn a_file_that_was_cut_anywhere_is_good_up_to_its_last_whole_record() {
+        const HEAD: usize = 10;
+        let (bytes, ends) = file();
+        for cut in 0..=bytes.len() {
+            for part in [1, 7, 64, 10_000] {
+                let survey = walk(&bytes[..cut], part).unwrap();
+                let last = ends.iter().rfind(|(end, _)| *end <= cut);
+                let good = last.map_or(if cut < HEAD { 0 } else { HEAD }, |(end, _)| *end);
+                assert_eq!(
+                    (survey.good, survey.length),
+                    (good as u64, cut as u64),
+                    "cut at {cut}, read by {part}"
+                );
+                let reached = survey.last.as_ref().map(|last| last.reached);
+                assert_eq!(reached, last.map(|(_, reached)| *reached), "cut at {cut}");
+                assert_eq!(
+                    survey.broken.is_none(),
+                    good == cut && cut >= HEAD,
+                    "cut at {cut}"
+                );
+                assert!(survey.broken.is_none_or(|error| error.is_torn()));
+                if let Some(last) = survey.last {
+                    assert_eq!((last.system_identifier, last.timeline), (7, 3));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn damage_is_no_torn_end() {
+        let (bytes, ends) = file();
+        let (second, _) = ends[1];
+        for at in second..ends[2].0 {
+            let mut bytes = bytes.clone();
+            bytes[at] ^= 1;
+            for part in [1, 64, 10_000] {
+                let survey = walk(&bytes[..], part).unwrap();
+                let broken = survey.broken.expect("damage is found");
+                assert!(!broken.is_torn(), "byte {at}, read by {part}: {broken}");
+                assert_eq!(
+                    (survey.good, survey.length),
+                    (second as u64, bytes.len() as u64)
+                );
+            }
+        }
     }
 }
