@@ -77,6 +77,7 @@ mod message;
 #[cfg(feature = "bytes")]
 mod owned;
 mod reader;
+mod short;
 mod timestamp;
 mod tuple;
 pub mod value;
@@ -108,7 +109,7 @@ pub use message::truncate::{RelationOids, Truncate};
 #[cfg(feature = "bytes")]
 pub use owned::OwnedMessage;
 pub use timestamp::Timestamp;
-pub use tuple::{Column, Columns, Tuple};
+pub use tuple::{Column, Columns, TextColumn, TextColumns, Tuple};
 
 // So that the README's example is compiled too.
 #[cfg(doctest)]

@@ -16,7 +16,7 @@ pub(crate) struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     /// Takes the tag off; an empty message is an error.
-    #[inline(always)]
+    #[inline]
     pub(crate) fn new(message: &'a [u8]) -> Result<Self> {
         match message.split_first() {
             Some((&tag, rest)) => Ok(Self {
@@ -43,35 +43,35 @@ impl<'a> Reader<'a> {
         }
     }
 
-    #[inline(always)]
+    #[inline]
     pub(crate) const fn tag(&self) -> u8 {
         self.tag
     }
 
-    #[inline(always)]
+    #[inline]
     pub(crate) const fn rest(&self) -> &'a [u8] {
         self.rest
     }
 
     /// Goes on behind what the caller read from [`rest`](Self::rest) itself.
-    #[inline(always)]
+    #[inline]
     pub(crate) const fn continue_at(&mut self, rest: &'a [u8]) {
         self.rest = rest;
     }
 
-    #[inline(always)]
+    #[inline]
     pub(crate) fn error(&self, kind: ErrorKind, field: Field) -> Error {
         self.error_at(self.rest, kind, field)
     }
 
     /// An error at the first byte of `rest`, which must be a tail of the message.
     // The cold part takes values: a reference to the reader would keep it in memory instead of registers.
-    #[inline(always)]
+    #[inline]
     pub(crate) fn error_at(&self, rest: &[u8], kind: ErrorKind, field: Field) -> Error {
         error(self.len, rest.len(), self.tag, kind, field)
     }
 
-    #[inline(always)]
+    #[inline]
     fn array<const N: usize>(&mut self, field: Field) -> Result<[u8; N]> {
         let Some((head, rest)) = self.rest.split_first_chunk() else {
             return Err(self.error(ErrorKind::Truncated, field));
@@ -80,43 +80,43 @@ impl<'a> Reader<'a> {
         Ok(*head)
     }
 
-    #[inline(always)]
+    #[inline]
     pub(crate) fn u8(&mut self, field: Field) -> Result<u8> {
         self.array::<1>(field).map(|[byte]| byte)
     }
 
-    #[inline(always)]
+    #[inline]
     pub(crate) fn u16(&mut self, field: Field) -> Result<u16> {
         self.array(field).map(u16::from_be_bytes)
     }
 
-    #[inline(always)]
+    #[inline]
     pub(crate) fn u32(&mut self, field: Field) -> Result<u32> {
         self.array(field).map(u32::from_be_bytes)
     }
 
-    #[inline(always)]
+    #[inline]
     pub(crate) fn i32(&mut self, field: Field) -> Result<i32> {
         self.array(field).map(i32::from_be_bytes)
     }
 
-    #[inline(always)]
+    #[inline]
     pub(crate) fn oid(&mut self, field: Field) -> Result<Oid> {
         self.u32(field).map(Oid)
     }
 
-    #[inline(always)]
+    #[inline]
     pub(crate) fn xid(&mut self, field: Field) -> Result<Xid> {
         self.u32(field).map(Xid)
     }
 
-    #[inline(always)]
+    #[inline]
     pub(crate) fn lsn(&mut self, field: Field) -> Result<Lsn> {
         self.array(field).map(u64::from_be_bytes).map(Lsn)
     }
 
     /// A position that PostgreSQL's own reader refuses when it is 0/0.
-    #[inline(always)]
+    #[inline]
     pub(crate) fn set_lsn(&mut self, field: Field) -> Result<Lsn> {
         let at = self.rest;
         match self.lsn(field)? {
@@ -125,13 +125,13 @@ impl<'a> Reader<'a> {
         }
     }
 
-    #[inline(always)]
+    #[inline]
     pub(crate) fn timestamp(&mut self, field: Field) -> Result<Timestamp> {
         self.array(field).map(i64::from_be_bytes).map(Timestamp)
     }
 
     /// Flags of which no bit has a meaning yet.
-    #[inline(always)]
+    #[inline]
     pub(crate) fn zero_flags(&mut self) -> Result<()> {
         let at = self.rest;
         match self.u8(Field::Flags)? {
@@ -141,7 +141,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A length or count that must not be negative.
-    #[inline(always)]
+    #[inline]
     pub(crate) fn length(&mut self, field: Field) -> Result<usize> {
         let at = self.rest;
         usize::try_from(self.i32(field)?).map_err(|_| self.error_at(at, ErrorKind::Negative, field))
@@ -173,7 +173,7 @@ impl<'a> Reader<'a> {
     }
 
     /// `len` bytes; `length_at` is where the length stood, for the error.
-    #[inline(always)]
+    #[inline]
     pub(crate) fn bytes(&mut self, len: usize, length_at: &[u8], field: Field) -> Result<&'a [u8]> {
         let Some((bytes, rest)) = self.rest.split_at_checked(len) else {
             return Err(self.error_at(length_at, ErrorKind::PastEnd, field));
@@ -183,7 +183,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The message must end here.
-    #[inline(always)]
+    #[inline]
     pub(crate) fn finish(&self) -> Result<()> {
         if self.rest.is_empty() {
             return Ok(());

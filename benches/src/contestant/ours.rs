@@ -1,35 +1,41 @@
 //! walproto, used as its documentation says.
 
-use walproto::{Column, Decoder, Message, Tuple};
+use walproto::{Column, Decoder, Message, TextColumn, Tuple};
 
 use crate::{Sum, Workload};
 
 /// Columns as bytes.
 #[inline(never)]
 pub fn bytes(workload: &Workload) -> Sum {
-    sum(workload, |sum, column| match column {
-        Column::Null => sum.null(),
-        Column::Unchanged => sum.unchanged(),
-        Column::Text(value) | Column::Binary(value) => sum.bytes(value),
+    sum(workload, |sum, row| {
+        for column in row.columns() {
+            match column {
+                Column::Null => sum.null(),
+                Column::Unchanged => sum.unchanged(),
+                Column::Text(value) | Column::Binary(value) => sum.bytes(value),
+            }
+        }
     })
 }
 
 /// Text columns as `&str`, checked.
 #[inline(never)]
 pub fn text(workload: &Workload) -> Sum {
-    sum(workload, |sum, column| match column {
-        Column::Null => sum.null(),
-        Column::Unchanged => sum.unchanged(),
-        Column::Binary(value) => sum.bytes(value),
-        text => {
-            let text = text.as_str().expect("text").expect("UTF-8");
-            sum.bytes(text.as_bytes());
+    sum(workload, |sum, row| {
+        for column in row.text_columns() {
+            match column {
+                TextColumn::Null => sum.null(),
+                TextColumn::Unchanged => sum.unchanged(),
+                TextColumn::Text(value) => sum.bytes(value.as_bytes()),
+                TextColumn::Binary(value) => sum.bytes(value),
+                TextColumn::NotUtf8(value) => panic!("{value:?}"),
+            }
         }
     })
 }
 
 #[inline(always)]
-fn sum(workload: &Workload, column: impl Fn(&mut Sum, Column<'_>)) -> Sum {
+fn sum(workload: &Workload, columns: impl Fn(&mut Sum, Tuple<'_>)) -> Sum {
     let mut sum = Sum::default();
     let mut decoder = Decoder::new().binary(workload.binary());
     for message in workload.messages() {
@@ -40,9 +46,7 @@ fn sum(workload: &Workload, column: impl Fn(&mut Sum, Column<'_>)) -> Sum {
         }
         let row = |sum: &mut Sum, row: Tuple<'_>| {
             sum.number(row.len() as u64);
-            for value in row.columns() {
-                column(sum, value);
-            }
+            columns(sum, row);
         };
         match decoded.message {
             Message::Insert(m) => {

@@ -21,7 +21,6 @@ pub struct Insert<'a> {
 
 impl<'a> Insert<'a> {
     // proto.c: logicalrep_write_insert
-    #[inline(always)]
     pub(crate) fn read(r: &mut Reader<'a>, binary: bool) -> Result<Self> {
         let relation = r.oid(Field::RelationOid)?;
         new_mark(r)?;
@@ -48,7 +47,6 @@ pub struct Update<'a> {
 
 impl<'a> Update<'a> {
     // proto.c: logicalrep_write_update
-    #[inline(always)]
     pub(crate) fn read(r: &mut Reader<'a>, binary: bool) -> Result<Self> {
         let relation = r.oid(Field::RelationOid)?;
         let old = OldRow::read(r, binary)?;
@@ -75,7 +73,6 @@ pub struct Delete<'a> {
 
 impl<'a> Delete<'a> {
     // proto.c: logicalrep_write_delete
-    #[inline(always)]
     pub(crate) fn read(r: &mut Reader<'a>, binary: bool) -> Result<Self> {
         let relation = r.oid(Field::RelationOid)?;
         let at = r.rest();
@@ -101,23 +98,17 @@ pub enum OldRow<'a> {
 
 impl<'a> OldRow<'a> {
     /// `None` when something else comes next.
-    #[inline(always)]
     fn read(r: &mut Reader<'a>, binary: bool) -> Result<Option<Self>> {
         let Some((mark, rest)) = r.rest().split_first() else {
             return Ok(None);
         };
-        let full = match mark {
-            b'K' => false,
-            b'O' => true,
+        let wrap = match mark {
+            b'K' => Self::Key,
+            b'O' => Self::Full,
             _ => return Ok(None),
         };
         r.continue_at(rest);
-        let tuple = Tuple::read(r, binary)?;
-        Ok(Some(if full {
-            Self::Full(tuple)
-        } else {
-            Self::Key(tuple)
-        }))
+        Tuple::read(r, binary).map(wrap).map(Some)
     }
 
     /// The row, whichever part of it was sent.
@@ -129,7 +120,6 @@ impl<'a> OldRow<'a> {
 }
 
 /// The mark before a new row.
-#[inline(always)]
 fn new_mark(r: &mut Reader<'_>) -> Result<()> {
     let at = r.rest();
     match r.u8(Field::TupleTag)? {

@@ -20,7 +20,6 @@ pub struct Begin {
 
 impl Begin {
     // proto.c: logicalrep_write_begin
-    #[inline(always)]
     pub(crate) fn read(r: &mut Reader<'_>) -> Result<Self> {
         Ok(Self {
             final_lsn: r.set_lsn(Field::FinalLsn)?,
@@ -46,7 +45,6 @@ pub struct Commit {
 
 impl Commit {
     // proto.c: logicalrep_write_commit
-    #[inline(always)]
     pub(crate) fn read(r: &mut Reader<'_>) -> Result<Self> {
         r.zero_flags()?;
         Ok(Self {
