@@ -1,12 +1,14 @@
 //! One value inside another: an array's element, a composite's field, a range's bound.
 
+use core::fmt;
+
 use super::{BufferTooSmall, Expected, FromColumn, Quoted, ValueError, ValueErrorKind};
 use crate::Column;
 
 /// A value inside an array, a composite or a range.
 ///
 /// As [`FromColumn`] it takes a column whatever it holds, so that `Range<Element>` is a range of anything.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Element<'a> {
     /// SQL NULL.
     Null,
@@ -106,6 +108,17 @@ impl<'a> FromColumn<'a> for Element<'a> {
                 Self::EXPECTED,
                 0,
             )),
+        }
+    }
+}
+
+impl fmt::Debug for Element<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Null => f.write_str("Null"),
+            Self::Text(text) => write!(f, "Text(\"{}\")", text.escape_ascii()),
+            Self::Quoted(text) => text.fmt(f),
+            Self::Binary(bytes) => write!(f, "Binary(\"{}\")", bytes.escape_ascii()),
         }
     }
 }

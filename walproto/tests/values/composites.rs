@@ -202,6 +202,7 @@ fn a_missing_field_is_null_and_an_empty_one_is_not() {
     assert_eq!(read("(,)"), [Element::Null; 2]);
     assert_eq!(read(r#"("",)"#), [Element::Text(b""), Element::Null]);
     assert_eq!(read("(NULL)"), [Element::Text(b"NULL")]);
+    assert!(Column::Text(b"(a(b)").value::<Composite<'_>>().is_err());
     let Element::Quoted(text) = read(r#"(a,"b ""c""",)"#)[1] else {
         panic!("escapes are seen");
     };
