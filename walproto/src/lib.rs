@@ -28,8 +28,8 @@
 //! # What the caller must keep
 //!
 //! What needs memory stays outside: which [`Relation`] an oid stands for, whether a row has as many columns as its
-//! relation, duplicate column names, and which sequences of messages are legal. The crate `walstream` does that. The
-//! example `no_std_schemas` keeps relations where there is no allocator.
+//! relation, duplicate column names, and which sequences of messages are legal. The crate `walstream` does that. With the
+//! feature `alloc`, `Tables` keeps relations; the example `no_std_schemas` does where there is no allocator.
 //!
 //! # Features
 //!

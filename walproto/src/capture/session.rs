@@ -53,6 +53,7 @@ impl Default for Session<'_> {
 
 /// The option `streaming`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Streaming {
     /// Whole transactions only.
     #[default]
