@@ -71,6 +71,7 @@ fn text_that_is_no_byte_string_is_refused_at_its_byte() {
         (b"ab\\", ValueErrorKind::Truncated, 3),
         (b"ab\\12", ValueErrorKind::Truncated, 5),
         (b"ab\\429", ValueErrorKind::UnexpectedByte, 3),
+        (b"ab\\477", ValueErrorKind::UnexpectedByte, 3),
         (b"ab\\128", ValueErrorKind::UnexpectedByte, 5),
         (b"ab\\n", ValueErrorKind::UnexpectedByte, 3),
     ] {
