@@ -5,12 +5,14 @@ mod error;
 mod nested;
 mod row;
 mod sent;
+mod tried;
 mod typed;
 mod types;
 mod written;
 
 pub use error::{RowError, RowErrorKind};
 pub use sent::Sent;
+pub use tried::Tried;
 
 use serde::Deserialize;
 
@@ -21,22 +23,32 @@ impl<'a> Tuple<'a> {
     /// Reads the row into a type of the user's, by column name.
     ///
     /// Nothing is allocated here: what can be lent is lent, and numbers, dates and the like are read in place. The type
-    /// itself may allocate (`String`, `Vec`).
+    /// itself may allocate (`String`, `Vec`). Both forms of a value give the same.
     ///
     /// | field | takes |
     /// |---|---|
-    /// | `bool`, integers, floats | the value in either form; an integer from any integer type it fits, and from a whole `numeric` |
-    /// | `&str`, `String`, `char` | text, lent; `String` also what has only a binary form, written as the server would |
-    /// | `&[u8]`, `ByteBuf` | the value of a `bytea`, of every other type the bytes as they came |
-    /// | an enum of unit variants | the label of a PostgreSQL enum |
-    /// | `Vec<T>`, `[T; N]`, `Vec<Vec<T>>` | an array |
+    /// | `bool` | `boolean` |
+    /// | integers | any integer type, `oid`, `xid8`, a whole `numeric`, if the value fits |
+    /// | `f32`, `f64` | `real`, `double precision`, `numeric`, rounded; also `smallint` and `integer` |
+    /// | `&str`, `char` | the text form, lent; of binary forms those that are text |
+    /// | `String` | also other binary forms, written as the server would: numbers, moments, `uuid`, `inet`, ranges |
+    /// | `Vec<u8>`, `[u8; N]` | the bytes of `bytea` and `uuid` |
+    /// | `&[u8]` | the bytes as they came, lent; but not the text form of `bytea`, which is not its bytes |
+    /// | [`Bytea`](crate::value::Bytea), [`Numeric`](crate::value::Numeric), [`Array`](crate::value::Array), … | themselves, in both forms, lent |
+    /// | an enum of unit variants | the label of an enum |
+    /// | `Vec<T>`, `[T; N]`, `Vec<Vec<T>>` | an array of as many dimensions |
     /// | a tuple, a tuple struct, a struct in a field | a composite, by position |
     /// | `Option<T>` | NULL as `None` |
     /// | [`Sent<T>`](crate::Sent) | also a value that was not sent: NULL, unchanged and not sent are three things |
-    /// | the types of [`value`](crate::value) | themselves |
+    /// | [`Tried<T>`](crate::Tried) | also a value that does not fit, with the reason |
     ///
-    /// A field without a column is an error, unless it is an `Option` or has `#[serde(default)]`; a column without a field
-    /// is passed over, unless the type has `#[serde(deny_unknown_fields)]`.
+    /// The row itself may be a struct, a map from names, or a tuple of all columns in order. A field without a column is
+    /// an error, unless it is an `Option` or has `#[serde(default)]`; a column without a field is passed over, unless the
+    /// type has `#[serde(deny_unknown_fields)]`. Where serde asks what there is (`flatten`, untagged enums,
+    /// `serde_json::Value`), numbers but `numeric` are numbers, `bytea` is bytes, arrays are sequences, and everything
+    /// else is text; a value that was not sent is an error.
+    ///
+    /// A row that does not fit is read twice, so that those that fit need not carry a large error along.
     ///
     /// ```
     /// use serde::Deserialize;

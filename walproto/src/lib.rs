@@ -84,7 +84,7 @@ pub mod value;
 
 pub use decoder::{Decoded, Decoder};
 #[cfg(feature = "serde")]
-pub use deserialize::{RowError, RowErrorKind, Sent};
+pub use deserialize::{RowError, RowErrorKind, Sent, Tried};
 #[cfg(feature = "encode")]
 pub use encode::{EncodeError, EncodeErrorKind, Encoder, TupleWriter};
 pub use error::{Error, ErrorKind, Field, Result};

@@ -6,7 +6,7 @@ use std::fmt::Debug;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _};
 use walproto::value::ValueErrorKind;
-use walproto::{Column, RowError, RowErrorKind};
+use walproto::{Column, RowError, RowErrorKind, Tried};
 
 use super::made::Made;
 
@@ -142,4 +142,24 @@ fn the_error_is_a_small_one_that_outlives_the_message() {
     let text = "column \"c\" of type int4: unexpected NULL, to be read as i32";
     assert_eq!(boxed().unwrap_err().to_string(), text);
     assert!(size_of::<RowError>() <= 120);
+}
+
+#[test]
+fn a_column_that_does_not_fit_need_not_spoil_the_row() {
+    #[derive(Debug, Deserialize)]
+    struct Row {
+        a: Tried<i32>,
+        b: Tried<Option<bool>>,
+        c: Tried<Vec<i32>>,
+    }
+    let made = Made::new(&[
+        ("a", 25, Column::Text(b"12x")),
+        ("b", 16, Column::Null),
+        ("c", 1007, Column::Unchanged),
+    ]);
+    let row: Row = made.read().unwrap();
+    let text = "unexpected byte, in bigint at byte 2, to be read as i32";
+    assert_eq!(row.a.0.unwrap_err().to_string(), text);
+    assert_eq!(row.b, Tried(Ok(None)));
+    assert!(row.c.0.unwrap_err().message().starts_with("unchanged"));
 }
