@@ -1,7 +1,7 @@
 //! What the fuzzer runs: plain functions from bytes to nothing, which panic where a promise is broken.
 //!
 //! `tests/replay.rs` runs them on captures and on inputs saved in `crashes/`, with any toolchain. `fuzz/run` fuzzes
-//! them, from a corpus that [`seeds`] makes out of the captures.
+//! them, from a corpus that [`seeds()`] makes out of the captures.
 
 mod capture;
 mod decode;
