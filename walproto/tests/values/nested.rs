@@ -582,12 +582,12 @@ fn values_of_random_types_are_read_at_any_depth_without_a_buffer() {
                 }
             }
             values += answers.len();
-            for answer in &answers[..20] {
+            for answer in &answers[..5] {
                 for form in answer.forms() {
                     no_part_is_a_value(&ty, form);
                 }
             }
-            survives_junk(&answers[..20], random, |column| {
+            survives_junk(&answers[..12], random, |column| {
                 let read = column.value().and_then(|whole| ty.read(whole));
                 let unescaped = column.value().and_then(|whole| ty.read_unescaped(whole));
                 assert_eq!(read.as_ref().ok(), unescaped.as_ref().ok(), "{column:?}");
