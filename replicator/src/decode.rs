@@ -3,16 +3,13 @@
 mod file;
 
 use std::io::{BufWriter, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use walproto::capture::Body;
 
 use crate::error::{Error, Result};
-use crate::show::{Form, Renderer, ShowError};
+use crate::show::{Form, Renderer, located};
 pub(crate) use file::CaptureFile;
-
-/// Where the content of a record begins, counted from the record.
-const CONTENT: u64 = 1 + 4 + 8 + 4;
 
 /// What to do with which capture files.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,38 +72,16 @@ fn show(files: &[PathBuf], renderer: &mut Renderer<impl Write>) -> Result<(), St
         file.for_each(|record| {
             let (shown, content) = match record.body {
                 Body::Session { session, fields } => {
-                    (renderer.session(record.time, &session, fields), 0)
+                    (renderer.session(record.time, &session, fields), false)
                 }
-                Body::Frame(frame) => (renderer.frame(frame), CONTENT),
+                Body::Frame(frame) => (renderer.frame(frame), true),
                 _ => return Ok(()),
             };
-            shown.map_err(|error| located(path, record.offset, content, error))
+            shown.map_err(|error| match error.is_closed_pipe() {
+                true => Stop::Reader,
+                false => Stop::Error(located(path, record.offset, content, error)),
+            })
         })?;
     }
     Ok(())
-}
-
-/// Says where in the file it is.
-fn located(path: &Path, record: u64, content: u64, error: ShowError) -> Stop {
-    if error.is_closed_pipe() {
-        return Stop::Reader;
-    }
-    let Some(at) = error.at() else {
-        return Stop::Error(error.into());
-    };
-    let byte = record + content + at as u64;
-    let hint = match error {
-        ShowError::UnknownRelation(_) => Some(
-            "if it goes on with an earlier file, give that one too, before it: replicator decode EARLIER FILE",
-        ),
-        _ => None,
-    };
-    let located = Error::person(format!(
-        "{}: {error} (byte {byte} of the file, in the record at {record})",
-        path.display()
-    ));
-    Stop::Error(match hint {
-        Some(hint) => located.with_hint(hint),
-        None => located,
-    })
 }

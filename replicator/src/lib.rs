@@ -71,6 +71,7 @@
 //! Finish the batch, write the idle position, confirm it, CopyDone. Nothing of it is needed for safety; it lets the
 //! next start find the slot where the destination is.
 
+mod anonymise;
 mod apply;
 pub mod cli;
 pub mod compare;
@@ -97,6 +98,7 @@ mod table;
 pub mod tail;
 mod value;
 
+pub use anonymise::{AnonymiseConfig, anonymise};
 pub use apply::Summary;
 pub use config::{Config, Copy, Keyless, OnConflict, Streaming, Until};
 pub use decode::{DecodeConfig, decode};

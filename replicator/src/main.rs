@@ -39,7 +39,7 @@ fn main() -> ExitCode {
             Command::Drop(args) => drop(args).await,
             Command::Tail(args) => tail(args).await,
             Command::Record(args) => record(args).await,
-            Command::Decode(args) => replicator::decode(&args.into(), std::io::stdout().lock()),
+            Command::Decode(args) => args.run(std::io::stdout().lock()),
             Command::Demo(args) => demo(args).await,
         }
     });

@@ -65,8 +65,10 @@ use std::io::Write;
 use walproto::capture::{Fields, Session};
 use walproto::{Decoder, Frame, Keepalive, Lsn, Message, Timestamp, Xid};
 
+pub(crate) use binary::oid;
 pub use color::ColorChoice;
 pub use error::ShowError;
+pub(crate) use error::located;
 use json::Json;
 use line::Lines;
 use summary::Summary;

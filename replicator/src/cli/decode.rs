@@ -1,11 +1,14 @@
 //! Options of `decode`.
 
+use std::io::Write;
 use std::path::PathBuf;
 
 use clap::Args;
 
 use super::ColorArg;
-use crate::decode::DecodeConfig;
+use crate::anonymise::{AnonymiseConfig, anonymise};
+use crate::decode::{DecodeConfig, decode};
+use crate::error::Result;
 use crate::show::{ColorChoice, Form};
 
 /// Options of `decode`.
@@ -32,6 +35,36 @@ pub struct DecodeArgs {
         value_name = "WHEN"
     )]
     pub color: ColorArg,
+    /// Show nothing; write a capture file with every value replaced by another of its kind
+    #[arg(
+        long,
+        alias = "anonymize",
+        env = "REPLICATOR_ANONYMISE",
+        value_name = "OUT",
+        conflicts_with_all = ["json", "summary", "all"]
+    )]
+    pub anonymise: Option<PathBuf>,
+    /// Replace names too: of schemas, tables, columns, publications, origins, prepared transactions
+    #[arg(long, env = "REPLICATOR_NAMES", requires = "anonymise")]
+    pub names: bool,
+}
+
+impl DecodeArgs {
+    /// Does what was asked for.
+    ///
+    /// # Errors
+    ///
+    /// As [`decode`] and [`anonymise`].
+    pub fn run(self, out: impl Write) -> Result<()> {
+        match self.anonymise {
+            Some(output) => {
+                let mut config = AnonymiseConfig::new(self.files, output);
+                config.names = self.names;
+                anonymise(&config)
+            }
+            None => decode(&self.into(), out),
+        }
+    }
 }
 
 impl From<DecodeArgs> for DecodeConfig {

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::path::Path;
 
 use walproto::Oid;
 
@@ -35,7 +36,7 @@ pub enum ShowError {
 
 impl ShowError {
     /// `inside` is where in the frame the message begins.
-    pub(super) fn broken(error: walproto::Error, inside: usize) -> Self {
+    pub(crate) fn broken(error: walproto::Error, inside: usize) -> Self {
         let at = usize::try_from(error.offset).unwrap_or(usize::MAX);
         Self::Broken {
             error,
@@ -105,5 +106,26 @@ impl From<ShowError> for Error {
             }
             other => Self::person(other.to_string()),
         }
+    }
+}
+
+/// Where the body of a record begins, counted from the record.
+const BODY: u64 = 1 + 4 + 8 + 4;
+
+/// Says in which capture file, in the record at which byte, and in its frame or not.
+pub(crate) fn located(path: &Path, record: u64, in_frame: bool, error: ShowError) -> Error {
+    let Some(at) = error.at() else {
+        return error.into();
+    };
+    let byte = record + if in_frame { BODY } else { 0 } + at as u64;
+    let located = Error::person(format!(
+        "{}: {error} (byte {byte} of the file, in the record at {record})",
+        path.display()
+    ));
+    match error {
+        ShowError::UnknownRelation(_) => located.with_hint(
+            "if it goes on with an earlier file, give that one too, before it: replicator decode EARLIER FILE",
+        ),
+        _ => located,
     }
 }
