@@ -453,6 +453,9 @@ fn the_wrong_byte_of_a_moment_is_named() {
             ValueErrorKind::UnexpectedByte,
             26,
         ),
+        ("2024-02-29 00:00:00+01:60", ValueErrorKind::OutOfRange, 23),
+        ("2024-02-29 00:00:00+168", ValueErrorKind::OutOfRange, 20),
+        ("2024-02-29 24:00:01+00", ValueErrorKind::OutOfRange, 11),
         ("2024-02-29 00:00:00", ValueErrorKind::Truncated, 19),
         ("2024-02-29 00:00:00+", ValueErrorKind::Truncated, 20),
         (
