@@ -8,7 +8,7 @@ use std::hint::black_box;
 use benches::{Workload, cpu_time};
 use pg_walstream::{LogicalReplicationMessage, LogicalReplicationParser, RowData};
 use serde::Deserialize;
-use walproto::{ColumnDef, Decoder, Message, Relation, Tuple};
+use walproto::{ColumnDef, Decoder, Message, Relation, Tables, Tuple};
 
 #[derive(Debug, Deserialize, PartialEq)]
 struct Narrow<'a> {
@@ -122,16 +122,21 @@ struct Prepared {
     /// As a user would keep them.
     columns: Vec<ColumnDef<'static>>,
     parser: LogicalReplicationParser,
+    other_parser: LogicalReplicationParser,
+    tables: Tables,
     info: pg_walstream::RelationInfo,
 }
 
 fn prepare(workload: &Workload) -> Prepared {
     let mut decoder = Decoder::new().binary(workload.binary());
     let mut parser = LogicalReplicationParser::with_protocol_version(1);
+    let mut tables = Tables::new();
     let (mut messages, mut relation, mut info) = (Vec::new(), None, None);
     for (&message, shared) in workload.messages().iter().zip(workload.shared()) {
-        match decoder.decode(message).expect("sound").message {
+        let decoded = decoder.decode(message).expect("sound");
+        match decoded.message {
             Message::Relation(found) => {
+                tables.event(&decoded).expect("a relation is never wrong");
                 relation = Some(found);
                 let parsed = parser
                     .parse_wal_message_bytes(shared.clone())
@@ -165,6 +170,8 @@ fn prepare(workload: &Workload) -> Prepared {
         relation,
         columns: relation.columns.collect(),
         parser,
+        other_parser: LogicalReplicationParser::with_protocol_version(1),
+        tables,
         info: info.expect("comes before the rows"),
     }
 }
@@ -233,6 +240,8 @@ macro_rules! contest {
             relation,
             columns,
             mut parser,
+            mut other_parser,
+            mut tables,
             info,
         } = prepare($workload);
         let (messages, decoder, relation) = (&messages, &decoder, &relation);
@@ -291,6 +300,24 @@ macro_rules! contest {
                                 .deserialize_columns::<$typed<'_>, _>(columns.iter().copied())
                                 .expect("fits"),
                         );
+                    }
+                }),
+            ),
+            (
+                "message to owned, named event, walproto",
+                Box::new(|| {
+                    let mut decoder = *decoder;
+                    for (message, _) in messages {
+                        let decoded = decoder.decode(message).expect("sound");
+                        black_box(tables.event(&decoded).expect("known"));
+                    }
+                }),
+            ),
+            (
+                "message to owned, named columns, pg_walstream",
+                Box::new(|| {
+                    for (_, shared) in messages {
+                        black_box(theirs(&mut other_parser, shared.clone(), info));
                     }
                 }),
             ),
