@@ -83,6 +83,7 @@ mod mac;
 mod multirange;
 mod nested;
 mod numeric;
+mod packed;
 mod quoted;
 mod range;
 mod scan;

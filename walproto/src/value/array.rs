@@ -5,7 +5,8 @@ use core::iter::FusedIterator;
 use core::marker::PhantomData;
 
 use super::element::Element;
-use super::nested::{Packed, Quoting, Scan, Stops};
+use super::nested::{Quoting, Scan, Stops};
+use super::packed::Packed;
 use super::{Expected, FromColumn, Quoted, ValueError, ValueErrorKind};
 use crate::Oid;
 

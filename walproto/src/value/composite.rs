@@ -4,7 +4,8 @@ use core::fmt;
 use core::iter::FusedIterator;
 
 use super::element::Element;
-use super::nested::{Packed, Quoting, Scan, Stops};
+use super::nested::{Quoting, Scan, Stops};
+use super::packed::Packed;
 use super::{Expected, FromColumn, Quoted, ValueError, ValueErrorKind};
 use crate::Oid;
 

@@ -4,7 +4,8 @@ use core::iter::FusedIterator;
 use core::marker::PhantomData;
 
 use super::element::Element;
-use super::nested::{Packed, Scan};
+use super::nested::Scan;
+use super::packed::Packed;
 use super::range::{Range, scan_range, unpack};
 use super::{Expected, FromColumn, Quoted, ValueError, ValueErrorKind};
 

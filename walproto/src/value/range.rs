@@ -4,7 +4,8 @@ use core::fmt::{self, Write as _};
 use core::ops::Bound;
 
 use super::element::Element;
-use super::nested::{Packed, Quoting, Scan, Stops};
+use super::nested::{Quoting, Scan, Stops};
+use super::packed::Packed;
 use super::{Expected, FromColumn, Quoted, ValueError, ValueErrorKind};
 
 /// A range between two values of a type, such as `Range<i32>` for int4range; `Range<Element>` for any.
