@@ -11,6 +11,7 @@ mod nested;
 mod network;
 mod numbers;
 mod printed;
+mod rows;
 mod seeds;
 mod strings;
 mod tuple;
@@ -22,6 +23,7 @@ pub use moments::moments;
 pub use nested::nested;
 pub use network::network;
 pub use numbers::numbers;
+pub use rows::rows;
 pub use seeds::seeds;
 pub use strings::strings;
 pub use tuple::tuple;
@@ -30,7 +32,7 @@ pub use tuple::tuple;
 pub type Body = fn(&[u8]);
 
 /// Every target, by name.
-pub const BODIES: [(&str, Body); 9] = [
+pub const BODIES: [(&str, Body); 10] = [
     ("capture", capture),
     ("decode", decode),
     ("frames", frames),
@@ -38,6 +40,7 @@ pub const BODIES: [(&str, Body); 9] = [
     ("nested", nested),
     ("network", network),
     ("numbers", numbers),
+    ("rows", rows),
     ("strings", strings),
     ("tuple", tuple),
 ];

@@ -56,7 +56,9 @@ impl Seeds {
             };
             // Behind the type, the table and the mark, or the transaction too.
             let head = if decoded.xid.is_some() { 10 } else { 6 };
-            self.add("tuple", [bytes[head..].to_vec()]);
+            let row = &bytes[head..];
+            self.add("tuple", [row.to_vec()]);
+            self.add("rows", [[&[u8::from(binary)], row].concat()]);
             for column in insert.new.columns() {
                 self.column(column);
             }
