@@ -1,9 +1,9 @@
 //! A capture file whose values tell nothing any more, to be shown to strangers.
 //!
 //! What stays is the shape: every message, position, transaction and definition, which values are NULL, unchanged or not
-//! sent, and how long they are (an address is as long as its numbers). What is replaced is every value (and the content of logical messages): digits become
-//! digits, letters become letters of the same case and script, dates become dates, and punctuation stays. Booleans,
-//! NaN, infinities, zero and empty values stay too.
+//! sent, and how long they are (an address is as long as its numbers). What is replaced is every value, and the content
+//! of logical messages: digits become digits, letters become letters of the same case and script, dates become dates,
+//! and punctuation stays. Booleans, NaN, infinities, zero and empty values stay too.
 //!
 //! The same value becomes the same, in every table and column of a kind, and different values stay different, so that
 //! keys remain keys and joins find their rows. The key for that is drawn anew for each run and thrown away. Still this is
@@ -286,7 +286,7 @@ impl Anonymiser {
             }),
             Message::Logical(logical) => {
                 name = self.name(logical.prefix);
-                content = text::words(&self.cipher, logical.content);
+                content = binary::content(&self.cipher, logical.content);
                 Message::Logical(Logical {
                     prefix: &name,
                     content: &content,

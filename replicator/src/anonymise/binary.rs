@@ -105,21 +105,30 @@ fn known(cipher: &Cipher, type_oid: u32, value: &[u8], depth: u8) -> Option<Vec<
 
 /// What an unknown type may be: a composite, an array, an enum or text, an integer; at worst other bytes.
 fn guessed(cipher: &Cipher, value: &[u8], depth: u8) -> Vec<u8> {
-    let is_text = |text: &str| {
-        !text
-            .chars()
-            .any(|it| it.is_control() && !it.is_ascii_whitespace())
-    };
     if let Some(composite) = composite(cipher, value, depth) {
         return composite;
     }
     if let Some(array) = array(cipher, value, depth) {
         return array;
     }
-    if str::from_utf8(value).is_ok_and(is_text) {
+    if is_text(value) {
         return words(cipher, value);
     }
     signed(cipher, value).unwrap_or_else(|| cipher.bytes(BYTES, value))
+}
+
+/// The content of a logical message: text, or bytes that only its reader understands.
+pub(super) fn content(cipher: &Cipher, content: &[u8]) -> Vec<u8> {
+    if is_text(content) {
+        words(cipher, content)
+    } else {
+        cipher.bytes(BYTES, content)
+    }
+}
+
+fn is_text(value: &[u8]) -> bool {
+    let seen = |it: char| !it.is_control() || it.is_ascii_whitespace();
+    str::from_utf8(value).is_ok_and(|text| text.chars().all(seen))
 }
 
 fn signed(cipher: &Cipher, value: &[u8]) -> Option<Vec<u8>> {
