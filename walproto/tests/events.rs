@@ -341,3 +341,13 @@ fn a_change_without_its_relation_is_an_error() {
         "2 columns in a row of table 16385, 1 in its relation"
     );
 }
+
+#[test]
+fn a_relation_with_the_same_name_twice_is_an_error() {
+    let mut tables = Tables::new();
+    let relation = b"R\0\0\x40\x01public\0odd\0d\0\x02\0t\0\0\0\0\x19\xff\xff\xff\xff\0t\0\0\0\0\x19\xff\xff\xff\xff";
+    let decoded = Decoder::new().decode(relation).unwrap();
+    let error = TableError::SameName(walproto::Oid(0x4001));
+    assert_eq!(tables.event(&decoded), Err(error));
+    assert!(tables.get(walproto::Oid(0x4001)).is_none());
+}

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use walproto::{Oid, ReplicaIdentity};
+use walproto::{ColumnDef, Oid, ReplicaIdentity};
 
 /// What a table looks like at one place of the stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,6 +34,16 @@ pub struct RelationColumn {
 }
 
 impl Relation {
+    /// The columns as the wire has them, for walproto's `Tuple::deserialize_columns`.
+    pub fn defs(&self) -> impl ExactSizeIterator<Item = ColumnDef<'_>> + Clone {
+        self.columns.iter().map(|column| ColumnDef {
+            key: column.key,
+            name: &column.name,
+            type_oid: column.type_oid,
+            typmod: column.typmod,
+        })
+    }
+
     /// An owned copy; `Err` with the name of a column that is there twice.
     pub(crate) fn read<'a>(wire: &walproto::Relation<'a>) -> Result<Self, &'a str> {
         let mut names = std::collections::HashSet::with_capacity(wire.columns.len());
@@ -78,5 +88,22 @@ impl Relations {
 
     pub(crate) fn put(&mut self, relation: Arc<Relation>) {
         self.0.insert(relation.oid, relation);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use walproto::{Decoder, Message};
+
+    #[test]
+    fn the_columns_that_were_kept_are_those_of_the_wire() {
+        let bytes = b"R\0\0\x40\x01public\0t\0d\0\x02\
+            \x01id\0\0\0\0\x17\xff\xff\xff\xff\
+            \0note\0\0\0\0\x19\0\0\0\x08";
+        let Ok(Message::Relation(wire)) = Decoder::new().decode(bytes).map(|it| it.message) else {
+            panic!("it is a relation");
+        };
+        assert!(Relation::read(&wire).unwrap().defs().eq(wire.columns));
     }
 }

@@ -1,7 +1,7 @@
 //! What a table looks like, kept.
 
 use alloc::boxed::Box;
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;
 use core::fmt;
 
@@ -113,19 +113,10 @@ impl Tables {
     /// # Errors
     ///
     /// No relation came before the change, or the row has another number of columns: the session was not read from
-    /// its start.
+    /// its start. Or a relation has two columns of one name, which no table has.
     pub fn event(&mut self, decoded: &Decoded<'_>) -> Result<Option<ChangeEvent>, TableError> {
         let change = match decoded.message {
-            Message::Relation(relation) => {
-                if self
-                    .get(relation.oid)
-                    .is_none_or(|table| !table.is(&relation))
-                {
-                    let table = Table::from(&relation);
-                    self.0.insert(relation.oid, Arc::new(table));
-                }
-                return Ok(None);
-            }
+            Message::Relation(relation) => return self.relation(&relation).map(|()| None),
             Message::Insert(insert) => {
                 let table = self.of(insert.relation)?;
                 let new = owned(&table, insert.new)?;
@@ -153,6 +144,25 @@ impl Tables {
         };
         let xid: Option<Xid> = decoded.xid;
         Ok(Some(ChangeEvent { xid, change }))
+    }
+
+    fn relation(&mut self, relation: &Relation<'_>) -> Result<(), TableError> {
+        if self
+            .get(relation.oid)
+            .is_some_and(|table| table.is(relation))
+        {
+            return Ok(());
+        }
+        let mut names = BTreeSet::new();
+        if !relation
+            .columns
+            .map(|column| column.name)
+            .all(|name| names.insert(name))
+        {
+            return Err(TableError::SameName(relation.oid));
+        }
+        self.0.insert(relation.oid, Arc::new(relation.into()));
+        Ok(())
     }
 
     fn of(&self, oid: Oid) -> Result<Arc<Table>, TableError> {
@@ -193,6 +203,8 @@ fn owned_old(table: &Table, old: OldRow<'_>) -> Result<OwnedOldRow, TableError> 
 pub enum TableError {
     /// No relation came for this table.
     Unknown(Oid),
+    /// Two columns of this table have the same name.
+    SameName(Oid),
     /// A row has another number of columns than its relation.
     ColumnCount {
         /// The table.
@@ -208,6 +220,7 @@ impl fmt::Display for TableError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unknown(oid) => write!(f, "no relation came for table {oid}"),
+            Self::SameName(oid) => write!(f, "two columns of table {oid} have the same name"),
             Self::ColumnCount {
                 table,
                 row,
