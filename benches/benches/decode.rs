@@ -42,6 +42,7 @@ fn main() -> ExitCode {
 
 /// Builds this bench with the other crates and runs it; they are no part of an ordinary build.
 fn again_with_peers(arguments: &[String]) -> Result<(), String> {
+    eprintln!("Building the other crates, a minute or two the first time.");
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let status = std::process::Command::new(cargo)
         .args(["bench", "-q", "-p", "benches", "--features", "peers"])
@@ -151,16 +152,16 @@ fn print(workload: &Workload, results: &Results) {
         "ns/message",
         "MB/s",
         "× floor",
-        "pg_walstream ÷",
+        "times as fast",
         "allocations"
     );
     println!(
-        "{:<71}{:>10}{:>14}",
+        "{:<65}{:>16}{:>14}",
         format!(
             "{} · {messages} messages of {each:.0} bytes",
             workload.name()
         ),
-        "",
+        "as pg_walstream",
         "per message"
     );
     let floor = of(results, Role::Floor).map(|outcome| outcome.nanoseconds);
@@ -194,14 +195,28 @@ fn print(workload: &Workload, results: &Results) {
 
 /// The ratios that walproto is held to.
 fn summary(all: &[(Workload, Results)]) {
-    println!(
-        "\n{:<34}{:>14}{:>16}{:>16}{:>18}{:>14}",
-        "walproto", "× floor", "pg_walstream ÷", "fastest other ÷", "pg_walstream ÷", "allocations"
-    );
-    println!(
-        "{:<34}{:>14}{:>16}{:>16}{:>18}{:>14}",
-        "target", "≤ 1.5", "≥ 15, wide 6", "≥ 4", "as &str ≥ 8", "0"
-    );
+    let line = |cells: [&str; 6]| {
+        let [name, floor, peer, other, text, allocations] = cells;
+        println!("{name:<34}{floor:>9}{peer:>17}{other:>15}{text:>17}{allocations:>13}");
+    };
+    println!();
+    line([
+        "",
+        "",
+        "times as fast",
+        "times as fast",
+        "as &str: times",
+        "allocations",
+    ]);
+    line([
+        "walproto",
+        "× floor",
+        "as pg_walstream",
+        "as the next",
+        "pg_walstream",
+        "per message",
+    ]);
+    line(["target", "≤ 1.5", "≥ 15 (wide 6)", "≥ 4", "≥ 8", "0"]);
     for (workload, results) in all {
         let Some(ours) = of(results, Role::Ours) else {
             continue;
@@ -215,14 +230,13 @@ fn summary(all: &[(Workload, Results)]) {
             .filter_map(|(_, outcome)| outcome.as_ref().ok())
             .filter(|outcome| outcome.contestant.role == Role::Other)
             .min_by(|a, b| a.nanoseconds.total_cmp(&b.nanoseconds));
-        println!(
-            "  {:<32}{:>14}{:>16}{:>16}{:>18}{:>14.2}",
-            workload.title(),
-            ratio(Some(ours), of(results, Role::Floor)),
-            ratio(of(results, Role::Peer), Some(ours)),
-            ratio(other, Some(ours)),
-            ratio(of(results, Role::PeerText), of(results, Role::OursText)),
-            ours.allocations,
-        );
+        line([
+            &format!("  {}", workload.title()),
+            &ratio(Some(ours), of(results, Role::Floor)),
+            &ratio(of(results, Role::Peer), Some(ours)),
+            &ratio(other, Some(ours)),
+            &ratio(of(results, Role::PeerText), of(results, Role::OursText)),
+            &format!("{:.2}", ours.allocations),
+        ]);
     }
 }
