@@ -14,7 +14,7 @@ fn main() -> std::io::Result<()> {
         fs::write(folder.join(format!("seed-{number:05}")), input)?;
         *number += 1;
     }
-    for (target, _) in fuzz::BODIES {
+    for &(target, _) in fuzz::BODIES {
         let inputs = count.get(target).copied().unwrap_or_default();
         println!("{target}: {inputs} inputs");
     }

@@ -2,7 +2,9 @@
 
 use testdata::capture::Streaming;
 use testdata::expected;
-use walproto::{Decoded, Decoder, Encoder, Error, ErrorKind, Field, Message, Tuple};
+#[cfg(feature = "encode")]
+use walproto::{Decoded, Encoder};
+use walproto::{Decoder, Error, ErrorKind, Field, Message, Tuple};
 
 /// Messages one after the other through one decoder, each behind a 16-bit length; the first byte is what was asked for.
 pub fn decode(data: &[u8]) {
@@ -37,6 +39,7 @@ pub fn session<'a>(
 /// walproto beside the plain decoder of `testdata`.
 pub(crate) struct Session {
     decoder: Decoder,
+    #[cfg(feature = "encode")]
     encoder: Encoder,
     plain: expected::Decoder,
 }
@@ -50,6 +53,7 @@ impl Session {
         };
         Self {
             decoder: Decoder::new().parallel(parallel).binary(binary),
+            #[cfg(feature = "encode")]
             encoder: Encoder::new().parallel(parallel).binary(binary),
             plain: expected::Decoder::new(streaming),
         }
@@ -71,6 +75,7 @@ impl Session {
                 );
                 visit(&decoded.message);
                 cut_and_go_on(before, bytes);
+                #[cfg(feature = "encode")]
                 self.write_again(before, &decoded, bytes);
             }
             Err(error) => {
@@ -86,6 +91,7 @@ impl Session {
     }
 
     /// A message that was read is written as it was.
+    #[cfg(feature = "encode")]
     fn write_again(&self, before: Decoder, decoded: &Decoded<'_>, bytes: &[u8]) {
         let mut encoder = self.encoder.inside_block(before.in_block());
         let mut written = vec![0; bytes.len()];
@@ -104,6 +110,7 @@ impl Session {
 }
 
 /// Flags without a meaning yet are read as none, and so are not written again.
+#[cfg(feature = "encode")]
 fn has_unknown_flags(decoded: &Decoded<'_>, bytes: &[u8]) -> bool {
     let at = 1 + if decoded.xid.is_some() { 4 } else { 0 };
     match decoded.message {

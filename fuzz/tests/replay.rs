@@ -1,5 +1,6 @@
 //! The bodies of the fuzz targets, run over captures and saved inputs: no fuzzer and no nightly toolchain needed.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -13,18 +14,24 @@ fn entries(folder: &Path) -> Vec<PathBuf> {
         .collect()
 }
 
+/// Whether this target was left out for want of features.
+fn lacks_features(target: &OsStr) -> bool {
+    let all = cfg!(all(feature = "alloc", feature = "bytes", feature = "serde"));
+    target == "rows" && !all
+}
+
 #[test]
 fn saved_inputs_keep_the_promises() {
     let crashes = Path::new(env!("CARGO_MANIFEST_DIR")).join("crashes");
     for folder in entries(&crashes).iter().filter(|path| path.is_dir()) {
         let name = folder.file_name().unwrap_or_default();
         assert!(
-            BODIES.iter().any(|(target, _)| name == *target),
+            BODIES.iter().any(|(target, _)| name == *target) || lacks_features(name),
             "{} is no target's folder",
             folder.display()
         );
     }
-    for (target, body) in BODIES {
+    for &(target, body) in BODIES {
         let inputs = entries(&crashes.join(target));
         assert!(!inputs.is_empty(), "no inputs for {target}");
         for input in inputs {
@@ -62,10 +69,12 @@ fn captures_keep_the_promises() {
 
 #[test]
 fn seeds_keep_the_promises() {
-    let mut met = [0; BODIES.len()];
+    let mut met = vec![0; BODIES.len()];
     for (target, input) in fuzz::seeds() {
-        let at = BODIES.iter().position(|(name, _)| *name == target);
-        let at = at.unwrap_or_else(|| panic!("{target} is no target"));
+        let Some(at) = BODIES.iter().position(|(name, _)| *name == target) else {
+            assert!(lacks_features(target.as_ref()), "{target} is no target");
+            continue;
+        };
         BODIES[at].1(&input);
         met[at] += 1;
     }
@@ -80,5 +89,6 @@ fn every_target_is_replayed() {
         .filter_map(|path| Some(path.file_stem()?.to_str()?.to_owned()))
         .collect();
     targets.sort();
-    assert_eq!(targets, BODIES.map(|(name, _)| name));
+    targets.retain(|name| !lacks_features(name.as_ref()));
+    assert!(targets.iter().eq(BODIES.iter().map(|(name, _)| name)));
 }
