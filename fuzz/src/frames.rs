@@ -1,11 +1,12 @@
-//! What the server wraps around messages.
+//! What the server wraps around messages, and what a client answers.
 
-use walproto::Frame;
+use walproto::{Feedback, Frame};
 
 use crate::decode::Session;
 
-/// The content of one CopyData message, and the message in it.
+/// The content of one CopyData message from either side, and the message in it.
 pub fn frames(data: &[u8]) {
+    feedback(data);
     let sound = match data.first() {
         Some(b'w') => data.len() >= 25,
         Some(b'k') => data.len() == 18,
@@ -27,6 +28,31 @@ pub fn frames(data: &[u8]) {
             assert_eq!(keepalive.reply_requested, data[17] != 0);
         }
         Ok(other) => panic!("a frame this test does not know: {other:?}"),
+        Err(error) => {
+            assert!(!sound, "{error}");
+            assert!(error.offset as usize <= data.len(), "{error}");
+        }
+    }
+}
+
+/// What is read is written as it was, but for the byte that asks for an answer, which need not be 1.
+fn feedback(data: &[u8]) {
+    let (written, sound) = match data.first() {
+        Some(b'r') => (33, data.len() == 34),
+        Some(b'h') => (25, data.len() == 25),
+        _ => (0, false),
+    };
+    match Feedback::parse(data) {
+        Ok(Feedback::StatusUpdate(update)) => {
+            assert!(sound);
+            assert_eq!(update.encode()[..written], data[..written]);
+            assert_eq!(update.reply_requested, data[33] != 0);
+        }
+        Ok(Feedback::HotStandby(feedback)) => {
+            assert!(sound);
+            assert_eq!(feedback.encode()[..], data[..written]);
+        }
+        Ok(other) => panic!("feedback this test does not know: {other:?}"),
         Err(error) => {
             assert!(!sound, "{error}");
             assert!(error.offset as usize <= data.len(), "{error}");

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::fs;
 
 use testdata::capture::{Capture, Streaming, captures};
-use walproto::{Column, Decoder, Message};
+use walproto::{Column, Decoder, HotStandbyFeedback, Message, StatusUpdate};
 
 /// At most so many inputs for a target from one capture: the fuzzer reads them all before it starts.
 const FROM_ONE_CAPTURE: usize = 60;
@@ -15,6 +15,9 @@ const VALUES: [&str; 5] = ["moments", "nested", "network", "numbers", "strings"]
 /// Inputs by target, each only once, in the order of the captures.
 pub fn seeds() -> Vec<(&'static str, Vec<u8>)> {
     let mut seeds = Seeds::default();
+    // What clients answer is in no capture.
+    seeds.add("frames", [StatusUpdate::default().encode().to_vec()]);
+    seeds.add("frames", [HotStandbyFeedback::default().encode().to_vec()]);
     for golden in captures() {
         let file = fs::read(&golden.path).expect("a capture can be read");
         seeds.add("capture", [file]);
