@@ -247,7 +247,9 @@ impl Kind {
         }
         let bytes = Bytea::from_text(text).map_err(|_| self.error(Problem::Malformed, text))?;
         let mut blob = vec![0; bytes.len()];
-        bytes.decode_into(&mut blob);
+        bytes
+            .decode_into(&mut blob)
+            .expect("a buffer of its length");
         Ok(Value::Blob(blob))
     }
 
