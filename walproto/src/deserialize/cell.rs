@@ -17,16 +17,17 @@ use crate::value::{
 };
 use crate::{Lsn, Oid, Timestamp};
 
-/// What the message holds of a value.
+/// What the message holds of a value; first as a [`Column`](crate::Column), in its order, so that the one is made of the
+/// other without a look at which it is.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Held<'de> {
     Null,
     Unchanged,
-    NotSent,
     Text(&'de [u8]),
+    Binary(&'de [u8]),
     /// Text inside an array or a composite that may have escapes in it.
     Quoted(Quoted<'de>),
-    Binary(&'de [u8]),
+    NotSent,
 }
 
 impl<'de> From<Element<'de>> for Held<'de> {

@@ -80,7 +80,7 @@ impl<'s, 'de, D: ExactSizeIterator<Item = ColumnDef<'de>>, E: Fault> Row<'s, 'de
     }
 
     /// Goes to the next column, if there is one.
-    #[inline]
+    #[inline(always)]
     fn advance(&mut self) -> bool {
         let (Some(def), Some(column)) = (self.defs.next(), self.columns.next()) else {
             return false;
@@ -90,15 +90,13 @@ impl<'s, 'de, D: ExactSizeIterator<Item = ColumnDef<'de>>, E: Fault> Row<'s, 'de
         self.cell.held = match column {
             Column::Text(text) => Held::Text(text),
             Column::Binary(bytes) => Held::Binary(bytes),
-            Column::Null if self.source.only_key && !def.key => Held::NotSent,
-            Column::Null => Held::Null,
-            Column::Unchanged => self.unchanged(),
+            Column::Null | Column::Unchanged => self.absent(column, def.key),
         };
         true
     }
 
     /// Reads the column that is at hand.
-    #[inline]
+    #[inline(always)]
     fn value<V: DeserializeSeed<'de>>(&self, seed: V) -> Result<V::Value, E> {
         match seed.deserialize(&self.cell) {
             Ok(value) => Ok(value),
@@ -109,6 +107,16 @@ impl<'s, 'de, D: ExactSizeIterator<Item = ColumnDef<'de>>, E: Fault> Row<'s, 'de
     #[cold]
     fn at(&self, error: E) -> E {
         error.at(self.name, self.cell.type_oid)
+    }
+
+    /// NULL, or a value that was not sent.
+    #[inline(never)]
+    fn absent(&self, column: Column<'de>, key: bool) -> Held<'de> {
+        match column {
+            Column::Null if self.source.only_key && !key => Held::NotSent,
+            Column::Null => Held::Null,
+            _ => self.unchanged(),
+        }
     }
 
     /// What the old row has for the column before the next.
@@ -207,7 +215,7 @@ impl<'de, D: ExactSizeIterator<Item = ColumnDef<'de>>, E: Fault> MapAccess<'de>
 {
     type Error = E;
 
-    #[inline]
+    #[inline(always)]
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, E> {
         if !self.advance() {
             return Ok(None);
@@ -218,7 +226,7 @@ impl<'de, D: ExactSizeIterator<Item = ColumnDef<'de>>, E: Fault> MapAccess<'de>
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, E> {
         self.value(seed)
     }
