@@ -193,6 +193,10 @@ mod tests {
                 let short: Vec<u8> = message.iter().copied().take(120).collect();
                 for at in 0..short.len() {
                     compare(&short[..at]);
+                    // A position of 0/0, and lengths of none.
+                    let mut zero = short.clone();
+                    zero.iter_mut().skip(at).take(8).for_each(|byte| *byte = 0);
+                    read += compare(&zero);
                     for byte in [0, 1, b'N', b'O', b'b', b'n', b't', 0xFF] {
                         let mut broken = short.clone();
                         broken[at] = byte;
