@@ -23,13 +23,13 @@ impl<'a> Tuple<'a> {
     /// Reads the row into a type of the user's, by column name.
     ///
     /// Nothing is allocated here: what can be lent is lent, and numbers, dates and the like are read in place. The type
-    /// itself may allocate (`String`, `Vec`). Both forms of a value give the same.
+    /// itself may allocate (`String`, `Vec`). Both forms of a value give the same; text that says a number is read as one.
     ///
     /// | field | takes |
     /// |---|---|
     /// | `bool` | `boolean` |
     /// | integers | any integer type, `oid`, `xid8`, a whole `numeric`, if the value fits |
-    /// | `f32`, `f64` | `real`, `double precision`, `numeric`, rounded; also `smallint` and `integer` |
+    /// | `f32`, `f64` | `real`, `double precision`, `numeric` and integer types, rounded |
     /// | `&str`, `char` | the text form, lent; of binary forms those that are text |
     /// | `String` | also other binary forms, written as the server would: numbers, moments, `uuid`, `inet`, ranges |
     /// | `Vec<u8>`, `[u8; N]` | the bytes of `bytea` and `uuid` |

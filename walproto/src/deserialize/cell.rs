@@ -96,11 +96,22 @@ impl<'de, E: Fault> Cell<'de, E> {
         E::new(kind, asked)
     }
 
+    /// The same as text, where the binary form is the text.
+    fn as_text(&self) -> Option<Self> {
+        match self.held {
+            Held::Binary(bytes) if matches!(self.kind(), Kind::Text) => {
+                Some(Self::new(Held::Text(bytes), self.type_oid))
+            }
+            _ => None,
+        }
+    }
+
     #[inline]
     fn bool(&self) -> Result<bool, E> {
         match self.held {
             Held::Binary(_) if !matches!(self.kind(), Kind::Bool | Kind::User) => {
-                Err(mismatch("bool"))
+                let text = self.as_text().ok_or_else(|| mismatch("bool"))?;
+                text.read("bool")
             }
             _ => self.read("bool"),
         }
@@ -120,7 +131,10 @@ impl<'de, E: Fault> Cell<'de, E> {
                 (Kind::Int2, _) | (Kind::User, 2) => i16::from_binary(bytes).map(i64::from),
                 (Kind::Oid, _) => Oid::from_binary(bytes).map(|oid| i64::from(oid.0)),
                 (Kind::Numeric | Kind::Unsigned8, _) => return narrow(self.wide(asked)?, asked),
-                _ => return Err(mismatch(asked)),
+                _ => {
+                    let text = self.as_text().ok_or_else(|| mismatch(asked))?;
+                    return text.integer(asked);
+                }
             },
             _ => return Err(self.absent(asked)),
         };
@@ -152,7 +166,10 @@ impl<'de, E: Fault> Cell<'de, E> {
             (Held::Binary(_), Kind::Int2 | Kind::Int4 | Kind::Int8 | Kind::Oid | Kind::User) => {
                 self.integer(asked).map(i128::from)
             }
-            (Held::Binary(_), _) => Err(mismatch(asked)),
+            (Held::Binary(_), _) => {
+                let text = self.as_text().ok_or_else(|| mismatch(asked))?;
+                text.wide(asked)
+            }
             _ => Err(self.absent(asked)),
         }
     }
@@ -177,11 +194,14 @@ impl<'de, E: Fault> Cell<'de, E> {
                 }
             }
             (Held::Text(_), _) | (Held::Binary(_), Kind::Float8 | Kind::User) => self.read(asked),
-            (Held::Binary(_), Kind::Int2 | Kind::Int4) => {
-                let number = i32::try_from(self.integer(asked)?);
-                number.map(f64::from).map_err(|_| mismatch(asked))
+            (Held::Binary(_), Kind::Int2 | Kind::Int4 | Kind::Int8 | Kind::Oid) => {
+                self.integer(asked).map(|number| number as f64)
             }
-            (Held::Binary(_), _) => Err(mismatch(asked)),
+            (Held::Binary(_), Kind::Unsigned8) => self.wide(asked).map(|number| number as f64),
+            (Held::Binary(_), _) => {
+                let text = self.as_text().ok_or_else(|| mismatch(asked))?;
+                text.f64()
+            }
             _ => Err(self.absent(asked)),
         }
     }
@@ -462,13 +482,16 @@ impl<'de, E: Fault> Deserializer<'de> for &Cell<'de, E> {
         visitor.visit_i128(self.wide("u128")?)
     }
 
-    #[inline]
     fn deserialize_f32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, E> {
-        match self.kind() {
-            Kind::Float4 => visitor.visit_f32(self.read("f32")?),
-            // As the server rounds it, once and from the number itself.
-            _ => visitor.visit_f64(self.f64()?),
+        if matches!(self.kind(), Kind::Float4) {
+            return visitor.visit_f32(self.read("f32")?);
         }
+        let number = self.f64()?;
+        // serde's visitor would make it infinite.
+        if number.is_finite() && number.abs() > f64::from(f32::MAX) {
+            return Err(E::new(RowErrorKind::OutOfRange, "f32"));
+        }
+        visitor.visit_f64(number)
     }
 
     #[inline]
@@ -542,7 +565,9 @@ impl<'de, E: Fault> Deserializer<'de> for &Cell<'de, E> {
         }
         if let Some(asked) = name.strip_prefix(typed::PREFIX) {
             return match self.held {
-                Held::Binary(bytes) => visitor.visit_borrowed_bytes(bytes),
+                Held::Binary(bytes) if !matches!(self.kind(), Kind::Text) => {
+                    visitor.visit_borrowed_bytes(bytes)
+                }
                 _ => self.visit_str(asked, visitor),
             };
         }

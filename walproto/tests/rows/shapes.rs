@@ -297,3 +297,41 @@ fn bytes_are_those_of_the_value() {
         assert_eq!(made.read::<([u8; 2],)>().unwrap().0, [0, 255]);
     }
 }
+
+#[test]
+fn text_that_says_a_number_is_one_in_both_forms() {
+    for form in [Column::Text, Column::Binary] {
+        let text = |text| Made::one(TEXT, form(text));
+        assert_eq!(text(b"-42").read::<(i8,)>().unwrap().0, -42);
+        assert_eq!(text(b"42").read::<(u128,)>().unwrap().0, 42);
+        assert_eq!(text(b"1.5").read::<(f32,)>().unwrap().0, 1.5);
+        assert!(text(b"t").read::<(bool,)>().unwrap().0);
+        let id = "00000000-0000-0000-0000-000000000001";
+        assert_eq!(
+            text(id.as_bytes()).read::<(Uuid,)>().unwrap().0.to_string(),
+            id
+        );
+    }
+    for column in [
+        Column::Text(b"9007199254740993"),
+        Column::Binary(&[0, 32, 0, 0, 0, 0, 0, 1]),
+    ] {
+        assert_eq!(
+            Made::one(INT8, column).read::<(f64,)>().unwrap().0,
+            9_007_199_254_740_992.0
+        );
+    }
+}
+
+#[test]
+fn a_number_too_large_for_its_field_is_not_made_infinite() {
+    for column in [
+        Column::Text(b"1e300"),
+        Column::Binary(&1e300_f64.to_be_bytes()),
+    ] {
+        let error = Made::one(701, column).read::<(f32,)>().unwrap_err();
+        assert_eq!(error.kind(), walproto::RowErrorKind::OutOfRange);
+    }
+    let infinite = Made::one(701, Column::Text(b"Infinity"));
+    assert!(infinite.read::<(f32,)>().unwrap().0.is_infinite());
+}
