@@ -177,6 +177,21 @@ fn zeros_where_the_content_did_not_reach_the_disk_are_a_torn_record() {
 }
 
 #[test]
+fn a_damaged_last_record_whose_checksum_ends_in_zero_is_no_torn_one() {
+    let (file, _) = two_sessions();
+    let found = (0..10_000).find_map(|time| {
+        let mut longer = file.clone();
+        write_frame(Timestamp(time), KEEPALIVE, &mut longer).unwrap();
+        let in_a_sector = longer.len() % 512 > 100;
+        (in_a_sector && longer.ends_with(&[0])).then_some(longer)
+    });
+    let mut damaged = found.expect("one checksum in 256 ends in zero");
+    damaged[file.len() + 20] ^= 1;
+    let error = read(&damaged).1.unwrap();
+    assert_eq!(error.kind, CaptureErrorKind::Checksum);
+}
+
+#[test]
 fn zeros_in_the_middle_are_damage() {
     let (mut file, _) = two_sessions();
     file[512..1024].fill(0);
