@@ -16,7 +16,7 @@ pub(crate) struct Tape {
     pub(crate) sessions: usize,
     /// Sessions that go on with the stream of the file before.
     pub(crate) continued: usize,
-    /// The furthest position that a commit or a keepalive says.
+    /// The furthest position that a commit, a keepalive or a session says.
     pub(crate) reached: u64,
     pub(crate) text: usize,
     pub(crate) binary: usize,
@@ -99,7 +99,12 @@ impl Tape {
         for record in reader {
             match record {
                 Ok(record) => match record.body {
-                    Body::Session { session, .. } => self.session(&session, playing),
+                    Body::Session { session, fields } => {
+                        let reached = fields.value("reached").expect("what lies before");
+                        let reached: Lsn = reached.parse().expect("a position");
+                        self.reached = self.reached.max(reached.0);
+                        self.session(&session, playing);
+                    }
                     Body::Frame(frame) => self.frame(frame, playing),
                     other => panic!("{other:?}"),
                 },
