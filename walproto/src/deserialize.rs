@@ -3,6 +3,7 @@
 mod cell;
 mod error;
 mod nested;
+mod questions;
 mod row;
 mod sent;
 mod tried;

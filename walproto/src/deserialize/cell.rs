@@ -2,14 +2,13 @@
 
 use core::marker::PhantomData;
 
-use serde::de::value::{BorrowedStrDeserializer, SeqDeserializer, StrDeserializer};
-use serde::de::{Deserializer, Visitor};
+use serde::de::Visitor;
+use serde::de::value::SeqDeserializer;
 
 use super::error::{Fault, RowErrorKind};
 use super::nested::{visit_array, visit_composite};
 use super::types::{self, Kind};
 use super::written::{Float, unescaped, written};
-use super::{sent, typed};
 use crate::value::{
     BitString, BoxArray, Bytea, Char, Cidr, Composite, Date, Element, FromColumn, Inet, Interval,
     LocalTimestamp, MacAddr, MacAddr8, Numeric, Quoted, Range, Time, TimeTz, Uuid, ValueError,
@@ -54,7 +53,7 @@ pub(super) struct Cell<'de, E> {
 }
 
 #[cold]
-fn mismatch<E: Fault>(asked: &'static str) -> E {
+pub(super) fn mismatch<E: Fault>(asked: &'static str) -> E {
     E::new(RowErrorKind::Mismatch, asked)
 }
 
@@ -69,13 +68,13 @@ impl<'de, E: Fault> Cell<'de, E> {
     }
 
     #[inline]
-    const fn kind(&self) -> Kind {
+    pub(super) const fn kind(&self) -> Kind {
         Kind::of(self.type_oid)
     }
 
     /// Reads the value by one of our own readers.
     #[inline]
-    fn read<T: FromColumn<'de>>(&self, asked: &'static str) -> Result<T, E> {
+    pub(super) fn read<T: FromColumn<'de>>(&self, asked: &'static str) -> Result<T, E> {
         let read = match self.held {
             Held::Text(text) => T::from_text(text),
             Held::Quoted(text) => T::from_quoted(text),
@@ -86,7 +85,7 @@ impl<'de, E: Fault> Cell<'de, E> {
     }
 
     #[cold]
-    fn absent(&self, asked: &'static str) -> E {
+    pub(super) fn absent(&self, asked: &'static str) -> E {
         let kind = match self.held {
             Held::NotSent => RowErrorKind::NotSent,
             Held::Unchanged => RowErrorKind::Unchanged,
@@ -107,7 +106,7 @@ impl<'de, E: Fault> Cell<'de, E> {
     }
 
     #[inline]
-    fn bool(&self) -> Result<bool, E> {
+    pub(super) fn bool(&self) -> Result<bool, E> {
         match self.held {
             Held::Binary(_) if !matches!(self.kind(), Kind::Bool | Kind::User) => {
                 let text = self.as_text().ok_or_else(|| mismatch("bool"))?;
@@ -119,7 +118,7 @@ impl<'de, E: Fault> Cell<'de, E> {
 
     /// A whole number of at most 64 bits.
     #[inline]
-    fn integer(&self, asked: &'static str) -> Result<i64, E> {
+    pub(super) fn integer(&self, asked: &'static str) -> Result<i64, E> {
         let read = match self.held {
             Held::Text(text) => match i64::from_text(text) {
                 Err(error) => return self.odd_integer(error, asked),
@@ -151,7 +150,7 @@ impl<'de, E: Fault> Cell<'de, E> {
     }
 
     /// A whole number of more than 64 bits, or of 64 without a sign.
-    fn wide(&self, asked: &'static str) -> Result<i128, E> {
+    pub(super) fn wide(&self, asked: &'static str) -> Result<i128, E> {
         match (self.held, self.kind()) {
             (Held::Text(_) | Held::Binary(_), Kind::Numeric) => {
                 let number = self.read::<Numeric<'_>>(asked)?.to_i128();
@@ -174,7 +173,7 @@ impl<'de, E: Fault> Cell<'de, E> {
         }
     }
 
-    fn f64(&self) -> Result<f64, E> {
+    pub(super) fn f64(&self) -> Result<f64, E> {
         let asked = "f64";
         match (self.held, self.kind()) {
             // So that both forms give the same number.
@@ -208,7 +207,7 @@ impl<'de, E: Fault> Cell<'de, E> {
 
     /// Text that can be lent: the text form, and binary forms that are text.
     #[inline]
-    fn lent(&self, asked: &'static str) -> Result<Option<&'de str>, E> {
+    pub(super) fn lent(&self, asked: &'static str) -> Result<Option<&'de str>, E> {
         let bytes = match self.held {
             Held::Text(text) => text,
             Held::Binary(bytes) => match (self.kind(), bytes) {
@@ -233,7 +232,11 @@ impl<'de, E: Fault> Cell<'de, E> {
 
     /// Hands over text, lent if possible.
     #[inline]
-    fn visit_str<V: Visitor<'de>>(&self, asked: &'static str, visitor: V) -> Result<V::Value, E> {
+    pub(super) fn visit_str<V: Visitor<'de>>(
+        &self,
+        asked: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, E> {
         match self.lent(asked)? {
             Some(text) => visitor.visit_borrowed_str(text),
             None => self.visit_written(asked, visitor),
@@ -306,7 +309,7 @@ impl<'de, E: Fault> Cell<'de, E> {
 
     /// Hands over the bytes of a bytea, and of anything else those that came.
     #[inline]
-    fn visit_bytes<V: Visitor<'de>>(&self, visitor: V) -> Result<V::Value, E> {
+    pub(super) fn visit_bytes<V: Visitor<'de>>(&self, visitor: V) -> Result<V::Value, E> {
         match self.held {
             Held::Binary(bytes) => visitor.visit_borrowed_bytes(bytes),
             Held::Text(_) | Held::Quoted(_) if self.type_oid == types::BYTEA => {
@@ -329,7 +332,11 @@ impl<'de, E: Fault> Cell<'de, E> {
     }
 
     /// Hands over the bytes of a bytea or uuid one by one, the elements of an array, or the fields of a composite.
-    fn visit_seq<V: Visitor<'de>>(&self, asked: &'static str, visitor: V) -> Result<V::Value, E> {
+    pub(super) fn visit_seq<V: Visitor<'de>>(
+        &self,
+        asked: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, E> {
         if matches!(self.held, Held::Null | Held::Unchanged | Held::NotSent) {
             return Err(self.absent(asked));
         }
@@ -372,7 +379,7 @@ impl<'de, E: Fault> Cell<'de, E> {
     }
 
     /// Hands over what the value is, whatever was hoped for.
-    fn visit_any<V: Visitor<'de>>(&self, visitor: V) -> Result<V::Value, E> {
+    pub(super) fn visit_any<V: Visitor<'de>>(&self, visitor: V) -> Result<V::Value, E> {
         let asked = "a value of any kind";
         match (self.held, self.kind()) {
             (Held::Null, _) => visitor.visit_unit(),
@@ -416,213 +423,4 @@ fn visit_all<'de, V: Visitor<'de>, E: Fault>(
 
 fn narrow<E: Fault>(number: i128, asked: &'static str) -> Result<i64, E> {
     i64::try_from(number).map_err(|_| E::new(RowErrorKind::OutOfRange, asked))
-}
-
-/// By reference, so that it passes in a register through all that serde puts between.
-impl<'de, E: Fault> Deserializer<'de> for &Cell<'de, E> {
-    type Error = E;
-
-    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, E> {
-        self.visit_any(visitor)
-    }
-
-    #[inline]
-    fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, E> {
-        visitor.visit_bool(self.bool()?)
-    }
-
-    #[inline]
-    fn deserialize_i8<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, E> {
-        visitor.visit_i64(self.integer("i8")?)
-    }
-
-    #[inline]
-    fn deserialize_i16<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, E> {
-        visitor.visit_i64(self.integer("i16")?)
-    }
-
-    #[inline]
-    fn deserialize_i32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, E> {
-        visitor.visit_i64(self.integer("i32")?)
-    }
-
-    #[inline]
-    fn deserialize_i64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, E> {
-        visitor.visit_i64(self.integer("i64")?)
-    }
-
-    #[inline]
-    fn deserialize_u8<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, E> {
-        visitor.visit_i64(self.integer("u8")?)
-    }
-
-    #[inline]
-    fn deserialize_u16<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, E> {
-        visitor.visit_i64(self.integer("u16")?)
-    }
-
-    #[inline]
-    fn deserialize_u32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, E> {
-        visitor.visit_i64(self.integer("u32")?)
-    }
-
-    #[inline]
-    fn deserialize_u64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, E> {
-        match self.integer("u64") {
-            Ok(number) => visitor.visit_i64(number),
-            Err(_) => visitor.visit_i128(self.wide("u64")?),
-        }
-    }
-
-    fn deserialize_i128<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, E> {
-        visitor.visit_i128(self.wide("i128")?)
-    }
-
-    fn deserialize_u128<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, E> {
-        visitor.visit_i128(self.wide("u128")?)
-    }
-
-    fn deserialize_f32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, E> {
-        if matches!(self.kind(), Kind::Float4) {
-            return visitor.visit_f32(self.read("f32")?);
-        }
-        let number = self.f64()?;
-        // serde's visitor would make it infinite.
-        if number.is_finite() && number.abs() > f64::from(f32::MAX) {
-            return Err(E::new(RowErrorKind::OutOfRange, "f32"));
-        }
-        visitor.visit_f64(number)
-    }
-
-    #[inline]
-    fn deserialize_f64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, E> {
-        visitor.visit_f64(self.f64()?)
-    }
-
-    fn deserialize_char<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, E> {
-        self.visit_str("char", visitor)
-    }
-
-    #[inline]
-    fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, E> {
-        self.visit_str("&str", visitor)
-    }
-
-    #[inline]
-    fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, E> {
-        self.visit_str("String", visitor)
-    }
-
-    fn deserialize_identifier<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, E> {
-        self.visit_str("identifier", visitor)
-    }
-
-    #[inline]
-    fn deserialize_bytes<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, E> {
-        self.visit_bytes(visitor)
-    }
-
-    fn deserialize_byte_buf<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, E> {
-        self.visit_bytes(visitor)
-    }
-
-    #[inline]
-    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, E> {
-        match self.held {
-            Held::Null => visitor.visit_none(),
-            _ => visitor.visit_some(self),
-        }
-    }
-
-    fn deserialize_unit<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, E> {
-        match self.held {
-            Held::Null => visitor.visit_unit(),
-            Held::Unchanged | Held::NotSent => Err(self.absent("()")),
-            Held::Text(_) | Held::Quoted(_) | Held::Binary(_) => Err(mismatch("()")),
-        }
-    }
-
-    fn deserialize_unit_struct<V: Visitor<'de>>(
-        self,
-        _: &'static str,
-        visitor: V,
-    ) -> Result<V::Value, E> {
-        self.deserialize_unit(visitor)
-    }
-
-    #[inline]
-    fn deserialize_newtype_struct<V: Visitor<'de>>(
-        self,
-        name: &'static str,
-        visitor: V,
-    ) -> Result<V::Value, E> {
-        if name == sent::NAME {
-            match self.held {
-                Held::Unchanged => return visitor.visit_str(sent::UNCHANGED),
-                Held::NotSent => return visitor.visit_str(sent::NOT_SENT),
-                _ => {}
-            }
-        }
-        if let Some(asked) = name.strip_prefix(typed::PREFIX) {
-            return match self.held {
-                Held::Binary(bytes) if !matches!(self.kind(), Kind::Text) => {
-                    visitor.visit_borrowed_bytes(bytes)
-                }
-                _ => self.visit_str(asked, visitor),
-            };
-        }
-        visitor.visit_newtype_struct(self)
-    }
-
-    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, E> {
-        self.visit_seq("a sequence", visitor)
-    }
-
-    fn deserialize_tuple<V: Visitor<'de>>(self, _: usize, visitor: V) -> Result<V::Value, E> {
-        self.visit_seq("a tuple", visitor)
-    }
-
-    fn deserialize_tuple_struct<V: Visitor<'de>>(
-        self,
-        name: &'static str,
-        _: usize,
-        visitor: V,
-    ) -> Result<V::Value, E> {
-        self.visit_seq(name, visitor)
-    }
-
-    fn deserialize_map<V: Visitor<'de>>(self, _: V) -> Result<V::Value, E> {
-        Err(mismatch("a map"))
-    }
-
-    fn deserialize_struct<V: Visitor<'de>>(
-        self,
-        name: &'static str,
-        _: &'static [&'static str],
-        visitor: V,
-    ) -> Result<V::Value, E> {
-        self.visit_seq(name, visitor)
-    }
-
-    fn deserialize_enum<V: Visitor<'de>>(
-        self,
-        name: &'static str,
-        _: &'static [&'static str],
-        visitor: V,
-    ) -> Result<V::Value, E> {
-        match self.lent(name)? {
-            Some(label) => visitor.visit_enum(BorrowedStrDeserializer::new(label)),
-            None => match self.held {
-                Held::Quoted(label) => unescaped(label, name, |label| {
-                    visitor.visit_enum(StrDeserializer::new(label))
-                }),
-                _ => Err(mismatch(name)),
-            },
-        }
-    }
-
-    #[inline]
-    fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, E> {
-        visitor.visit_unit()
-    }
 }
