@@ -107,7 +107,7 @@ fn startup(client: &mut TcpStream) -> io::Result<Vec<u8>> {
     }
 }
 
-/// Passes messages on until `from` ends, and shows each one after it was passed on.
+/// Passes messages on until `from` ends. Each is shown first: what was asked for must be known before the answer comes.
 fn relay(
     mut from: &TcpStream,
     mut to: &TcpStream,
@@ -117,8 +117,8 @@ fn relay(
         let mut tag = [0];
         while from.read(&mut tag)? == 1 {
             let (length, body) = body(&mut from)?;
-            to.write_all(&[&tag[..], &length, &body].concat())?;
             show(tag[0], &body);
+            to.write_all(&[&tag[..], &length, &body].concat())?;
         }
         Ok(())
     };
