@@ -33,11 +33,13 @@
 //! another cluster or ahead of it, and a file that is damaged before the confirmed position.
 
 mod carry;
+mod config;
 mod file;
 mod place;
 mod survey;
 
-use std::path::PathBuf;
+pub use config::RecordConfig;
+
 use std::time::Duration;
 
 use tokio::task::JoinHandle;
@@ -47,7 +49,7 @@ use walstream::walproto::{Frame, Lsn};
 use walstream::{Client, RawFrame, RawStream, RawToken, SlotOptions, SystemIdentity};
 
 use crate::apply::target;
-use crate::config::{DEFAULT_PUBLICATION, Streaming, Until};
+use crate::config::DEFAULT_PUBLICATION;
 use crate::error::{Error, Result};
 use crate::fail_point;
 use crate::raw::{
@@ -68,113 +70,6 @@ pub(crate) const DEFAULT_SLOT: &str = "replicator_record";
 
 /// How often the position of an idle stream is recorded.
 const IDLE: Duration = Duration::from_secs(10);
-
-/// What to record, and into which file.
-#[derive(Clone, Debug)]
-pub struct RecordConfig {
-    source: String,
-    output: PathBuf,
-    slot: String,
-    publications: Vec<String>,
-    create_slot: bool,
-    protocol: Option<u8>,
-    streaming: Option<Streaming>,
-    binary: bool,
-    messages: bool,
-    until: Option<Until>,
-    rotate_size: Option<u64>,
-    compress: bool,
-}
-
-impl RecordConfig {
-    /// From a source URL into a file, everything else as the command line has it.
-    pub fn new(source: impl Into<String>, output: impl Into<PathBuf>) -> Self {
-        Self {
-            source: source.into(),
-            output: output.into(),
-            slot: DEFAULT_SLOT.to_owned(),
-            publications: Vec::new(),
-            create_slot: false,
-            protocol: None,
-            streaming: None,
-            binary: false,
-            messages: false,
-            until: None,
-            rotate_size: None,
-            compress: false,
-        }
-    }
-
-    /// The replication slot, `replicator_record` without this; it belongs to this recording alone.
-    #[must_use]
-    pub fn slot(mut self, name: impl Into<String>) -> Self {
-        self.slot = name.into();
-        self
-    }
-
-    /// Adds a publication to read; without any it is `replicator`. It must exist.
-    #[must_use]
-    pub fn publication(mut self, name: impl Into<String>) -> Self {
-        self.publications.push(name.into());
-        self
-    }
-
-    /// Makes the slot if it is missing and nothing was recorded yet.
-    #[must_use]
-    pub const fn create_slot(mut self, create: bool) -> Self {
-        self.create_slot = create;
-        self
-    }
-
-    /// Protocol version, 1 to 4; without this the highest that the server speaks.
-    #[must_use]
-    pub const fn protocol(mut self, version: u8) -> Self {
-        self.protocol = Some(version);
-        self
-    }
-
-    /// Whether the server may send large transactions before they commit; without this as far as the protocol can.
-    #[must_use]
-    pub const fn streaming(mut self, streaming: Streaming) -> Self {
-        self.streaming = Some(streaming);
-        self
-    }
-
-    /// Columns in binary form, for types that have one.
-    #[must_use]
-    pub const fn binary(mut self, binary: bool) -> Self {
-        self.binary = binary;
-        self
-    }
-
-    /// Messages of `pg_logical_emit_message` too.
-    #[must_use]
-    pub const fn messages(mut self, messages: bool) -> Self {
-        self.messages = messages;
-        self
-    }
-
-    /// Where to end; without this a recording ends when it is told to.
-    #[must_use]
-    pub const fn until(mut self, until: Until) -> Self {
-        self.until = Some(until);
-        self
-    }
-
-    /// Size in bytes at which the file gets a number and the next begins, at the end of a transaction.
-    #[must_use]
-    pub const fn rotate_size(mut self, bytes: u64) -> Self {
-        self.rotate_size = Some(bytes);
-        self
-    }
-
-    /// Compresses files that are finished.
-    #[must_use]
-    pub const fn compress(mut self, compress: bool) -> Self {
-        self.compress = compress;
-        self
-    }
-}
 
 /// What a recording did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -352,7 +247,7 @@ async fn make_missing_slot(
             tracing::info!(
                 slot = config.slot,
                 position = %created.consistent_point,
-                "made the slot; it holds WAL back until it is read or dropped: replicator drop"
+                "made the slot; it holds WAL back until it is read or dropped: replicator drop --slot NAME"
             );
             fail_point!("record-slot-made");
             Ok(())
