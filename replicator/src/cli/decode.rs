@@ -35,7 +35,7 @@ pub struct DecodeArgs {
         value_name = "WHEN"
     )]
     pub color: ColorArg,
-    /// Show nothing; write a capture file with every value replaced by another of its kind
+    /// Show nothing; write a copy with values replaced by others of their kind; booleans, zeros and times stay
     #[arg(
         long,
         alias = "anonymize",
