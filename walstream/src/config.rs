@@ -1,9 +1,19 @@
 //! Where a server is, who we are there, and how long we wait.
 
+mod authentication;
+mod endpoint;
+mod tls;
+
 use std::fmt;
 use std::os::unix::fs::MetadataExt;
-use std::path::PathBuf;
 use std::time::Duration;
+
+pub(crate) use authentication::Authentication;
+pub use authentication::{AuthMethod, ChannelBinding};
+pub(crate) use endpoint::Tcp;
+pub use endpoint::{Endpoint, Host, LoadBalanceHosts, TargetSessionAttrs};
+pub(crate) use tls::Tls;
+pub use tls::{RootCertificates, SslCertMode, SslMode, SslNegotiation, TlsVersion};
 
 use crate::conninfo;
 use crate::error::{Error, Result};
@@ -17,33 +27,28 @@ use crate::error::{Error, Result};
 /// assert_eq!((config.database(), config.user()), ("shop", "app"));
 ///
 /// let same = Config::new("db.example", "app").with_port(5433).with_database("shop").with_password("secret");
-/// assert_eq!(same.host(), config.host());
+/// assert_eq!(same.endpoints(), config.endpoints());
 /// # Ok::<(), walstream::Error>(())
 /// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct Config {
-    pub(crate) host: Host,
-    pub(crate) port: u16,
+    /// At least one.
+    pub(crate) endpoints: Vec<Endpoint>,
+    pub(crate) target: TargetSessionAttrs,
+    pub(crate) load_balance: LoadBalanceHosts,
     pub(crate) user: String,
     pub(crate) password: Option<String>,
     pub(crate) database: Option<String>,
     pub(crate) application_name: String,
     pub(crate) options: Option<String>,
+    pub(crate) tls: Tls,
+    pub(crate) authentication: Authentication,
+    pub(crate) tcp: Tcp,
+    /// The operating system's user that a server behind a Unix socket has to run as: libpq's `requirepeer`.
+    pub(crate) require_peer: Option<String>,
     pub(crate) connect_timeout: Duration,
     pub(crate) wal_sender_timeout: Duration,
     pub(crate) max_message_size: usize,
-}
-
-/// A place where a server listens.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Host {
-    /// A name or an address.
-    Tcp(String),
-    /// The folder of a Unix socket.
-    Unix(PathBuf),
-    /// The Unix socket in one of the usual folders if there is one, otherwise `localhost`.
-    Default,
 }
 
 impl Config {
@@ -85,13 +90,22 @@ impl Config {
 
     fn unnamed() -> Self {
         Self {
-            host: Host::Default,
-            port: 5432,
+            endpoints: vec![Endpoint {
+                host: Host::Default,
+                address: None,
+                port: 5432,
+            }],
+            target: TargetSessionAttrs::default(),
+            load_balance: LoadBalanceHosts::default(),
             user: String::new(),
             password: None,
             database: None,
             application_name: "walstream".into(),
             options: None,
+            tls: Tls::default(),
+            authentication: Authentication::default(),
+            tcp: Tcp::default(),
+            require_peer: None,
             connect_timeout: Duration::from_secs(30),
             wal_sender_timeout: Duration::from_secs(15),
             max_message_size: 1 << 30,
@@ -100,9 +114,9 @@ impl Config {
 
     fn set(&mut self, name: &str, value: String) -> Result<()> {
         match name {
-            "host" => self.host = host(&value)?,
+            "host" => self.first().host = host(&value)?,
             "port" => {
-                self.port = match value.parse() {
+                self.first().port = match value.parse() {
                     Ok(port) if port > 0 => port,
                     _ if value.contains(',') => return Err(several()),
                     // The value stays untold: an unencoded / or @ in a password makes a part of it look like a port.
@@ -152,6 +166,12 @@ impl Config {
         Ok(())
     }
 
+    fn first(&mut self) -> &mut Endpoint {
+        self.endpoints
+            .first_mut()
+            .expect("there is at least one endpoint")
+    }
+
     /// What setters accept and a server would not.
     pub(crate) fn check(&self) -> Result<()> {
         let texts = [
@@ -196,7 +216,7 @@ impl Config {
     /// Sets the TCP name or address or, where the text begins with `/`, the folder of the Unix socket.
     #[must_use]
     pub fn with_host(mut self, host: &str) -> Self {
-        self.host = if host.starts_with('/') {
+        self.first().host = if host.starts_with('/') {
             Host::Unix(host.into())
         } else {
             Host::Tcp(host.to_owned())
@@ -206,8 +226,8 @@ impl Config {
 
     /// Sets the port, also part of the name of a Unix socket; 5432 if not set.
     #[must_use]
-    pub const fn with_port(mut self, port: u16) -> Self {
-        self.port = port;
+    pub fn with_port(mut self, port: u16) -> Self {
+        self.first().port = port;
         self
     }
 
@@ -265,14 +285,9 @@ impl Config {
         self
     }
 
-    /// Where the server listens.
-    pub const fn host(&self) -> &Host {
-        &self.host
-    }
-
-    /// The port.
-    pub const fn port(&self) -> u16 {
-        self.port
+    /// Where the servers listen, at least one.
+    pub fn endpoints(&self) -> &[Endpoint] {
+        &self.endpoints
     }
 
     /// The user.
@@ -355,41 +370,48 @@ fn number(text: &str, units: &[(&str, u64)]) -> Option<u64> {
 }
 
 impl fmt::Display for Config {
-    /// The place and the role, without the password: `postgres://app@db.example:5433/shop`.
+    /// The places and the role, without the password: `postgres://app@db.example:5433/shop`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (user, database) = (
             conninfo::Encoded(&self.user),
             conninfo::Encoded(self.database()),
         );
-        match &self.host {
-            Host::Tcp(name) if name.contains(':') => {
-                write!(f, "postgres://{user}@[{name}]:{}/{database}", self.port)
+        write!(f, "postgres://{user}@")?;
+        for (at, endpoint) in self.endpoints.iter().enumerate() {
+            let port = endpoint.port;
+            if at > 0 {
+                f.write_str(",")?;
             }
-            Host::Tcp(name) => write!(f, "postgres://{user}@{name}:{}/{database}", self.port),
-            Host::Unix(folder) => {
-                let folder = conninfo::Encoded(&folder.to_string_lossy()).to_string();
-                write!(
-                    f,
-                    "postgres://{user}@/{database}?host={}&port={}",
-                    folder.replace("%2F", "/"),
-                    self.port
-                )
+            match &endpoint.host {
+                Host::Tcp(name) if name.contains(':') => write!(f, "[{name}]:{port}")?,
+                Host::Tcp(name) => write!(f, "{name}:{port}")?,
+                Host::Unix(folder) => {
+                    let folder = folder.to_string_lossy();
+                    write!(f, "{}:{port}", conninfo::Encoded(&folder))?;
+                }
+                Host::Abstract(name) => write!(f, "%40{}:{port}", conninfo::Encoded(name))?,
+                Host::Default => write!(f, ":{port}")?,
             }
-            Host::Default => write!(f, "postgres://{user}@/{database}?port={}", self.port),
         }
+        write!(f, "/{database}")
     }
 }
 
 impl fmt::Debug for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Config")
-            .field("host", &self.host)
-            .field("port", &self.port)
+            .field("endpoints", &self.endpoints)
+            .field("target", &self.target)
+            .field("load_balance", &self.load_balance)
             .field("user", &self.user)
             .field("password", &self.password.as_ref().map(|_| "…"))
             .field("database", &self.database)
             .field("application_name", &self.application_name)
             .field("options", &self.options)
+            .field("tls", &self.tls)
+            .field("authentication", &self.authentication)
+            .field("tcp", &self.tcp)
+            .field("require_peer", &self.require_peer)
             .field("connect_timeout", &self.connect_timeout)
             .field("wal_sender_timeout", &self.wal_sender_timeout)
             .field("max_message_size", &self.max_message_size)

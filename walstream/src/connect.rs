@@ -60,18 +60,25 @@ async fn open(config: &Config) -> Result<Channel> {
     let failed = |error: io::Error| {
         Error::new(ErrorKind::Connect, format!("cannot connect to {config}")).with_source(error)
     };
-    let name = match &config.host {
+    let endpoint = config
+        .endpoints
+        .first()
+        .expect("there is at least one endpoint");
+    let port = endpoint.port;
+    let name = match &endpoint.host {
         Host::Unix(folder) => {
-            return Channel::unix(&socket(folder, config.port))
-                .await
-                .map_err(failed);
+            return Channel::unix(&socket(folder, port)).await.map_err(failed);
+        }
+        Host::Abstract(name) => {
+            let path = format!("\0{name}/.s.PGSQL.{port}");
+            return Channel::unix(Path::new(&path)).await.map_err(failed);
         }
         Host::Tcp(name) => name,
         Host::Default => {
             let folders = ["/run/postgresql", "/var/run/postgresql", "/tmp"];
             match folders
                 .iter()
-                .map(|folder| socket(Path::new(folder), config.port))
+                .map(|folder| socket(Path::new(folder), port))
                 .find(|path| path.exists())
             {
                 Some(path) => return Channel::unix(&path).await.map_err(failed),
@@ -79,7 +86,7 @@ async fn open(config: &Config) -> Result<Channel> {
             }
         }
     };
-    let addresses = tokio::net::lookup_host((name, config.port))
+    let addresses = tokio::net::lookup_host((name, port))
         .await
         .map_err(failed)?;
     let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");

@@ -35,8 +35,10 @@ pub enum ErrorKind {
     Config,
     /// No connection could be made.
     Connect,
-    /// The server refused who we are.
+    /// The server refused who we are, or asks for a proof that is not given.
     Authentication,
+    /// The connection cannot be encrypted as asked for, or the server's certificate is not one that we may believe.
+    Tls,
     /// The database does not exist.
     DatabaseMissing,
     /// The connection ended, or fell silent, without an error from the server.

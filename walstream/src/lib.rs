@@ -109,7 +109,10 @@ pub use command::{
     SlotOptions, Snapshot, StreamOptions, Streaming, check_slot_name, quote_identifier,
     quote_literal,
 };
-pub use config::{Config, Host};
+pub use config::{
+    AuthMethod, ChannelBinding, Config, Endpoint, Host, LoadBalanceHosts, RootCertificates,
+    SslCertMode, SslMode, SslNegotiation, TargetSessionAttrs, TlsVersion,
+};
 pub use error::{Error, ErrorKind, Result};
 pub use progress::{Progress, RawToken, Token};
 pub use raw::{RawFrame, RawStream, reached};

@@ -25,9 +25,16 @@ fn a_url_is_read_part_by_part() {
     let config = read(
         "postgres://app:p%40ss@db.example:5433/my%20shop?application_name=a%26b&connect_timeout=5",
     );
-    assert_eq!(config.host(), &Host::Tcp("db.example".into()));
     assert_eq!(
-        (config.port(), config.user(), config.database()),
+        config.endpoints()[0].host(),
+        &Host::Tcp("db.example".into())
+    );
+    assert_eq!(
+        (
+            config.endpoints()[0].port(),
+            config.user(),
+            config.database()
+        ),
         (5433, "app", "my shop")
     );
     assert_eq!(config.application_name(), "a&b");
@@ -57,7 +64,11 @@ fn a_url_is_read_part_by_part() {
 fn what_is_left_out_has_a_default() {
     let config = read("postgres://u@");
     assert_eq!(
-        (config.host(), config.port(), config.database()),
+        (
+            config.endpoints()[0].host(),
+            config.endpoints()[0].port(),
+            config.database()
+        ),
         (&Host::Default, 5432, "u")
     );
     assert_eq!(read("postgres://u@h").database(), "u");
@@ -78,12 +89,18 @@ fn a_unix_socket_is_a_folder_and_an_ipv6_address_stands_in_brackets() {
         r"host='/run/my pg' user=u dbname=d",
         r"host=/run/my\ pg user=u dbname=d",
     ] {
-        assert_eq!(read(text).host(), &folder, "{text}");
+        assert_eq!(read(text).endpoints()[0].host(), &folder, "{text}");
     }
-    assert_eq!(Config::new("/run/my pg", "u").host(), &folder);
+    assert_eq!(
+        Config::new("/run/my pg", "u").endpoints()[0].host(),
+        &folder
+    );
     for text in ["postgres://u@[::1]:5433/d", "host=::1 port=5433 user=u"] {
         assert_eq!(
-            (read(text).host(), read(text).port()),
+            (
+                read(text).endpoints()[0].host(),
+                read(text).endpoints()[0].port()
+            ),
             (&Host::Tcp("::1".into()), 5433)
         );
     }
