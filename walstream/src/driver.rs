@@ -3,6 +3,15 @@
 //! The task reads frames and gives them to a [`Sink`], which puts what the consumer can take into a queue; it alone
 //! writes to the server. Status updates leave it by time, on request and when a position became durable, whether or
 //! not anybody takes from the queue. A full queue stops the reading, never the feedback.
+//!
+//! With a [`Link`] the task outlives its connections. When one is lost, in this order:
+//!
+//! 1. what waits in the queue and what is not complete is thrown away, in one step with reading how far the consumer
+//!    was handed things (it comes again, and what was handed out before is left out then);
+//! 2. another connection is made, and its server, timeline and slot are held against where the consumer is;
+//! 3. the stream starts at the slot's own position, and the consumer is told before anything else.
+//!
+//! Tokens live on through all of it: a position that was made durable meanwhile is told over the next connection.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,17 +21,18 @@ use bytes::Bytes;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
-use walproto::{Keepalive, Timestamp};
+use walproto::{Keepalive, Lsn, Timestamp};
 
 use crate::channel::{BackendMessage, Channel, Reader, Writer};
 use crate::error::Error;
 use crate::progress::{Ledger, Progress};
+use crate::reconnect::{Link, Reconnected};
 use crate::session::{Positions, Session};
 
 /// What becomes of the frames, on the task's side.
 pub(crate) trait Sink: Send + 'static {
     /// What waits for the consumer.
-    type Waiting: fmt::Debug + Default + Send + 'static;
+    type Waiting: fmt::Debug + Send + 'static;
 
     /// Takes a frame; returns it if it was a keepalive.
     fn take(
@@ -39,6 +49,15 @@ pub(crate) trait Sink: Send + 'static {
 
     /// Whether reading must wait for the consumer.
     fn hold(&mut self, waiting: &mut Self::Waiting) -> Result<bool, Error>;
+
+    /// The connection is lost: drops what the consumer has not taken, and says up to where it has taken everything.
+    /// Only with a [`Link`].
+    fn restart(&mut self, _waiting: &mut Self::Waiting) -> Lsn {
+        Lsn::ZERO
+    }
+
+    /// Tells the consumer that another connection goes on from here.
+    fn reconnected(&mut self, _waiting: &mut Self::Waiting, _reconnected: Reconnected) {}
 }
 
 /// What the task and its consumer share.
@@ -54,7 +73,7 @@ pub(crate) struct Shared<W> {
 }
 
 /// What lies between the two.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Inbox<W> {
     pub(crate) waiting: W,
     end: Option<Result<(), Error>>,
@@ -62,14 +81,19 @@ pub(crate) struct Inbox<W> {
     stop: bool,
 }
 
-impl<W: Default> Shared<W> {
-    fn new() -> Self {
+impl<W> Shared<W> {
+    fn new(waiting: W) -> Self {
         let progress = Arc::<Progress>::default();
         let wake = Arc::new(Notify::new());
         let waker = Arc::clone(&wake);
         let ledger = Ledger::new(Arc::clone(&progress), move || waker.notify_one());
         Self {
-            inbox: Mutex::default(),
+            inbox: Mutex::new(Inbox {
+                waiting,
+                end: None,
+                ping: false,
+                stop: false,
+            }),
             progress,
             ledger,
             ready: Notify::new(),
@@ -111,20 +135,27 @@ pub(crate) struct Running<W> {
 }
 
 impl<W> Running<W> {
-    /// On a connection that is streaming already; `timeout` is the server's.
-    pub(crate) fn start<S: Sink<Waiting = W>>(channel: Channel, timeout: Duration, sink: S) -> Self
+    /// On a connection that is streaming already; `timeout` is the server's. Without a link it is the only one.
+    pub(crate) fn start<S: Sink<Waiting = W>>(
+        channel: Channel,
+        timeout: Duration,
+        sink: S,
+        waiting: W,
+        link: Option<Link>,
+    ) -> Self
     where
-        W: fmt::Debug + Default + Send + 'static,
+        W: fmt::Debug + Send + 'static,
     {
-        let shared = Arc::new(Shared::new());
+        let shared = Arc::new(Shared::new(waiting));
         let driver = Driver {
             shared: Arc::clone(&shared),
+            timeout,
             session: Session::new(timeout, Instant::now().into_std()),
             sink,
         };
         Self {
             shared,
-            task: tokio::spawn(driver.run(channel)),
+            task: tokio::spawn(driver.run(channel, link)),
         }
     }
 
@@ -164,15 +195,76 @@ impl<W> Drop for Running<W> {
 /// The task.
 struct Driver<S: Sink> {
     shared: Arc<Shared<S::Waiting>>,
+    timeout: Duration,
     session: Session,
     sink: S,
 }
 
 impl<S: Sink> Driver<S> {
-    async fn run(mut self, channel: Channel) {
-        let end = self.drive(channel).await;
+    async fn run(mut self, channel: Channel, mut link: Option<Link>) {
+        let mut channel = channel;
+        let end = loop {
+            let end = self.drive(channel).await;
+            let Some(link) = &mut link else { break end };
+            match self.reconnect(link, end).await {
+                Ok(next) => channel = next,
+                Err(end) => break end,
+            }
+        };
         self.shared.inbox().end = Some(end);
         self.shared.ready.notify_one();
+    }
+
+    /// Another connection after one that ended like this, or how the stream ended for good.
+    async fn reconnect(
+        &mut self,
+        link: &mut Link,
+        end: Result<(), Error>,
+    ) -> Result<Channel, Result<(), Error>> {
+        let received = self.shared.progress.received();
+        let reached = {
+            let mut inbox = self.shared.inbox();
+            if inbox.stop || end.as_ref().is_err_and(|error| !error.is_disconnect()) {
+                return Err(end);
+            }
+            self.sink.restart(&mut inbox.waiting)
+        };
+        let mut lost = end.err().unwrap_or_else(Error::ended);
+        link.lost(received, Instant::now().into_std());
+        while let Some(pause) = link.pause(Instant::now().into_std()) {
+            tracing::warn!(
+                error = %lost.with_sources(),
+                pause_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX),
+                "the stream is interrupted; connecting again"
+            );
+            let again = async {
+                tokio::time::sleep(pause).await;
+                link.connect(reached).await
+            };
+            let attempt = tokio::select! {
+                attempt = again => attempt,
+                () = stopped(&self.shared) => return Err(Err(lost)),
+            };
+            match attempt {
+                Ok((channel, reconnected)) => {
+                    tracing::info!(
+                        attempts = reconnected.attempts,
+                        position = %reached,
+                        "the stream goes on"
+                    );
+                    self.shared.progress.restart();
+                    self.session = Session::new(self.timeout, Instant::now().into_std());
+                    let mut inbox = self.shared.inbox();
+                    self.sink.reconnected(&mut inbox.waiting, reconnected);
+                    drop(inbox);
+                    self.shared.ready.notify_one();
+                    return Ok(channel);
+                }
+                Err(error) if error.is_disconnect() => lost = error,
+                Err(error) => return Err(Err(error)),
+            }
+        }
+        Err(Err(lost))
     }
 
     async fn drive(&mut self, channel: Channel) -> Result<(), Error> {
@@ -282,6 +374,13 @@ impl<S: Sink> Driver<S> {
         }
         writer.terminate();
         writer.flush().await
+    }
+}
+
+/// Returns once the consumer wants the end.
+async fn stopped<W>(shared: &Shared<W>) {
+    while !shared.inbox().stop {
+        shared.wake.notified().await;
     }
 }
 

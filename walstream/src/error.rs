@@ -64,6 +64,14 @@ pub enum ErrorKind {
     },
     /// The server has given up the slot: WAL or rows that it needs are gone.
     SlotLost,
+    /// The slot is confirmed further than the consumer is: changes between are gone.
+    SlotAhead,
+    /// Another cluster answers than the one where the stream began.
+    OtherSystem,
+    /// The consumer is further than the server's history: it was promoted too early or restored.
+    Diverged,
+    /// The server's timeline is another, and [`Failover::Stop`](crate::Failover::Stop) was asked for.
+    Promoted,
     /// The slot belongs to another database.
     SlotWrongDatabase,
     /// The slot is physical, or its plugin is not `pgoutput`.
@@ -114,6 +122,23 @@ impl Error {
             ErrorKind::Spool => true,
             _ => false,
         }
+    }
+
+    /// Whether this is the end of a connection, or of the attempt to make one, that another connection may mend.
+    pub(crate) fn is_disconnect(&self) -> bool {
+        !matches!(self.0.kind, ErrorKind::Spool) && self.is_transient()
+    }
+
+    /// It and what caused it, in one line.
+    pub(crate) fn with_sources(&self) -> String {
+        let mut text = self.to_string();
+        let mut source = std::error::Error::source(self);
+        while let Some(error) = source {
+            text.push_str(": ");
+            text.push_str(&error.to_string());
+            source = error.source();
+        }
+        text
     }
 
     /// Whether somebody has to change something before it can succeed.
@@ -181,6 +206,44 @@ impl Error {
             ErrorKind::ConnectionClosed,
             "the server closed the connection",
         )
+    }
+
+    /// As it does when it shuts down.
+    pub(crate) fn ended() -> Self {
+        Self::new(ErrorKind::ServerShutdown, "the server ended the stream")
+    }
+
+    /// Another cluster answers where the stream began.
+    pub(crate) fn other_system(was: &str, is: &str) -> Self {
+        Self::new(
+            ErrorKind::OtherSystem,
+            format!("the server is now system {is}, and the stream began on system {was}"),
+        )
+        .with_hint("Check where the host name leads. Positions of one system mean nothing on another: copy the tables again if this is the new source.")
+    }
+
+    /// The server's history does not hold what was handed out.
+    pub(crate) fn diverged(what: String) -> Self {
+        Self::new(ErrorKind::Diverged, what)
+            .with_hint("A standby was promoted before it had everything, or the server was restored from an older state. Compare the destination with the source, or copy the tables again.")
+    }
+
+    /// A standby was promoted, and the policy is to stop then.
+    pub(crate) fn promoted(was: u32, is: u32) -> Self {
+        Self::new(
+            ErrorKind::Promoted,
+            format!("the server is on timeline {is}, and the stream began on timeline {was}"),
+        )
+        .with_hint("A standby was promoted. Make sure that it is the new source, and start again from the stored position.")
+    }
+
+    /// What lies between where the consumer is and where the slot is will never be sent.
+    pub(crate) fn slot_ahead(slot: &str, confirmed: Lsn, reached: Lsn) -> Self {
+        Self::new(
+            ErrorKind::SlotAhead,
+            format!("replication slot \"{slot}\" is confirmed up to {confirmed}, and the stream was handed out up to {reached}: what lies between is lost to it"),
+        )
+        .with_hint("Somebody else read the slot or made it anew, or the stored position is of an older state. Copy the tables again.")
     }
 
     pub(crate) fn lost(error: io::Error) -> Self {

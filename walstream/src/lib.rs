@@ -78,6 +78,7 @@
 //! error.
 
 mod auth;
+mod backoff;
 mod channel;
 mod client;
 mod command;
@@ -88,6 +89,7 @@ mod driver;
 mod error;
 mod progress;
 mod raw;
+mod reconnect;
 mod relations;
 mod row;
 #[cfg(test)]
@@ -104,6 +106,7 @@ mod version;
 
 pub use walproto;
 
+pub use backoff::{Attempts, Backoff};
 pub use client::{Client, CopyOut};
 pub use command::{
     SlotOptions, Snapshot, StreamOptions, Streaming, check_slot_name, quote_identifier,
@@ -116,6 +119,7 @@ pub use config::{
 pub use error::{Error, ErrorKind, Result};
 pub use progress::{Progress, RawToken, Token};
 pub use raw::{RawFrame, RawStream, reached};
+pub use reconnect::{Failover, Reconnect, Reconnected};
 pub use relations::{Relation, RelationColumn};
 pub use row::Row;
 pub use server_error::ServerError;

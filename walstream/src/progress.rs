@@ -35,6 +35,11 @@ impl Progress {
         Lsn(self.applied.load(Ordering::Acquire))
     }
 
+    /// Another connection begins, and with it what was received.
+    pub(crate) fn restart(&self) {
+        self.received.store(0, Ordering::Release);
+    }
+
     pub(crate) fn raise_received(&self, lsn: Lsn) {
         self.received.fetch_max(lsn.0, Ordering::AcqRel);
     }

@@ -134,7 +134,7 @@ impl RawStream {
             limit: memory / 2,
         };
         Self {
-            running: Running::start(channel, timeout, passing),
+            running: Running::start(channel, timeout, passing, Queue::default(), None),
             taken: VecDeque::new(),
         }
     }

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, MutexGuard};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -11,12 +11,14 @@ use walproto::{Decoder, Frame, Keepalive, Lsn};
 use crate::channel::Channel;
 use crate::client::Client;
 use crate::command::{StreamOptions, Streaming};
-use crate::driver::{Running, Shared, Sink};
+use crate::config::Config;
+use crate::driver::{Inbox, Running, Shared, Sink};
 use crate::error::Error;
 use crate::progress::{Progress, Token};
+use crate::reconnect::{Link, Reconnect, Reconnected};
 use crate::spool::{Complete, Usage};
 use crate::transaction::Transaction;
-use crate::transactions::{AssembleError, Assembled, Assembler, Standalone};
+use crate::transactions::{AssembleError, Assembled, Assembler, Standalone, Whole};
 
 /// How much may wait, and where.
 #[derive(Clone, Debug)]
@@ -49,6 +51,9 @@ pub enum Event {
     Message(LogicalMessage),
     /// Nothing is waiting, and the server has come this far.
     Idle(Idle),
+    /// The connection was lost and another one took its place; only with [`Stream::connect`]. Nothing is missing and
+    /// nothing comes twice: what follows goes on behind what was handed out.
+    Reconnected(Reconnected),
 }
 
 /// A logical message outside any transaction. May come again after a restart: tell repeats by its position.
@@ -141,27 +146,83 @@ impl Stream {
         limits: Limits,
     ) -> Result<Self, Error> {
         let timeout = client.wal_sender_timeout();
-        let parallel = options.streaming == Streaming::Parallel;
         let channel = client.start_replication(options, start).await?;
-        let decoder = Decoder::new().parallel(parallel).binary(options.binary);
-        Ok(Self::over(channel, timeout, decoder, limits))
+        Ok(Self::linked(
+            channel,
+            timeout,
+            decoder(options),
+            limits,
+            None,
+        ))
+    }
+
+    /// Connects, starts streaming, and connects again whenever the connection is lost.
+    ///
+    /// `position` is where the consumer is: everything that commits before it is left out, and a slot that is
+    /// confirmed past it is refused, because what lies between would be missing. 0/0 means wherever the slot is.
+    ///
+    /// A lost connection is not seen by the consumer, but for an [`Event::Reconnected`]. What was handed out before
+    /// does not come again, what was not comes from the server once more, and tokens from before are handed back as
+    /// ever. Each new connection is checked first: the same system, a timeline that holds everything that was handed
+    /// out, a slot that nobody moved. The first connection is not tried again: who starts wants to know.
+    ///
+    /// # Errors
+    ///
+    /// As [`start`](Self::start); [`ErrorKind::SlotAhead`](crate::ErrorKind::SlotAhead) and
+    /// [`ErrorKind::Diverged`](crate::ErrorKind::Diverged) where the position does not fit the server.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future closes the connections.
+    pub async fn connect(
+        config: &Config,
+        options: &StreamOptions,
+        position: Lsn,
+        limits: Limits,
+        reconnect: Reconnect,
+    ) -> Result<Self, Error> {
+        let (channel, link, reached) = Link::first(config, options, position, reconnect).await?;
+        let timeout = config.wal_sender_timeout;
+        Ok(Self::linked(
+            channel,
+            timeout,
+            decoder(options),
+            limits,
+            Some((link, reached)),
+        ))
     }
 
     /// On a connection that is streaming already.
+    #[cfg(test)]
     fn over(channel: Channel, timeout: Duration, decoder: Decoder, limits: Limits) -> Self {
+        Self::linked(channel, timeout, decoder, limits, None)
+    }
+
+    fn linked(
+        channel: Channel,
+        timeout: Duration,
+        decoder: Decoder,
+        limits: Limits,
+        link: Option<(Link, Lsn)>,
+    ) -> Self {
+        let (link, reached) = link.unzip();
+        let queue = Queue {
+            reached: Reached {
+                lsn: reached.unwrap_or_default(),
+                message: Lsn::ZERO,
+            },
+            ..Queue::default()
+        };
         let usage = Arc::<Usage>::default();
         let assembling = Assembling {
-            assembler: Assembler::new(
-                decoder,
-                Arc::clone(&usage),
-                limits.folder.clone(),
-                limits.memory,
-            ),
+            assembler: assembler(decoder, &usage, &limits),
+            decoder,
             usage,
             limits,
+            skip: queue.reached,
         };
         Self {
-            running: Running::start(channel, timeout, assembling),
+            running: Running::start(channel, timeout, assembling, queue, link),
         }
     }
 
@@ -188,40 +249,60 @@ impl Stream {
     /// An event that is there already, without waiting; for gathering batches.
     pub fn try_transaction(&mut self) -> Option<Transaction> {
         let shared = self.running.shared();
-        let mut inbox = shared.inbox();
-        let Some(Waiting::Transaction(_)) = inbox.waiting.events.front() else {
+        let inbox = shared.inbox();
+        let Some(Waiting::Transaction(_, _)) = inbox.waiting.events.front() else {
             return None;
         };
-        let Some(Waiting::Transaction(transaction)) = inbox.waiting.events.pop_front() else {
-            return None;
-        };
-        drop(inbox);
-        shared.wake.notify_one();
-        Some(transaction)
+        match self.take(inbox) {
+            Some(Event::Transaction(transaction)) => Some(transaction),
+            _ => None,
+        }
     }
 
     fn try_next(&mut self) -> Next {
-        let shared = self.running.shared();
-        let mut inbox = shared.inbox();
-        if let Some(waiting) = inbox.waiting.events.pop_front() {
-            drop(inbox);
-            shared.wake.notify_one();
-            return Next::Event(match waiting {
-                Waiting::Transaction(transaction) => Event::Transaction(transaction),
-                Waiting::Message(message) => Event::Message(message),
-            });
+        let inbox = self.running.shared().inbox();
+        if !inbox.waiting.events.is_empty() || inbox.waiting.idle.is_some() {
+            return self.take(inbox).map_or(Next::Nothing, Next::Event);
         }
-        if let Some((lsn, reply_requested)) = inbox.waiting.idle.take() {
-            let token = shared.ledger.issue(lsn);
-            return Next::Event(Event::Idle(Idle {
-                reply_requested,
-                token,
-            }));
-        }
+        let mut inbox = inbox;
         match inbox.take_end() {
             Some(end) => Next::Ended(end),
             None => Next::Nothing,
         }
+    }
+
+    /// Hands out the first thing that waits. In one step with noting that it was: what is not handed out when the
+    /// connection is lost comes again, and what was does not.
+    fn take(&self, mut inbox: MutexGuard<'_, Inbox<Queue>>) -> Option<Event> {
+        let shared = self.running.shared();
+        let queue = &mut inbox.waiting;
+        let event = match queue.events.pop_front() {
+            Some(Waiting::Transaction(whole, complete)) => {
+                queue.reached.lsn = queue.reached.lsn.max(whole.end_lsn);
+                let token = shared.ledger.issue(whole.end_lsn);
+                Event::Transaction(Transaction::new(whole, token).counted(complete))
+            }
+            Some(Waiting::Message(message)) => {
+                queue.reached.message = queue.reached.message.max(message.lsn);
+                // It holds its place among the others and moves nothing itself: transactions that began before it
+                // may still be open.
+                let token = shared.ledger.issue(Lsn::ZERO);
+                Event::Message(LogicalMessage { message, token })
+            }
+            Some(Waiting::Reconnected(reconnected)) => Event::Reconnected(reconnected),
+            None => {
+                let (lsn, reply_requested) = queue.idle.take()?;
+                queue.reached.lsn = queue.reached.lsn.max(lsn);
+                let token = shared.ledger.issue(lsn);
+                Event::Idle(Idle {
+                    reply_requested,
+                    token,
+                })
+            }
+        };
+        drop(inbox);
+        shared.wake.notify_one();
+        Some(event)
     }
 
     /// How far the stream is; cheap to read, from any thread.
@@ -262,19 +343,50 @@ struct Queue {
     events: VecDeque<Waiting>,
     /// The last keepalive behind everything that waits, and whether the server wants an answer.
     idle: Option<(Lsn, bool)>,
+    reached: Reached,
+}
+
+/// Up to where the consumer was handed everything.
+#[derive(Clone, Copy, Debug, Default)]
+struct Reached {
+    /// Transactions that commit before it.
+    lsn: Lsn,
+    /// The last logical message outside any transaction. Those come in the order of their positions, but not in that
+    /// of the transactions around them.
+    message: Lsn,
 }
 
 #[derive(Debug)]
 enum Waiting {
-    Transaction(Transaction),
-    Message(LogicalMessage),
+    Transaction(Box<Whole>, Complete),
+    Message(Standalone),
+    Reconnected(Reconnected),
 }
 
 /// Makes transactions out of frames, on the task's side.
 struct Assembling {
     assembler: Assembler,
+    /// As it is at the beginning of a connection.
+    decoder: Decoder,
     usage: Arc<Usage>,
     limits: Limits,
+    /// What the consumer had when this connection began.
+    skip: Reached,
+}
+
+fn assembler(decoder: Decoder, usage: &Arc<Usage>, limits: &Limits) -> Assembler {
+    Assembler::new(
+        decoder,
+        Arc::clone(usage),
+        limits.folder.clone(),
+        limits.memory,
+    )
+}
+
+fn decoder(options: &StreamOptions) -> Decoder {
+    Decoder::new()
+        .parallel(options.streaming == Streaming::Parallel)
+        .binary(options.binary)
 }
 
 impl Sink for Assembling {
@@ -282,6 +394,10 @@ impl Sink for Assembling {
 
     fn take(&mut self, shared: &Shared<Queue>, body: Bytes) -> Result<Option<Keepalive>, Error> {
         match Frame::parse(&body).map_err(|error| Error::decode(error, Lsn::ZERO))? {
+            // After a lost connection the server begins where the slot is, which may lie behind the consumer.
+            Frame::Keepalive(keepalive) if keepalive.wal_end < self.skip.lsn => {
+                return Ok(Some(keepalive));
+            }
             Frame::Keepalive(keepalive) => {
                 let mut inbox = shared.inbox();
                 let idle = &mut inbox.waiting.idle;
@@ -315,6 +431,19 @@ impl Sink for Assembling {
         }
         Ok(disk || !queue.events.is_empty() && self.is_full())
     }
+
+    fn restart(&mut self, queue: &mut Queue) -> Lsn {
+        queue.events.clear();
+        queue.idle = None;
+        self.skip = queue.reached;
+        // Open transactions, their files and the relations go with it: a new session sends all of them again.
+        self.assembler = assembler(self.decoder, &self.usage, &self.limits);
+        self.skip.lsn
+    }
+
+    fn reconnected(&mut self, queue: &mut Queue, reconnected: Reconnected) {
+        queue.events.push_back(Waiting::Reconnected(reconnected));
+    }
 }
 
 impl Assembling {
@@ -322,16 +451,14 @@ impl Assembling {
         let waiting = match assembled {
             Assembled::Transaction(whole) => {
                 shared.progress.raise_received(whole.end_lsn);
-                let token = shared.ledger.issue(whole.end_lsn);
+                if whole.commit_lsn < self.skip.lsn {
+                    return;
+                }
                 let complete = Complete::new(Arc::clone(&self.usage), Arc::clone(&shared.wake));
-                Waiting::Transaction(Transaction::new(whole, token).counted(complete))
+                Waiting::Transaction(whole, complete)
             }
-            // It holds its place among the others and moves nothing itself: transactions that began before it may
-            // still be open.
-            Assembled::Message(message) => Waiting::Message(LogicalMessage {
-                message,
-                token: shared.ledger.issue(Lsn::ZERO),
-            }),
+            Assembled::Message(message) if message.lsn <= self.skip.message => return,
+            Assembled::Message(message) => Waiting::Message(message),
         };
         let mut inbox = shared.inbox();
         // An earlier keepalive is below this.
