@@ -137,7 +137,11 @@ async fn a_server_restored_from_an_older_state_is_refused() {
     let mut wire = Client::connect_replication(&at(copy.port()))
         .await
         .expect("a connection");
-    sql(&copy, "SELECT pg_is_in_recovery()");
+    // Its log has grown past where the reader is: only the history tells that it is another.
+    sql(
+        &copy,
+        "INSERT INTO t SELECT -1, i, repeat('x', 1000) FROM generate_series(1, 5000) i",
+    );
     // As early as its slot could be.
     wire.create_slot(SLOT, &SlotOptions::default())
         .await
