@@ -63,6 +63,8 @@ pub(crate) async fn apply<D: Destination>(
         written: Instant::now(),
         summary: Summary::default(),
         left_out: HashSet::new(),
+        asks: true,
+        deaf: None,
         shutdown: shutdown.clone(),
     };
     apply.run(shutdown).await?;
@@ -89,6 +91,10 @@ struct Apply<'a, D> {
     summary: Summary,
     /// Source tables of which was said that they are not replicated.
     left_out: HashSet<String>,
+    /// Whether the session that asks the source is good.
+    asks: bool,
+    /// Since when the source could not be asked.
+    deaf: Option<Instant>,
     shutdown: Shutdown,
 }
 
@@ -104,16 +110,7 @@ impl<D: Destination> Apply<'_, D> {
             tokio::select! {
                 biased;
                 () = shutdown.asked() => break,
-                _ = watch.tick() => match tokio::time::timeout(ANSWER, self.watch()).await {
-                    // Somebody holds a lock on a table; the next look will tell.
-                    Ok(Err(error)) if error.is_locked_out() => {}
-                    Ok(watched) => watched?,
-                    // Its session hangs while the stream may go on; nothing else would ever notice.
-                    Err(_) => return Err(Error::retry(format!(
-                        "the source has not answered for {} s when asked about its publications",
-                        ANSWER.as_secs()
-                    ))),
-                },
+                _ = watch.tick() => self.look().await?,
                 event = self.started.stream.next() => match event? {
                     // Servers of 14 send what was not published as transactions without content.
                     Some(Event::Transaction(transaction)) if transaction.is_empty() => {
@@ -125,6 +122,12 @@ impl<D: Destination> Apply<'_, D> {
                         self.idle(idle.into_token(), asked, target).await?;
                     }
                     Some(Event::Message(message)) => message.confirm(),
+                    Some(Event::Reconnected(reconnected)) => {
+                        self.started.timeline = reconnected.timeline;
+                        // What was published while nobody looked decides what the next changes mean.
+                        self.asks = false;
+                        self.look().await?;
+                    }
                     Some(_) => {}
                     None => return Err(Error::retry("the source ended the stream, as it does when it shuts down")),
                 },
@@ -132,6 +135,43 @@ impl<D: Destination> Apply<'_, D> {
                 () = tokio::time::sleep_until(idle_due), if !self.idle.is_empty() => self.write_idle().await?,
             }
         }
+        Ok(())
+    }
+
+    /// Looks at the publications, over another session if the last one is lost.
+    async fn look(&mut self) -> Result<()> {
+        let looking = async {
+            if !self.asks {
+                let Started {
+                    source, connection, ..
+                } = &mut self.started;
+                source.renew(connection).await?;
+                self.asks = true;
+            }
+            self.watch().await
+        };
+        let error = match tokio::time::timeout(ANSWER, looking).await {
+            Ok(Ok(())) => {
+                self.deaf = None;
+                return Ok(());
+            }
+            // Somebody holds a lock on a table; the next look will tell.
+            Ok(Err(error)) if error.is_locked_out() => return Ok(()),
+            Ok(Err(error)) if error.kind() == crate::ErrorKind::Retry => error,
+            Ok(Err(error)) => return Err(error),
+            // Its session hangs while the stream may go on; nothing else would ever notice.
+            Err(_) => Error::retry(format!(
+                "the source has not answered for {} s when asked about its publications",
+                ANSWER.as_secs()
+            )),
+        };
+        self.asks = false;
+        // As long as a lost stream may take to come back.
+        let since = *self.deaf.get_or_insert_with(Instant::now);
+        if since.elapsed() >= self.config.reconnect {
+            return Err(error);
+        }
+        tracing::warn!(%error, "the source cannot be asked about its publications; trying again");
         Ok(())
     }
 

@@ -142,6 +142,15 @@ pub struct RunArgs {
         value_parser = clap::value_parser!(u64).range(..=86_400)
     )]
     pub takeover: u64,
+    /// How long a source that was lost is tried to be reached again; 0 ends the run at once
+    #[arg(
+        long,
+        env = "REPLICATOR_RECONNECT",
+        value_name = "SECONDS",
+        default_value_t = 300,
+        value_parser = clap::value_parser!(u64).range(..=31_536_000)
+    )]
+    pub reconnect: u64,
 }
 
 /// Options of `drop`.
@@ -237,6 +246,7 @@ impl From<RunArgs> for Config {
             })
             .memory(args.memory.saturating_mul(1 << 20))
             .takeover(Duration::from_secs(args.takeover))
+            .reconnect(Duration::from_secs(args.reconnect))
             .spool(
                 args.spool.unwrap_or_else(std::env::temp_dir),
                 args.spool_limit.saturating_mul(1 << 20),

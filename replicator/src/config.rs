@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use walstream::walproto::Lsn;
+use walstream::{Backoff, Reconnect};
 
 use crate::error::{Error, Result};
 
@@ -35,6 +36,7 @@ pub struct Config {
     pub(crate) spool_limit: u64,
     pub(crate) memory: u64,
     pub(crate) takeover: Duration,
+    pub(crate) reconnect: Duration,
     pub(crate) idle_interval: Duration,
 }
 
@@ -57,6 +59,7 @@ impl Config {
             spool_limit: 16 << 30,
             memory: 32 << 20,
             takeover: Duration::from_secs(30),
+            reconnect: Duration::from_secs(300),
             idle_interval: Duration::from_secs(10),
         }
     }
@@ -146,11 +149,33 @@ impl Config {
         self
     }
 
+    /// How long a source that was lost is tried to be reached again, 5 minutes without this; zero for not at all. The
+    /// first connection of a run is not tried again.
+    #[must_use]
+    pub const fn reconnect(mut self, time: Duration) -> Self {
+        self.reconnect = time;
+        self
+    }
+
     /// How often the position of an idle stream is written to the destination, 10 s without this.
     #[must_use]
     pub const fn idle_interval(mut self, interval: Duration) -> Self {
         self.idle_interval = interval;
         self
+    }
+
+    /// What becomes of a lost connection.
+    pub(crate) fn policy(&self) -> Reconnect {
+        if self.reconnect.is_zero() {
+            return Reconnect::never();
+        }
+        Reconnect {
+            backoff: Backoff {
+                total_time: Some(self.reconnect),
+                ..Backoff::default()
+            },
+            ..Reconnect::default()
+        }
     }
 
     /// The publications to read.

@@ -178,6 +178,7 @@ impl From<walstream::Error> for Error {
             // There they are two steps; here they are commands of ours.
             walstream::ErrorKind::SlotLost
             | walstream::ErrorKind::SlotMissing
+            | walstream::ErrorKind::SlotAhead
             | walstream::ErrorKind::PublicationMissing => Some(START_ANEW.to_owned()),
             walstream::ErrorKind::Limit => Some(LIMIT.to_owned()),
             // Class XX. Some pass: 17.10 and 18.4 now and then cannot map a filenumber after a rolled-back ALTER, and

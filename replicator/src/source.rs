@@ -49,6 +49,12 @@ impl Source {
         Ok(self.client.execute("SET lock_timeout = '3s'").await?)
     }
 
+    /// Another session in the place of one that was lost.
+    pub(crate) async fn renew(&mut self, connection: &walstream::Config) -> Result<()> {
+        self.client = Client::connect(connection).await?;
+        self.do_not_wait_for_locks().await
+    }
+
     /// The session itself.
     pub(crate) const fn client(&mut self) -> &mut Client {
         &mut self.client

@@ -26,6 +26,8 @@ use later::{later, stream_options};
 pub(crate) struct Started {
     pub(crate) stream: Stream,
     pub(crate) source: Source,
+    /// Leads to the source.
+    pub(crate) connection: walstream::Config,
     pub(crate) position: PositionRow,
     /// The server's timeline; the row follows with the next batch.
     pub(crate) timeline: u32,
@@ -92,7 +94,7 @@ pub(crate) async fn start(config: &Config, destination: &mut impl Destination) -
     }
     later(
         config,
-        &connection,
+        connection,
         wire,
         source,
         destination,

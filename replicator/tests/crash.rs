@@ -48,6 +48,7 @@ const OTHERS: &[&str] = &[
     "with changes in the spool",
     "the source",
     "the connection",
+    "a stream that went on by itself",
 ];
 
 const ABORTED: i32 = 6;
@@ -167,9 +168,9 @@ impl Theatre<'_> {
         self.count("with changes in the spool");
     }
 
-    /// Kills the source under load; the replicator notices and ends.
-    fn kill_the_source(&mut self, job: &Job) {
-        let mut running = job.start(&[]);
+    /// Kills the source under load.
+    fn kill_the_source(&mut self, job: &Job, lives_on: bool) {
+        let mut running = start_to_lose_the_source(job, lives_on);
         running.wait_for("streaming");
         thread::sleep(Duration::from_millis(self.random.below(200) as u64));
         {
@@ -180,14 +181,27 @@ impl Theatre<'_> {
             server.start_again();
             workload.reconnect(&server).unwrap();
         }
-        let finished = running.wait();
-        assert_eq!(finished.code, Some(1), "{}", finished.log);
         self.count("the source");
+        self.lose_the_source(running, lives_on);
+    }
+
+    /// It notices: it goes on by itself until it is killed in the middle of that, or it ends.
+    fn lose_the_source(&mut self, running: Running, lives_on: bool) {
+        let mut running = running;
+        if lives_on {
+            running.wait_for("the stream goes on");
+            thread::sleep(Duration::from_millis(self.random.below(300) as u64));
+            assert_eq!(running.kill().signal, Some(KILLED));
+            self.count("a stream that went on by itself");
+        } else {
+            let finished = running.wait();
+            assert_eq!(finished.code, Some(1), "{}", finished.log);
+        }
     }
 
     /// Ends the session that the stream comes by, under load.
-    fn cut_the_connection(&mut self, job: &Job) {
-        let mut running = job.start(&[]);
+    fn cut_the_connection(&mut self, job: &Job, lives_on: bool) {
+        let mut running = start_to_lose_the_source(job, lives_on);
         running.wait_for("streaming");
         thread::sleep(Duration::from_millis(self.random.below(200) as u64));
         let sql = format!(
@@ -195,9 +209,8 @@ impl Theatre<'_> {
             job.slot_name()
         );
         assert_eq!(self.source().value(&sql).unwrap(), "t");
-        let finished = running.wait();
-        assert_eq!(finished.code, Some(1), "{}", finished.log);
         self.count("the connection");
+        self.lose_the_source(running, lives_on);
     }
 
     fn round(&mut self, round: usize) {
@@ -244,8 +257,9 @@ impl Theatre<'_> {
         }
         match round % 3 {
             0 => self.die_in_the_spool(&job),
-            1 => self.kill_the_source(&job),
-            _ => self.cut_the_connection(&job),
+            // Mostly it is to live on by itself.
+            1 => self.kill_the_source(&job, round % 4 != 2),
+            _ => self.cut_the_connection(&job, round % 4 != 2),
         }
 
         // The end.
@@ -312,6 +326,11 @@ impl Theatre<'_> {
         self.count("idle-written");
         drop(workload);
     }
+}
+
+/// A replicator that lives on when the source is lost, or ends.
+fn start_to_lose_the_source(job: &Job, lives_on: bool) -> Running {
+    job.start(if lives_on { &[] } else { &["--reconnect", "0"] })
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {

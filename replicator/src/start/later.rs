@@ -15,7 +15,7 @@ use crate::source::Source;
 /// Owns the slot, raises the epoch, compares, and hands over.
 pub(super) async fn later(
     config: &Config,
-    connection: &walstream::Config,
+    connection: walstream::Config,
     wire: Client,
     mut source: Source,
     destination: &mut impl Destination,
@@ -29,7 +29,9 @@ pub(super) async fn later(
         Vec::new()
     };
     let options = stream_options(config, &wire, &publications);
-    let stream = own(config, connection, wire, &mut source, &options).await?;
+    // The stream makes its own connections from here on.
+    wire.close().await?;
+    let stream = own(config, &connection, &mut source, &options).await?;
     let position = destination.raise_epoch(&config.slot, &holder()).await?;
 
     check_system(&position, system)?;
@@ -85,6 +87,7 @@ pub(super) async fn later(
     Ok(Started {
         stream,
         source,
+        connection,
         position,
         timeline: system.timeline,
         tables,
@@ -96,24 +99,20 @@ pub(super) async fn later(
 async fn own(
     config: &Config,
     connection: &walstream::Config,
-    wire: Client,
     source: &mut Source,
     options: &StreamOptions,
 ) -> Result<Stream> {
     let deadline = Instant::now() + config.takeover;
-    let mut wire = Some(wire);
     let mut said = false;
     loop {
-        let client = match wire.take() {
-            Some(client) => client,
-            None => Client::connect_replication(connection).await?,
-        };
         let limits = Limits {
             memory: config.memory,
             spool: config.spool_limit,
             folder: config.spool.clone(),
         };
-        let error = match Stream::start(client, options, Lsn::ZERO, limits).await {
+        // At the slot's own position: the destination's is read once the slot is ours, and compared below.
+        let stream = Stream::connect(connection, options, Lsn::ZERO, limits, config.policy());
+        let error = match stream.await {
             Ok(stream) => return Ok(stream),
             Err(error) if matches!(error.kind(), walstream::ErrorKind::SlotInUse { .. }) => error,
             Err(error) => return Err(error.into()),
