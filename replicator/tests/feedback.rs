@@ -171,7 +171,7 @@ fn the_first_signal_ends_properly_and_the_second_at_once() {
 #[test]
 fn a_server_that_crashed_may_send_again_what_was_confirmed() {
     let mut site = Site::own(Server::start(Version::NEWEST));
-    let mut running = site.streaming(&[]);
+    let mut running = site.streaming(&["--reconnect", "0"]);
     for id in 3..20 {
         site.sql(&format!("INSERT INTO t VALUES ({id}, 'x')"));
     }
@@ -223,7 +223,7 @@ fn until_a_position_ends_there() {
 fn a_fast_shutdown_of_the_server_is_not_held_up() {
     for version in Version::ALL {
         let mut site = with_noise(Site::own(Server::start(version)));
-        let running = site.streaming(&ONLY_T);
+        let running = site.streaming(&[ONLY_T[0], ONLY_T[1], "--reconnect", "0"]);
         site.sql("INSERT INTO t SELECT g, 'more' FROM generate_series(3, 5000) g");
         // What the server sends last is a position that no row carries, and it waits for us to confirm that.
         noise(&site);

@@ -11,6 +11,7 @@ mod input;
 mod publication;
 mod schema;
 mod slot;
+mod source;
 
 use common::Site;
 
