@@ -129,7 +129,7 @@ impl<D: Destination> Apply<'_, D> {
                         self.look().await?;
                     }
                     Some(_) => {}
-                    None => return Err(Error::retry("the source ended the stream, as it does when it shuts down")),
+                    None => return Err(Error::source_ended()),
                 },
                 _ = ping.tick(), if target.is_some() => self.started.stream.ping(),
                 () = tokio::time::sleep_until(idle_due), if !self.idle.is_empty() => self.write_idle().await?,
@@ -157,7 +157,7 @@ impl<D: Destination> Apply<'_, D> {
             }
             // Somebody holds a lock on a table; the next look will tell.
             Ok(Err(error)) if error.is_locked_out() => return Ok(()),
-            Ok(Err(error)) if error.kind() == crate::ErrorKind::Retry => error,
+            Ok(Err(error)) if error.is_source_lost() => error,
             Ok(Err(error)) => return Err(error),
             // Its session hangs while the stream may go on; nothing else would ever notice.
             Err(_) => Error::retry(format!(

@@ -166,14 +166,8 @@ impl Config {
 
     /// What becomes of a lost connection.
     pub(crate) fn policy(&self) -> Reconnect {
-        if self.reconnect.is_zero() {
-            return Reconnect::never();
-        }
         Reconnect {
-            backoff: Backoff {
-                total_time: Some(self.reconnect),
-                ..Backoff::default()
-            },
+            backoff: backoff(self.reconnect),
             ..Reconnect::default()
         }
     }
@@ -185,6 +179,17 @@ impl Config {
         } else {
             self.publications.clone()
         }
+    }
+}
+
+/// How a source that was lost is tried again, for so long.
+pub(crate) fn backoff(time: Duration) -> Backoff {
+    if time.is_zero() {
+        return Backoff::never();
+    }
+    Backoff {
+        total_time: Some(time),
+        ..Backoff::default()
     }
 }
 

@@ -18,6 +18,7 @@ struct Inner {
     hint: Option<String>,
     source: Option<Box<dyn StdError + Send + Sync>>,
     locked_out: bool,
+    source_lost: bool,
 }
 
 /// Who can mend it.
@@ -43,6 +44,7 @@ impl Error {
             hint: None,
             source: None,
             locked_out: false,
+            source_lost: false,
         }))
     }
 
@@ -90,6 +92,18 @@ impl Error {
     /// Whether source or destination gave up waiting for a lock that somebody else holds.
     pub(crate) fn is_locked_out(&self) -> bool {
         self.0.locked_out
+    }
+
+    /// The source ended the stream, as it does when it shuts down.
+    pub(crate) fn source_ended() -> Self {
+        let mut error = Self::retry("the source ended the stream, as it does when it shuts down");
+        error.0.source_lost = true;
+        error
+    }
+
+    /// Whether it is the connection to the source that was lost, and another may do.
+    pub(crate) fn is_source_lost(&self) -> bool {
+        self.0.source_lost
     }
 
     /// Who can mend it.
@@ -174,6 +188,7 @@ impl From<walstream::Error> for Error {
         };
         let mut ours = Self::new(kind, error.to_string());
         ours.0.locked_out = error.sqlstate() == Some("55P03");
+        ours.0.source_lost = error.is_disconnect();
         ours.0.hint = match error.kind() {
             // There they are two steps; here they are commands of ours.
             walstream::ErrorKind::SlotLost

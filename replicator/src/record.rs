@@ -40,6 +40,7 @@ mod survey;
 
 pub use config::RecordConfig;
 
+use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
 use tokio::task::JoinHandle;
@@ -49,7 +50,7 @@ use walstream::walproto::{Frame, Lsn};
 use walstream::{Client, RawFrame, RawStream, RawToken, SlotOptions, SystemIdentity};
 
 use crate::apply::target;
-use crate::config::DEFAULT_PUBLICATION;
+use crate::config::{DEFAULT_PUBLICATION, Until, backoff};
 use crate::error::{Error, Result};
 use crate::fail_point;
 use crate::raw::{
@@ -95,18 +96,62 @@ pub struct Recorded {
 /// # Cancel safety
 ///
 /// Dropping the future is like a crash: nothing is lost, and the next recording goes on.
-pub async fn record(config: RecordConfig, mut shutdown: Shutdown) -> Result<Recorded> {
+pub async fn record(mut config: RecordConfig, mut shutdown: Shutdown) -> Result<Recorded> {
     // Before a file is made for a source that cannot be meant.
     walstream::Config::parse(&config.source)?;
     walstream::check_slot_name(&config.slot)?;
-    let place = Place::new(&config.output)?;
-    let found = blocking(move || Found::open(place)).await?;
-    let mut recorder = tokio::select! {
-        started = start(&config, found) => started?,
-        () = shutdown.asked() => return Ok(Recorded::default()),
+    let mut recorded = Recorded::default();
+    let mut series = None;
+    loop {
+        let (more, ended) = session(&mut config, &mut shutdown).await;
+        let further = more.position > recorded.position;
+        recorded.frames += more.frames;
+        recorded.files += more.files;
+        recorded.position = recorded.position.max(more.position);
+        let Err(error) = ended else {
+            return Ok(recorded);
+        };
+        // Who starts wants to know; a recording that has begun goes on, in the same file, as the next start would.
+        if recorded.position.is_zero() || !error.is_source_lost() {
+            return Err(error);
+        }
+        let now = Instant::now().into_std();
+        if further || series.is_none() {
+            series = Some(backoff(config.reconnect).begin(now));
+        }
+        let drawn = RandomState::new().hash_one(());
+        let pause = series.as_mut().and_then(|series| series.pause(now, drawn));
+        let Some(pause) = pause else {
+            return Err(error);
+        };
+        tracing::warn!(%error, pause_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX), "the recording is interrupted; connecting again");
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = shutdown.asked() => return Ok(recorded),
+        }
+    }
+}
+
+/// One connection's part of a recording, and how it ended.
+async fn session(config: &mut RecordConfig, shutdown: &mut Shutdown) -> (Recorded, Result<()>) {
+    let started = async {
+        let place = Place::new(&config.output)?;
+        let found = blocking(move || Found::open(place)).await?;
+        start(config, found).await
     };
-    let ended = recorder.run(&config, &mut shutdown).await;
-    recorder.close(ended).await
+    let started = tokio::select! {
+        started = started => started,
+        () = shutdown.asked() => return (Recorded::default(), Ok(())),
+    };
+    match started {
+        Ok(mut recorder) => {
+            // "Current" is what it was when the recording began.
+            config.until = recorder.target.map(Until::Lsn);
+            let ended = recorder.run(config, shutdown).await;
+            recorder.close(ended).await
+        }
+        Err(error) => (Recorded::default(), Err(error)),
+    }
 }
 
 /// Owns the slot, compares, and begins a session in the file.
@@ -316,9 +361,7 @@ impl Recorder {
                 _ = watch.tick() => watch_publications(&mut self.source, &self.publications).await?,
                 frame = self.stream.next() => match frame {
                     Ok(Some(frame)) => self.batch(frame).await?,
-                    Ok(None) => {
-                        return Err(Error::retry("the source ended the stream, as it does when it shuts down"));
-                    }
+                    Ok(None) => return Err(Error::source_ended()),
                     Err(error) => return Err(explain(error, &config.slot)),
                 },
                 _ = ping.tick(), if self.target.is_some() => self.stream.ping(),
@@ -435,7 +478,7 @@ impl Recorder {
     }
 
     /// Ends the stream, which tells the last position; `ended` says how the recording did.
-    async fn close(mut self, ended: Result<()>) -> Result<Recorded> {
+    async fn close(mut self, ended: Result<()>) -> (Recorded, Result<()>) {
         // All that was confirmed is durable. A server that is gone by now may not know; the records do.
         if let Err(error) = self.stream.finish().await
             && ended.is_ok()
@@ -445,17 +488,19 @@ impl Recorder {
         if let Some(task) = self.compressing.take() {
             let _ = task.await;
         }
-        ended?;
-        let recording = self.recording.as_ref().ok_or_else(busy)?;
-        if self.compress {
+        let Some(recording) = &self.recording else {
+            return (Recorded::default(), ended.and(Err(busy())));
+        };
+        if self.compress && ended.is_ok() {
             // What was finished meanwhile.
             let _ = compress(recording.place().clone()).await;
         }
-        Ok(Recorded {
+        let recorded = Recorded {
             frames: recording.frames(),
             files: self.files,
             position: recording.reached(),
-        })
+        };
+        (recorded, ended)
     }
 }
 

@@ -124,8 +124,8 @@ impl Error {
         }
     }
 
-    /// Whether this is the end of a connection, or of the attempt to make one, that another connection may mend.
-    pub(crate) fn is_disconnect(&self) -> bool {
+    /// Whether a connection ended, or could not be made, in a way that another connection may mend.
+    pub fn is_disconnect(&self) -> bool {
         !matches!(self.0.kind, ErrorKind::Spool) && self.is_transient()
     }
 

@@ -1,6 +1,7 @@
 //! Options of `record`.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Args;
 
@@ -63,6 +64,15 @@ pub struct RecordArgs {
     /// Compress finished files to FILE.000001.gz and so on
     #[arg(long, env = "REPLICATOR_COMPRESS", requires = "rotate_size")]
     pub compress: bool,
+    /// How long a source that was lost is tried to be reached again; 0 ends the recording at once
+    #[arg(
+        long,
+        env = "REPLICATOR_RECONNECT",
+        value_name = "SECONDS",
+        default_value_t = 300,
+        value_parser = clap::value_parser!(u64).range(..=31_536_000)
+    )]
+    pub reconnect: u64,
 }
 
 impl From<RecordArgs> for RecordConfig {
@@ -72,7 +82,8 @@ impl From<RecordArgs> for RecordConfig {
             .create_slot(args.create_slot)
             .binary(args.binary)
             .messages(args.messages)
-            .compress(args.compress);
+            .compress(args.compress)
+            .reconnect(Duration::from_secs(args.reconnect));
         for name in args.publication {
             config = config.publication(name);
         }

@@ -1,6 +1,7 @@
 //! What to record, and into which file.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::DEFAULT_SLOT;
 use crate::config::{Streaming, Until};
@@ -20,6 +21,7 @@ pub struct RecordConfig {
     pub(super) until: Option<Until>,
     pub(super) rotate_size: Option<u64>,
     pub(super) compress: bool,
+    pub(super) reconnect: Duration,
 }
 
 impl RecordConfig {
@@ -38,6 +40,7 @@ impl RecordConfig {
             until: None,
             rotate_size: None,
             compress: false,
+            reconnect: Duration::from_secs(300),
         }
     }
 
@@ -101,6 +104,13 @@ impl RecordConfig {
     #[must_use]
     pub const fn rotate_size(mut self, bytes: u64) -> Self {
         self.rotate_size = Some(bytes);
+        self
+    }
+
+    /// How long a source that was lost is tried to be reached again, 5 minutes without this; zero for not at all.
+    #[must_use]
+    pub const fn reconnect(mut self, time: Duration) -> Self {
+        self.reconnect = time;
         self
     }
 

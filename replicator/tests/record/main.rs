@@ -212,7 +212,7 @@ fn a_server_that_shuts_down_is_not_held_up() {
     for version in [Version::ALL[0], Version::NEWEST] {
         let mut studio = Studio::at(Site::own(Server::start(version)));
         studio.begin();
-        let mut running = Running::start(&mut studio.command(&[]));
+        let mut running = Running::start(&mut studio.command(&["--reconnect", "0"]));
         running.until("it records", || {
             studio.site.slot_column("active").as_deref() == Some("true")
         });
@@ -228,6 +228,34 @@ fn a_server_that_shuts_down_is_not_held_up() {
         studio.catch_up(&[]);
         assert_eq!(studio.tape().ids().len(), 101);
     }
+}
+
+/// Over restarts and crashes of the server one recording, in one file, and its end is the one that was asked for.
+#[test]
+fn a_recording_goes_on_when_the_server_comes_back() {
+    let mut studio = Studio::at(Site::own(Server::start(Version::NEWEST)));
+    studio.begin();
+    let mut running = Running::start(&mut studio.command(&[]));
+    for round in 0..4 {
+        running.until("it records", || {
+            studio.site.slot_column("active").as_deref() == Some("true")
+        });
+        studio.insert(1 + 50 * round, 50 * (round + 1));
+        if round % 2 == 0 {
+            studio.site.server_mut().stop();
+        } else {
+            studio.site.server_mut().kill();
+        }
+        studio.site.server_mut().start_again();
+    }
+    studio.insert(201, 250);
+    running.until("the last row is confirmed", || {
+        studio.tape().ids().len() == 250
+    });
+    running.terminate().done();
+    studio.insert(251, 251);
+    studio.catch_up(&[]);
+    assert_eq!(studio.tape().ids().len(), 251);
 }
 
 /// What waits and what is written together is bounded, whatever the size of a transaction.
