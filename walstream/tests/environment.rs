@@ -241,6 +241,9 @@ async fn a_password_file_lets_us_in_unless_others_can_read_it() {
         .await
         .unwrap();
     refused(&set).await;
+    // An empty password is none, as in a connection string.
+    let empty = set.clone().with_passfile(&file).with_password("");
+    Client::connect(&empty).await.unwrap();
     let link = home.path().join("link");
     symlink(&file, &link).unwrap();
     Client::connect(&set.clone().with_passfile(&link))

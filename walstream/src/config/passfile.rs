@@ -94,6 +94,8 @@ fn names(endpoint: &Endpoint) -> impl Iterator<Item = String> {
 }
 
 /// What stands behind the next field, if that is this text, or `*` for any.
+///
+/// A `:` of the text need not have its backslash, as libpq has it: `::1:5432:…` is that address.
 // fe-connect.c: pwdfMatchesString
 fn behind<'a>(line: &'a [u8], text: &[u8]) -> Option<&'a [u8]> {
     if let Some(rest) = line.strip_prefix(b"*:") {
@@ -103,8 +105,6 @@ fn behind<'a>(line: &'a [u8], text: &[u8]) -> Option<&'a [u8]> {
     for expected in text {
         if let [b'\\', tail @ ..] = rest {
             rest = tail;
-        } else if rest.first() == Some(&b':') {
-            return None;
         }
         rest = rest.strip_prefix(&[*expected])?;
     }
