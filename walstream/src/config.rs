@@ -3,12 +3,12 @@
 mod authentication;
 mod endpoint;
 mod environment;
-pub(crate) mod parameter;
+mod parameter;
 mod passfile;
 mod read;
 mod service;
 mod setters;
-pub(crate) mod settings;
+mod settings;
 mod show;
 mod tls;
 
@@ -20,12 +20,15 @@ pub use authentication::{AuthMethod, ChannelBinding};
 pub(crate) use endpoint::Tcp;
 pub use endpoint::{Endpoint, Host, LoadBalanceHosts, TargetSessionAttrs};
 pub use environment::Environment;
+#[cfg(test)]
+pub(crate) use parameter::PARAMETERS;
+pub(crate) use parameter::known;
+pub(crate) use settings::Settings;
 pub(crate) use tls::Tls;
 pub use tls::{RootCertificates, SslCertMode, SslMode, SslNegotiation, TlsVersion};
 
 use crate::conninfo;
 use crate::error::{Error, Result};
-use settings::Settings;
 
 /// How to reach a server, or one of several.
 ///

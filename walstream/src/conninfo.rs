@@ -6,7 +6,7 @@ mod url;
 
 pub(crate) use url::{ENCODE, Encoded};
 
-use crate::config::parameter::known;
+use crate::config::known;
 use crate::error::{Error, Result};
 
 /// Settings of a session that are ours: they shape the text of values, or end sessions that are merely patient.
@@ -34,7 +34,8 @@ pub(crate) const PINNED: [(&str, &str); 14] = [
 ];
 
 /// Names and values: of a name that is repeated the last value.
-#[derive(Debug, Default)]
+// Without Debug, for passwords are among them.
+#[derive(Default)]
 pub(crate) struct Pairs(Vec<(&'static str, String)>);
 
 impl IntoIterator for Pairs {

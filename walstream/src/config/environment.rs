@@ -43,7 +43,8 @@ impl Environment {
     /// Variables, home folder and user of this process.
     ///
     /// As libpq finds them: the home folder is `HOME`, otherwise what `/etc/passwd` says; the user is whom
-    /// `/etc/passwd` names for our user id, otherwise `USER` or `LOGNAME`. Variables are those that begin with `PG`.
+    /// `/etc/passwd` names for our user id, otherwise `USER` or `LOGNAME`. Variables are those that begin with `PG`; without
+    /// `PGSYSCONFDIR` the system's service file is looked for where Debian's libpq does, in `/etc/postgresql-common`.
     pub fn process() -> Self {
         let set = |name| std::env::var_os(name).filter(|value| !value.is_empty());
         let (user, home) = passwd().unzip();

@@ -25,7 +25,8 @@ pub(super) fn read(service: &str, environment: &Environment) -> Result<Vec<Value
     {
         return Ok(values);
     }
-    if let Some(folder) = environment.path(SYSTEM_FOLDER)
+    let folder = environment.path(SYSTEM_FOLDER);
+    if let Some(folder) = folder.filter(|folder| !folder.as_os_str().is_empty())
         && let Some((file, text)) = optional(folder.join("pg_service.conf"))?
         && let Some(values) = section(service, file, &text)?
     {

@@ -11,8 +11,7 @@ use std::process::{Command, Stdio};
 use tempfile::TempDir;
 use testdata::Version;
 
-use crate::config::parameter::PARAMETERS;
-use crate::config::settings::Settings;
+use crate::config::{PARAMETERS, Settings};
 use crate::{Config, Environment};
 
 #[test]
@@ -78,7 +77,8 @@ fn whatever_stands_together_is_read_as_by_libpq() {
                     .iter()
                     .any(|part| libpq.get(*part).is_some_and(|part| part.contains('@')))
                     || libpq.values().any(|value| value.contains('\u{fffd}')) => {}
-            (ours, libpq) => panic!("{text}: {ours:?}, libpq {libpq:?}"),
+            (Ok(_), libpq) => panic!("{text} is taken, libpq {libpq:?}"),
+            (Err(error), libpq) => panic!("{text}: {error}, libpq {libpq:?}"),
         }
     }
     assert!(taken > 2000, "only {taken} texts were taken");
