@@ -71,6 +71,21 @@ pub fn program(name: &str) -> PathBuf {
     path
 }
 
+/// The shared library of libpq that came with a server.
+///
+/// # Panics
+///
+/// If it is not there; the message says what to run.
+pub fn libpq(version: Version) -> PathBuf {
+    let path = Installation::of(version).folder.join("lib/libpq.so.5");
+    assert!(
+        path.exists(),
+        "{} is missing; run testdata/install {version}",
+        path.display()
+    );
+    path
+}
+
 fn server(name: &str, argument: &str) -> PathBuf {
     let folders: Vec<_> = caches()
         .into_iter()

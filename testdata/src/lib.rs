@@ -17,7 +17,7 @@ pub mod writer;
 
 pub use capture::{Capture, Golden, captures};
 pub use client::{Client, ClientError, Next, Row, ServerError};
-pub use install::program;
+pub use install::{libpq, program};
 pub use proxy::Proxy;
 pub use server::{Builder, Server};
 pub use version::Version;

@@ -140,15 +140,18 @@ fn malformed() -> Error {
     Error::protocol("the server's part of the authentication makes no sense")
 }
 
-fn password(config: &Config) -> Result<&str> {
-    config.password.as_deref().ok_or_else(|| {
-        Error::new(
-            ErrorKind::Authentication,
-            format!(
-                "the server asks for a password of user \"{}\", and none is given",
-                config.user
-            ),
-        )
-        .with_hint("Put it into the connection string as postgres://user:password@… or password=….")
-    })
+fn password(config: &Config) -> Result<String> {
+    let endpoint = config.endpoints.first();
+    endpoint
+        .and_then(|endpoint| config.password_for(endpoint))
+        .ok_or_else(|| {
+            Error::new(
+                ErrorKind::Authentication,
+                format!(
+                    "the server asks for a password of user \"{}\", and none is given",
+                    config.user
+                ),
+            )
+            .with_hint("Put it into the password file ~/.pgpass, or into the connection string as postgres://user:password@… or password=….")
+        })
 }

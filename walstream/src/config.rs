@@ -1,24 +1,39 @@
-//! Where a server is, who we are there, and how long we wait.
+//! Where servers are, who we are there, and how long we wait.
 
 mod authentication;
 mod endpoint;
+mod environment;
+mod parameter;
+mod passfile;
+mod read;
+mod service;
+mod setters;
+mod settings;
+mod show;
 mod tls;
 
-use std::fmt;
-use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
 use std::time::Duration;
 
 pub(crate) use authentication::Authentication;
 pub use authentication::{AuthMethod, ChannelBinding};
 pub(crate) use endpoint::Tcp;
 pub use endpoint::{Endpoint, Host, LoadBalanceHosts, TargetSessionAttrs};
+pub use environment::Environment;
+#[cfg(test)]
+pub(crate) use parameter::PARAMETERS;
+pub(crate) use parameter::known;
+pub(crate) use settings::Settings;
 pub(crate) use tls::Tls;
 pub use tls::{RootCertificates, SslCertMode, SslMode, SslNegotiation, TlsVersion};
 
 use crate::conninfo;
 use crate::error::{Error, Result};
 
-/// How to reach a server.
+/// How to reach a server, or one of several.
+///
+/// [`parse`](Self::parse) reads what users of libpq write, environment included; [`new`](Self::new) and the setters
+/// take nothing but what they are given. Both are checked when a connection is made.
 ///
 /// ```
 /// use walstream::Config;
@@ -38,6 +53,8 @@ pub struct Config {
     pub(crate) load_balance: LoadBalanceHosts,
     pub(crate) user: String,
     pub(crate) password: Option<String>,
+    /// Where passwords are looked up if none is given.
+    pub(crate) passfile: Option<PathBuf>,
     pub(crate) database: Option<String>,
     pub(crate) application_name: String,
     pub(crate) options: Option<String>,
@@ -53,6 +70,9 @@ pub struct Config {
 
 impl Config {
     /// A server at a TCP name or address or, where the text begins with `/`, in the folder of a Unix socket.
+    ///
+    /// Nothing is taken from the environment: no variable, no password file, no certificate of the home folder unless
+    /// [`with_home`](Self::with_home) is used.
     pub fn new(host: &str, user: &str) -> Self {
         Self {
             user: user.to_owned(),
@@ -61,44 +81,59 @@ impl Config {
         .with_host(host)
     }
 
-    /// Reads `postgres://user:password@host:port/database?parameter=value` or `host=… port=… user=…`.
+    /// Reads a connection string as libpq does, with the [environment](Environment::process) of the process.
     ///
-    /// Parameters are those of libpq that have a meaning here: `host`, `port`, `user`, `password`, `dbname`,
-    /// `application_name`, `options`, `connect_timeout` (seconds, 0 for no limit), `sslmode` (`disable`, `allow` and
-    /// `prefer`, all of which connect without TLS for now); and our own `wal_sender_timeout` and `max_message_size`
-    /// (milliseconds and bytes, or with a unit as in postgresql.conf). The user defaults to the one who runs the process,
-    /// the database to the name of the user.
+    /// That is `postgres://user:password@host:port,host:port/database?parameter=value` or `host=… port=… user=…`, each
+    /// part of which may be left out, all of them too. What is left out comes from the service that `service` or
+    /// `PGSERVICE` names, then from variables such as `PGHOST`, then from defaults; a password, if the server asks for
+    /// one, from the password file.
+    ///
+    /// | parameters of libpq 18 | here |
+    /// |---|---|
+    /// | `host`, `hostaddr`, `port` | lists with commas too; without a host the Unix socket in one of the usual folders, or `localhost` |
+    /// | `user`, `password`, `passfile`, `dbname`, `options`, `service` | as there; `options` may not set what is [fixed](crate::Client::connect) |
+    /// | `application_name`, `fallback_application_name` | `walstream` without both |
+    /// | `connect_timeout` | seconds, 0 or less for no limit; 30 if not set |
+    /// | `keepalives`, `keepalives_idle`, `keepalives_interval`, `keepalives_count`, `tcp_user_timeout` | as there; 0 for the system's default |
+    /// | `sslmode`, `sslnegotiation`, `sslrootcert`, `sslcert`, `sslkey`, `sslpassword`, `sslcertmode`, `sslcrl`, `sslcrldir`, `sslsni` | as there |
+    /// | `ssl_min_protocol_version`, `ssl_max_protocol_version` | 1.2 and 1.3 are spoken; a lower minimum is met, a lower maximum refused |
+    /// | `channel_binding`, `require_auth`, `requirepeer` | as there |
+    /// | `target_session_attrs`, `load_balance_hosts` | as there |
+    /// | `client_encoding` | `UTF8`; `auto` means that too |
+    /// | `min_protocol_version`, `max_protocol_version` | 3.0 is spoken; a higher minimum is refused |
+    /// | `gssencmode` | `disable` and `prefer`, which are the same |
+    /// | `sslcompression` | 0 |
+    /// | `krbsrvname`, `gsslib`, `gssdelegation` | without effect: there is no login by Kerberos |
+    /// | `replication`, `scram_client_key`, `scram_server_key`, `oauth_issuer` and the like, `sslkeylogfile` | refused |
+    ///
+    /// Our own are `wal_sender_timeout` and `max_message_size`: milliseconds and bytes, or with a unit as in
+    /// postgresql.conf. `PGDATESTYLE`, `PGTZ` and `PGGEQO` are not read: what shapes values is fixed.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Config`](crate::ErrorKind::Config) names the parameter that is unknown, malformed or asks for what
-    /// there is not. Nothing is ignored.
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config) names the parameter, variable or line of a service file that is
+    /// unknown, malformed or asks for what there is not, and what contradicts something else. Nothing is ignored.
     pub fn parse(text: &str) -> Result<Self> {
-        let mut config = Self::unnamed();
-        for (name, value) in conninfo::parse(text)? {
-            config.set(&name, value)?;
-        }
-        if config.user.is_empty() {
-            config.user = own_user().ok_or_else(|| {
-                Error::config("the connection string names no user")
-                    .with_hint("Put user= or postgres://USER@… into it.")
-            })?;
-        }
-        config.check()?;
-        Ok(config)
+        Self::parse_in(text, &Environment::process())
+    }
+
+    /// As [`parse`](Self::parse), with this environment and nothing of the process.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn parse_in(text: &str, environment: &Environment) -> Result<Self> {
+        Self::of(&Settings::read(text, environment)?, environment)
     }
 
     fn unnamed() -> Self {
         Self {
-            endpoints: vec![Endpoint {
-                host: Host::Default,
-                address: None,
-                port: 5432,
-            }],
+            endpoints: vec![Endpoint::new("", 5432)],
             target: TargetSessionAttrs::default(),
             load_balance: LoadBalanceHosts::default(),
             user: String::new(),
             password: None,
+            passfile: None,
             database: None,
             application_name: "walstream".into(),
             options: None,
@@ -112,64 +147,17 @@ impl Config {
         }
     }
 
-    fn set(&mut self, name: &str, value: String) -> Result<()> {
-        match name {
-            "host" => self.first().host = host(&value)?,
-            "port" => {
-                self.first().port = match value.parse() {
-                    Ok(port) if port > 0 => port,
-                    _ if value.contains(',') => return Err(several()),
-                    // The value stays untold: an unencoded / or @ in a password makes a part of it look like a port.
-                    _ => {
-                        return Err(Error::config("the port is not a number from 1 to 65535")
-                            .with_hint(conninfo::ENCODE));
-                    }
-                }
-            }
-            "user" => self.user = value,
-            "password" => self.password = Some(value).filter(|value| !value.is_empty()),
-            "dbname" => self.database = Some(value).filter(|value| !value.is_empty()),
-            "application_name" => self.application_name = value,
-            "options" => self.options = Some(value).filter(|value| !value.is_empty()),
-            "connect_timeout" => {
-                let seconds = value
-                    .parse()
-                    .map_err(|_| malformed(name, &value, "a number of seconds"))?;
-                self.connect_timeout = Duration::from_secs(seconds);
-            }
-            "sslmode" => match &*value {
-                "disable" | "allow" | "prefer" => {}
-                "require" | "verify-ca" | "verify-full" => {
-                    return Err(Error::config(format!("sslmode={value} asks for TLS, which is not there yet"))
-                        .with_hint("Connect over a Unix socket, a private network or a tunnel with sslmode=disable."));
-                }
-                _ => return Err(malformed(name, &value, "disable, allow or prefer")),
-            },
-            "wal_sender_timeout" => {
-                let units = [("ms", 1), ("s", 1000), ("min", 60_000), ("h", 3_600_000)];
-                let milliseconds = number(&value, &units)
-                    .ok_or_else(|| malformed(name, &value, "a time such as 15s or 15000"))?;
-                self.wal_sender_timeout = Duration::from_millis(milliseconds);
-            }
-            "max_message_size" => {
-                let units = [("B", 1), ("kB", 1 << 10), ("MB", 1 << 20), ("GB", 1 << 30)];
-                self.max_message_size = number(&value, &units)
-                    .and_then(|bytes| usize::try_from(bytes).ok())
-                    .ok_or_else(|| malformed(name, &value, "a size such as 256MB"))?;
-            }
-            _ => {
-                return Err(Error::config(format!("unknown connection parameter \"{}\"", name.escape_debug())).with_hint(
-                    "Known are host, port, user, password, dbname, application_name, options, connect_timeout, sslmode, wal_sender_timeout and max_message_size.",
-                ));
-            }
-        }
-        Ok(())
-    }
-
-    fn first(&mut self) -> &mut Endpoint {
-        self.endpoints
-            .first_mut()
-            .expect("there is at least one endpoint")
+    /// The password for this server: the one that was given, otherwise that of the password file, which is read anew.
+    pub(crate) fn password_for(&self, endpoint: &Endpoint) -> Option<String> {
+        let given = self.password.clone().filter(|given| !given.is_empty());
+        given.or_else(|| {
+            passfile::password(
+                self.passfile.as_deref()?,
+                endpoint,
+                self.database(),
+                &self.user,
+            )
+        })
     }
 
     /// What setters accept and a server would not.
@@ -180,6 +168,8 @@ impl Config {
             ("dbname", self.database.as_ref()),
             ("application_name", Some(&self.application_name)),
             ("options", self.options.as_ref()),
+            ("sslpassword", self.tls.key_password.as_ref()),
+            ("requirepeer", self.require_peer.as_ref()),
         ];
         for (name, text) in texts {
             if text.is_some_and(|text| text.contains('\0')) {
@@ -189,6 +179,8 @@ impl Config {
         if self.user.is_empty() {
             return Err(Error::config("the user's name is empty"));
         }
+        self.check_endpoints()?;
+        self.check_tls()?;
         if self.wal_sender_timeout.as_millis() > i32::MAX.unsigned_abs().into() {
             return Err(Error::config(
                 "wal_sender_timeout is longer than a server allows, 2147483647 ms",
@@ -213,76 +205,51 @@ impl Config {
         }
     }
 
-    /// Sets the TCP name or address or, where the text begins with `/`, the folder of the Unix socket.
-    #[must_use]
-    pub fn with_host(mut self, host: &str) -> Self {
-        self.first().host = if host.starts_with('/') {
-            Host::Unix(host.into())
-        } else {
-            Host::Tcp(host.to_owned())
-        };
-        self
+    fn check_endpoints(&self) -> Result<()> {
+        if self.endpoints.is_empty() {
+            return Err(Error::config("there is no host to connect to"));
+        }
+        for endpoint in &self.endpoints {
+            let host = match &endpoint.host {
+                Host::Tcp(name) | Host::Abstract(name) => name.as_bytes(),
+                Host::Unix(folder) => folder.as_os_str().as_encoded_bytes(),
+                Host::Default => b"",
+            };
+            if host.contains(&0) {
+                return Err(Error::config("host contains a zero byte"));
+            }
+            if host.contains(&b',') {
+                return Err(Error::config("a host contains a comma")
+                    .with_hint("Set several hosts with Config::with_endpoints."));
+            }
+            if endpoint.port == 0 {
+                return Err(Error::config("the port is 0"));
+            }
+        }
+        Ok(())
     }
 
-    /// Sets the port, also part of the name of a Unix socket; 5432 if not set.
-    #[must_use]
-    pub fn with_port(mut self, port: u16) -> Self {
-        self.first().port = port;
-        self
-    }
-
-    /// Sets the password.
-    #[must_use]
-    pub fn with_password(mut self, password: &str) -> Self {
-        self.password = Some(password.to_owned());
-        self
-    }
-
-    /// Sets the database; the user's name if not set.
-    #[must_use]
-    pub fn with_database(mut self, database: &str) -> Self {
-        self.database = Some(database.to_owned());
-        self
-    }
-
-    /// Sets the name under which `pg_stat_activity` and `synchronous_standby_names` know us; `walstream` if not set.
-    #[must_use]
-    pub fn with_application_name(mut self, name: &str) -> Self {
-        self.application_name = name.to_owned();
-        self
-    }
-
-    /// Sets command line options for the server's session, such as `-c work_mem=64MB`.
-    ///
-    /// Settings that shape values or end sessions are fixed, see [`Client::connect`](crate::Client::connect);
-    /// connecting fails if one of them is among the options.
-    #[must_use]
-    pub fn with_options(mut self, options: &str) -> Self {
-        self.options = Some(options.to_owned());
-        self
-    }
-
-    /// Sets how long connecting may take, login included; zero for no limit, 30 seconds if not set.
-    #[must_use]
-    pub const fn with_connect_timeout(mut self, timeout: Duration) -> Self {
-        self.connect_timeout = timeout;
-        self
-    }
-
-    /// Sets after how much silence of ours the server ends a replication session and frees its slot; zero for never,
-    /// 15 seconds if not set.
-    #[must_use]
-    pub const fn with_wal_sender_timeout(mut self, timeout: Duration) -> Self {
-        self.wal_sender_timeout = timeout;
-        self
-    }
-
-    /// Sets the largest message that is accepted, and so how much memory one row may take; 1 GiB if not set, which
-    /// is more than a server can send.
-    #[must_use]
-    pub const fn with_max_message_size(mut self, bytes: usize) -> Self {
-        self.max_message_size = bytes;
-        self
+    // fe-connect.c: pqConnectOptions2
+    fn check_tls(&self) -> Result<()> {
+        let tls = &self.tls;
+        if tls.roots == RootCertificates::System && tls.mode != SslMode::VerifyFull {
+            return Err(Error::config(
+                "sslrootcert=system with an sslmode other than verify-full would let anybody with a certificate be the server",
+            )
+            .with_hint("Use sslmode=verify-full."));
+        }
+        if tls.negotiation == SslNegotiation::Direct && tls.mode < SslMode::Require {
+            return Err(Error::config(
+                "sslnegotiation=direct with an sslmode that allows a connection without TLS cannot be kept",
+            )
+            .with_hint("Use sslmode=require, verify-ca or verify-full."));
+        }
+        if tls.least > tls.most {
+            return Err(Error::config(
+                "ssl_min_protocol_version is above ssl_max_protocol_version",
+            ));
+        }
+        Ok(())
     }
 
     /// Where the servers listen, at least one.
@@ -304,6 +271,26 @@ impl Config {
     pub fn application_name(&self) -> &str {
         &self.application_name
     }
+
+    /// Which of several servers is taken.
+    pub const fn target_session_attrs(&self) -> TargetSessionAttrs {
+        self.target
+    }
+
+    /// In which order several servers are tried.
+    pub const fn load_balance_hosts(&self) -> LoadBalanceHosts {
+        self.load_balance
+    }
+
+    /// Whether TLS is used, and how much of the server's certificate is checked.
+    pub const fn sslmode(&self) -> SslMode {
+        self.tls.mode
+    }
+
+    /// How long connecting may take, zero for no limit.
+    pub const fn connect_timeout(&self) -> Duration {
+        self.connect_timeout
+    }
 }
 
 impl std::str::FromStr for Config {
@@ -311,110 +298,5 @@ impl std::str::FromStr for Config {
 
     fn from_str(text: &str) -> Result<Self> {
         Self::parse(text)
-    }
-}
-
-fn host(value: &str) -> Result<Host> {
-    match value {
-        "" => Ok(Host::Default),
-        _ if value.contains('\0') => Err(Error::config("host contains a zero byte")),
-        _ if value.starts_with('/') => Ok(Host::Unix(value.into())),
-        _ if value.contains(',') => Err(several()),
-        _ if value.starts_with('@') => {
-            Err(Error::config("abstract Unix sockets are not supported"))
-        }
-        _ => Ok(Host::Tcp(value.to_owned())),
-    }
-}
-
-/// The name of the user who runs this process.
-fn own_user() -> Option<String> {
-    let variable = |name| std::env::var(name).ok().filter(|user| !user.is_empty());
-    variable("USER")
-        .or_else(|| variable("LOGNAME"))
-        .or_else(|| {
-            // Containers often set neither.
-            let uid = std::fs::metadata("/proc/self").ok()?.uid().to_string();
-            let passwd = std::fs::read_to_string("/etc/passwd").ok()?;
-            let mut fields = passwd.lines().map(|line| line.split(':'));
-            fields.find_map(|mut fields| {
-                let name = fields.next()?;
-                (fields.nth(1)? == uid).then(|| name.to_owned())
-            })
-        })
-}
-
-fn several() -> Error {
-    Error::config("the connection string names several hosts, which is not supported yet")
-        .with_hint("Name exactly one.")
-}
-
-fn malformed(name: &str, value: &str, expected: &str) -> Error {
-    Error::config(format!(
-        "connection parameter {name} is \"{}\" instead of {expected}",
-        value.escape_debug()
-    ))
-}
-
-/// A number with one of these units, or without one.
-fn number(text: &str, units: &[(&str, u64)]) -> Option<u64> {
-    let end = text
-        .find(|c: char| !c.is_ascii_digit())
-        .unwrap_or(text.len());
-    let (digits, unit) = text.split_at_checked(end)?;
-    let factor = match unit.trim_start() {
-        "" => 1,
-        unit => units.iter().find(|(name, _)| *name == unit)?.1,
-    };
-    digits.parse::<u64>().ok()?.checked_mul(factor)
-}
-
-impl fmt::Display for Config {
-    /// The places and the role, without the password: `postgres://app@db.example:5433/shop`.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (user, database) = (
-            conninfo::Encoded(&self.user),
-            conninfo::Encoded(self.database()),
-        );
-        write!(f, "postgres://{user}@")?;
-        for (at, endpoint) in self.endpoints.iter().enumerate() {
-            let port = endpoint.port;
-            if at > 0 {
-                f.write_str(",")?;
-            }
-            match &endpoint.host {
-                Host::Tcp(name) if name.contains(':') => write!(f, "[{name}]:{port}")?,
-                Host::Tcp(name) => write!(f, "{name}:{port}")?,
-                Host::Unix(folder) => {
-                    let folder = folder.to_string_lossy();
-                    write!(f, "{}:{port}", conninfo::Encoded(&folder))?;
-                }
-                Host::Abstract(name) => write!(f, "%40{}:{port}", conninfo::Encoded(name))?,
-                Host::Default => write!(f, ":{port}")?,
-            }
-        }
-        write!(f, "/{database}")
-    }
-}
-
-impl fmt::Debug for Config {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Config")
-            .field("endpoints", &self.endpoints)
-            .field("target", &self.target)
-            .field("load_balance", &self.load_balance)
-            .field("user", &self.user)
-            .field("password", &self.password.as_ref().map(|_| "…"))
-            .field("database", &self.database)
-            .field("application_name", &self.application_name)
-            .field("options", &self.options)
-            .field("tls", &self.tls)
-            .field("authentication", &self.authentication)
-            .field("tcp", &self.tcp)
-            .field("require_peer", &self.require_peer)
-            .field("connect_timeout", &self.connect_timeout)
-            .field("wal_sender_timeout", &self.wal_sender_timeout)
-            .field("max_message_size", &self.max_message_size)
-            .finish()
     }
 }

@@ -1,7 +1,12 @@
 //! Connection strings into names and values; what they mean is `config`'s business.
 
-use std::fmt;
+#[cfg(test)]
+mod tests;
+mod url;
 
+pub(crate) use url::{ENCODE, Encoded};
+
+use crate::config::known;
 use crate::error::{Error, Result};
 
 /// Settings of a session that are ours: they shape the text of values, or end sessions that are merely patient.
@@ -28,11 +33,75 @@ pub(crate) const PINNED: [(&str, &str); 14] = [
     ("idle_session_timeout", "0"),
 ];
 
-/// Names and values in the order of the text; the last of a name counts.
-pub(crate) fn parse(text: &str) -> Result<Vec<(String, String)>> {
+/// Names and values: of a name that is repeated the last value.
+// Without Debug, for passwords are among them.
+#[derive(Default)]
+pub(crate) struct Pairs(Vec<(&'static str, String)>);
+
+impl IntoIterator for Pairs {
+    type Item = (&'static str, String);
+    type IntoIter = std::vec::IntoIter<Self::Item>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
+    }
+}
+
+impl Pairs {
+    // fe-connect.c: conninfo_storeval
+    fn add(&mut self, name: &str, value: String) -> Result<()> {
+        let Some((name, value)) = translated(name, value) else {
+            return Err(Error::config(format!(
+                "unknown connection parameter \"{}\"",
+                name.escape_debug()
+            ))
+            .with_hint(KNOWN));
+        };
+        match self.0.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, before)) => *before = value,
+            None => self.0.push((name, value)),
+        }
+        Ok(())
+    }
+
+    /// As `add`, where the name may be a part of a password.
+    fn add_untold(&mut self, name: &str, value: String) -> Result<()> {
+        if known(name).is_none() && name != REQUIRE {
+            return Err(
+                Error::config("the connection string has an unknown connection parameter")
+                    .with_hint(KNOWN),
+            );
+        }
+        self.add(name, value)
+    }
+}
+
+const KNOWN: &str =
+    "Known are the parameters of libpq 18, wal_sender_timeout and max_message_size.";
+
+/// What `sslmode` was before there were several.
+const REQUIRE: &str = "requiressl";
+
+fn translated(name: &str, value: String) -> Option<(&'static str, String)> {
+    if name == REQUIRE {
+        let mode = if value.starts_with('1') {
+            "require"
+        } else {
+            "prefer"
+        };
+        return Some(("sslmode", mode.into()));
+    }
+    Some((known(name)?, value))
+}
+
+/// Reads a connection string, in either form.
+pub(crate) fn parse(text: &str) -> Result<Pairs> {
+    if text.contains('\0') {
+        return Err(Error::config("the connection string contains a zero byte"));
+    }
     for scheme in ["postgres://", "postgresql://"] {
         if let Some(rest) = text.strip_prefix(scheme) {
-            return url(rest);
+            return url::read(rest);
         }
     }
     // Anything else with a scheme is meant as a URL.
@@ -48,115 +117,23 @@ pub(crate) fn parse(text: &str) -> Result<Vec<(String, String)>> {
     pairs(text)
 }
 
-/// `user:password@host:port/database?name=value&…`, each part percent-encoded and optional.
-fn url(text: &str) -> Result<Vec<(String, String)>> {
-    let mut found = Vec::new();
-    let mut add = |name: &str, part: &str| -> Result<()> {
-        if !part.is_empty() {
-            found.push((name.to_owned(), decoded(name, part)?));
-        }
-        Ok(())
-    };
-    let (text, query) = text.split_once('?').unwrap_or((text, ""));
-    let (authority, database) = text.split_once('/').unwrap_or((text, ""));
-    let host = match authority.rsplit_once('@') {
-        Some((login, host)) => {
-            let (user, password) = login.split_once(':').unwrap_or((login, ""));
-            add("user", user)?;
-            add("password", password)?;
-            host
-        }
-        None => authority,
-    };
-    let (host, port) = match host.strip_prefix('[') {
-        Some(rest) => {
-            let (address, after) = rest
-                .split_once(']')
-                .ok_or_else(|| Error::config("the connection URL has a [ without a ]"))?;
-            match after.strip_prefix(':') {
-                Some(port) => (address, port),
-                None if after.is_empty() => (address, ""),
-                None => {
-                    return Err(Error::config(
-                        "the connection URL has something other than a port after ]",
-                    ));
-                }
-            }
-        }
-        None => host.split_once(':').unwrap_or((host, "")),
-    };
-    if host.contains('[') || port.contains('[') {
-        return Err(Error::config(
-            "an IPv6 address in a connection URL stands in [] directly after // or @",
-        ));
-    }
-    add("host", host)?;
-    add("port", port)?;
-    add("dbname", database)?;
-    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
-        // Untold which: an unencoded ? in a password makes its rest look like a parameter.
-        let (name, value) = pair.split_once('=').ok_or_else(|| {
-            Error::config("something behind the ? of the connection URL is not name=value")
-                .with_hint(ENCODE)
-        })?;
-        let name = decoded("a parameter's name", name)?;
-        let value = decoded(&name, value)?;
-        found.push((name, value));
-    }
-    Ok(found)
-}
-
-/// For when a part of a URL is not where it should be.
-pub(crate) const ENCODE: &str =
-    "Characters such as / : @ ? % in user or password are written as %2F %3A %40 %3F %25 in a URL.";
-
-fn decoded(name: &str, text: &str) -> Result<String> {
-    let wrong = |what: &str| {
-        Error::config(format!(
-            "{what} in {} of the connection URL",
-            name.escape_debug()
-        ))
-    };
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((&byte, tail)) = rest.split_first() {
-        rest = tail;
-        if byte != b'%' {
-            bytes.push(byte);
-            continue;
-        }
-        let digit = |at: usize| tail.get(at).and_then(|byte| char::from(*byte).to_digit(16));
-        let (Some(high), Some(low)) = (digit(0), digit(1)) else {
-            return Err(wrong("a % that two hexadecimal digits do not follow is"));
-        };
-        rest = tail.get(2..).unwrap_or_default();
-        bytes.push(u8::try_from(high << 4 | low).unwrap_or_default());
-    }
-    // A zero byte would end the value in the startup packet and begin a parameter of the writer's choice.
-    if bytes.contains(&0) {
-        return Err(wrong("a zero byte is"));
-    }
-    String::from_utf8(bytes).map_err(|_| wrong("something that is not UTF-8 is"))
-}
-
 /// `name=value name = 'value with blanks, \' and \\'`.
-fn pairs(text: &str) -> Result<Vec<(String, String)>> {
-    if text.contains('\0') {
-        return Err(Error::config("the connection string contains a zero byte"));
-    }
-    let mut found: Vec<(String, String)> = Vec::new();
-    let mut rest = text.trim_start();
+// fe-connect.c: conninfo_parse
+fn pairs(text: &str) -> Result<Pairs> {
+    let mut found = Pairs::default();
+    let mut before: Option<&str> = None;
+    let mut rest = text.trim_start_matches(is_blank);
     while !rest.is_empty() {
         let (name, tail) = rest.split_once('=').ok_or_else(|| {
             Error::config("the connection string is neither postgres://… nor name=value").with_hint(
                 "For example postgres://user@host:5432/database or host=localhost user=postgres dbname=shop.",
             )
         })?;
-        let name = name.trim_end();
-        if name.is_empty() || name.contains(char::is_whitespace) {
+        let name = name.trim_end_matches(is_blank);
+        if name.is_empty() || name.contains(is_blank) {
             // Untold what: it may be the rest of a password with a blank.
-            let place = match found.last() {
-                Some((before, _)) => format!("behind the value of {}", before.escape_debug()),
+            let place = match before {
+                Some(before) => format!("behind the value of {}", before.escape_debug()),
                 None => "at its beginning".to_owned(),
             };
             return Err(Error::config(format!(
@@ -164,9 +141,14 @@ fn pairs(text: &str) -> Result<Vec<(String, String)>> {
             ))
             .with_hint("Values with blanks stand in single quotes."));
         }
-        let (value, tail) = value(name, tail.trim_start())?;
-        found.push((name.to_owned(), value));
-        rest = tail.trim_start();
+        let (value, tail) = value(name, tail.trim_start_matches(is_blank))?;
+        if matches!(before, Some("password" | "sslpassword")) {
+            found.add_untold(name, value)?;
+        } else {
+            found.add(name, value)?;
+        }
+        before = Some(name);
+        rest = tail.trim_start_matches(is_blank);
     }
     Ok(found)
 }
@@ -179,19 +161,25 @@ fn value<'a>(name: &str, text: &'a str) -> Result<(String, &'a str)> {
         match c {
             '\\' => value.extend(chars.next().map(|(_, c)| c)),
             '\'' if quoted => return Ok((value, text.get(at + 1..).unwrap_or_default())),
-            c if !quoted && c.is_whitespace() => {
+            c if !quoted && is_blank(c) => {
                 return Ok((value, text.get(at..).unwrap_or_default()));
             }
             c => value.push(c),
         }
     }
     if quoted {
+        // Untold whose: a quote in a password that is not quoted itself may have begun it.
+        let whose = known(name).map_or_else(String::new, |name| format!(" of {name}"));
         return Err(Error::config(format!(
-            "the quoted value of {} in the connection string has no end",
-            name.escape_debug()
+            "the quoted value{whose} in the connection string has no end"
         )));
     }
     Ok((value, ""))
+}
+
+/// What C's `isspace` says.
+pub(crate) fn is_blank(c: char) -> bool {
+    matches!(c, ' ' | '\t' | '\n' | '\x0b' | '\x0c' | '\r')
 }
 
 /// The first of our settings that these command line options would change.
@@ -248,21 +236,4 @@ fn words(text: &str) -> Vec<String> {
         words.push(word);
     }
     words
-}
-
-/// Text as a part of a URL.
-pub(crate) struct Encoded<'a>(pub(crate) &'a str);
-
-impl fmt::Display for Encoded<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for byte in self.0.bytes() {
-            match byte {
-                b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => {
-                    write!(f, "{}", char::from(byte))?
-                }
-                _ => write!(f, "%{byte:02X}")?,
-            }
-        }
-        Ok(())
-    }
 }

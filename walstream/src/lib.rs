@@ -113,8 +113,8 @@ pub use command::{
     quote_literal,
 };
 pub use config::{
-    AuthMethod, ChannelBinding, Config, Endpoint, Host, LoadBalanceHosts, RootCertificates,
-    SslCertMode, SslMode, SslNegotiation, TargetSessionAttrs, TlsVersion,
+    AuthMethod, ChannelBinding, Config, Endpoint, Environment, Host, LoadBalanceHosts,
+    RootCertificates, SslCertMode, SslMode, SslNegotiation, TargetSessionAttrs, TlsVersion,
 };
 pub use error::{Error, ErrorKind, Result};
 pub use progress::{Progress, RawToken, Token};

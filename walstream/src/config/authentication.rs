@@ -12,6 +12,15 @@ pub enum ChannelBinding {
     Require,
 }
 
+impl ChannelBinding {
+    /// As libpq spells them.
+    pub(super) const NAMES: [(&str, Self); 3] = [
+        ("disable", Self::Disable),
+        ("prefer", Self::Prefer),
+        ("require", Self::Require),
+    ];
+}
+
 /// A way to prove who we are, as `require_auth` names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AuthMethod {

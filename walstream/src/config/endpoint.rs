@@ -18,6 +18,21 @@ pub enum Host {
     Default,
 }
 
+/// The folders that [`Host::Default`] stands for, in this order.
+pub(crate) const SOCKET_FOLDERS: [&str; 3] = ["/run/postgresql", "/var/run/postgresql", "/tmp"];
+
+impl Host {
+    /// As libpq tells them apart: `/` begins a folder, `@` an abstract socket, and nothing is the default.
+    pub(crate) fn of(text: &str) -> Self {
+        match text.strip_prefix('@') {
+            Some(name) => Self::Abstract(name.to_owned()),
+            None if text.is_empty() => Self::Default,
+            None if text.starts_with('/') => Self::Unix(text.into()),
+            None => Self::Tcp(text.to_owned()),
+        }
+    }
+}
+
 /// One of the servers that a connection string names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoint {
@@ -27,12 +42,31 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
+    /// A server at a name or address or, where the text begins with `/`, in the folder of a Unix socket; with `@`, in
+    /// the abstract namespace.
+    pub fn new(host: &str, port: u16) -> Self {
+        Self {
+            host: Host::of(host),
+            address: None,
+            port,
+        }
+    }
+
+    /// Sets the address that is connected to, so that the host's name is not looked up.
+    #[must_use]
+    pub const fn with_address(mut self, address: IpAddr) -> Self {
+        self.address = Some(address);
+        self
+    }
+
     /// Where it listens.
     pub const fn host(&self) -> &Host {
         &self.host
     }
 
     /// Its address, where that is given apart from the name that its certificate has: libpq's `hostaddr`.
+    ///
+    /// It is what is connected to, also where the host is a folder.
     pub const fn address(&self) -> Option<IpAddr> {
         self.address
     }
@@ -61,6 +95,18 @@ pub enum TargetSessionAttrs {
     PreferStandby,
 }
 
+impl TargetSessionAttrs {
+    /// As libpq spells them.
+    pub(super) const NAMES: [(&str, Self); 6] = [
+        ("any", Self::Any),
+        ("read-write", Self::ReadWrite),
+        ("read-only", Self::ReadOnly),
+        ("primary", Self::Primary),
+        ("standby", Self::Standby),
+        ("prefer-standby", Self::PreferStandby),
+    ];
+}
+
 /// In which order several servers are tried: libpq's `load_balance_hosts`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum LoadBalanceHosts {
@@ -69,6 +115,12 @@ pub enum LoadBalanceHosts {
     Disable,
     /// In an order that is drawn at each attempt, the addresses of a name too.
     Random,
+}
+
+impl LoadBalanceHosts {
+    /// As libpq spells them.
+    pub(super) const NAMES: [(&str, Self); 2] =
+        [("disable", Self::Disable), ("random", Self::Random)];
 }
 
 /// When the system's own means notice that a peer is gone: libpq's `keepalives…` and `tcp_user_timeout`. What is not

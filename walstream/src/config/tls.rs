@@ -21,6 +21,18 @@ pub enum SslMode {
     VerifyFull,
 }
 
+impl SslMode {
+    /// As libpq spells them.
+    pub(super) const NAMES: [(&str, Self); 6] = [
+        ("disable", Self::Disable),
+        ("allow", Self::Allow),
+        ("prefer", Self::Prefer),
+        ("require", Self::Require),
+        ("verify-ca", Self::VerifyCa),
+        ("verify-full", Self::VerifyFull),
+    ];
+}
+
 /// How TLS begins: libpq's `sslnegotiation`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum SslNegotiation {
@@ -29,6 +41,12 @@ pub enum SslNegotiation {
     Postgres,
     /// At once; needs a server of 17 or later, and an `sslmode` of `require` or stricter.
     Direct,
+}
+
+impl SslNegotiation {
+    /// As libpq spells them.
+    pub(super) const NAMES: [(&str, Self); 2] =
+        [("postgres", Self::Postgres), ("direct", Self::Direct)];
 }
 
 /// Whether the client shows a certificate: libpq's `sslcertmode`.
@@ -41,6 +59,15 @@ pub enum SslCertMode {
     Allow,
     /// The server has to ask for one.
     Require,
+}
+
+impl SslCertMode {
+    /// As libpq spells them.
+    pub(super) const NAMES: [(&str, Self); 3] = [
+        ("disable", Self::Disable),
+        ("allow", Self::Allow),
+        ("require", Self::Require),
+    ];
 }
 
 /// Where the certificates are that vouch for servers: libpq's `sslrootcert`.
