@@ -130,6 +130,12 @@ pub use transaction::{Change, Changes, Transaction};
 pub use transactions::Origin;
 pub use version::ServerVersion;
 
+/// Pages that are read rather than called.
+pub mod manual {
+    #[doc = include_str!("../docs/source.md")]
+    pub mod source {}
+}
+
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]
 struct Readme;
