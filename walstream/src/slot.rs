@@ -170,11 +170,11 @@ impl Client {
         match self.answer(Doing::Starting(name)).await {
             Ok(Some(message)) if message.tag == b'W' => Ok(self.into_channel()),
             Ok(message) => {
-                let tag = message.map_or(b'Z', |message| message.tag);
-                Err(Error::protocol(format!(
-                    "the server answered START_REPLICATION with a message '{}'",
-                    tag.escape_ascii()
-                )))
+                let place = "in the answer to START_REPLICATION";
+                Err(match message {
+                    Some(message) => Error::out_of_place(message.tag, place, message.offset),
+                    None => Error::protocol("the server did not answer START_REPLICATION"),
+                })
             }
             // The catalog may have changed since we looked.
             Err(error) if error.sqlstate() == Some("55000") => match self.check_slot(name).await {
