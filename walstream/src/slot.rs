@@ -72,8 +72,9 @@ impl Client {
     ///
     /// # Cancel safety
     ///
-    /// When the future is dropped, the slot may or may not come to be. Dropping the client as well ends the attempt,
-    /// and a slot that was not finished vanishes with it.
+    /// When the future is dropped, the slot may or may not come to be, also if the client is dropped with it: a server
+    /// that waits does not look whether its client is there. It ends the attempt, or finishes the slot, when the
+    /// transactions that it waits for have ended.
     pub async fn create_slot(&mut self, name: &str, options: &SlotOptions) -> Result<CreatedSlot> {
         let text = command::create_slot(name, options, self.server_version())?;
         let row = match self.one_row(&text, Doing::CreatingSlot(name)).await {
