@@ -30,11 +30,22 @@ const LEAST_ROOM: usize = READ_BUFFER / 8;
 /// Until the server has shown that it is one, it may send this much at once.
 pub(crate) const STARTUP_LIMIT: usize = 64 << 10;
 
+/// No other message than rows, copied data and texts comes near this.
+const CONTROL_LIMIT: usize = 1 << 20;
+
+/// So much of an error or notice is kept; what follows, at worst a gigabyte, is passed over.
+const TEXT_LIMIT: usize = 64 << 10;
+
+/// Type and length before each message.
+const HEADER: usize = 5;
+
 /// A message of the server: its type, and what follows the length.
 #[derive(Clone, Debug)]
 pub(crate) struct BackendMessage {
     pub(crate) tag: u8,
     pub(crate) body: Bytes,
+    /// Bytes that came before it on this connection.
+    pub(crate) offset: u64,
 }
 
 /// A connection to a server.
@@ -52,6 +63,10 @@ pub(crate) struct Reader {
     /// Size of the allocation behind `buffer`.
     allocated: usize,
     limit: usize,
+    /// Bytes that came before those in `buffer`.
+    offset: u64,
+    /// Bytes to pass over: the rest of a text that was cut.
+    skip: usize,
 }
 
 /// What goes to the server. Nothing leaves before [`flush`](Self::flush).
@@ -99,6 +114,8 @@ impl Channel {
                 buffer: BytesMut::with_capacity(READ_BUFFER),
                 allocated: READ_BUFFER,
                 limit: STARTUP_LIMIT,
+                offset: 0,
+                skip: 0,
             },
             writer: Writer {
                 socket: write,
@@ -110,6 +127,11 @@ impl Channel {
     /// Sets the largest message that is accepted.
     pub(crate) fn set_limit(&mut self, bytes: usize) {
         self.reader.limit = bytes;
+    }
+
+    /// The largest message that is accepted.
+    pub(crate) fn limit(&self) -> usize {
+        self.reader.limit
     }
 
     /// Reading and writing apart, so that one goes on while the other waits.
@@ -170,13 +192,18 @@ impl Reader {
 
     /// A message that has already come whole.
     pub(crate) fn try_recv(&mut self) -> Result<Option<BackendMessage>> {
-        while let Some(size) = self.size()? {
-            if self.buffer.len() < size {
-                break;
+        loop {
+            self.pass_over();
+            let Some(Head { tag, size, kept }) = self.head()? else {
+                return Ok(None);
+            };
+            if self.buffer.len() < kept {
+                return Ok(None);
             }
-            let mut body = self.buffer.split_to(size);
-            let tag = body.get_u8();
-            body.advance(4);
+            let offset = self.offset;
+            let mut body = self.take(kept);
+            self.skip = size - kept;
+            body.advance(HEADER);
             if tag == b'N' {
                 log(&ServerError::read(&body));
                 continue;
@@ -184,49 +211,89 @@ impl Reader {
             return Ok(Some(BackendMessage {
                 tag,
                 body: body.freeze(),
+                offset,
             }));
         }
-        Ok(None)
     }
 
-    /// Size of the first message in the buffer with its header, once the header is there.
-    fn size(&self) -> Result<Option<usize>> {
-        let Some((&[tag, length @ ..], _)) = self.buffer.split_first_chunk::<5>() else {
+    /// How many bytes have come on this connection, also of a message that is not whole.
+    pub(crate) fn received(&self) -> u64 {
+        self.offset + self.buffer.len() as u64
+    }
+
+    fn take(&mut self, bytes: usize) -> BytesMut {
+        self.offset += bytes as u64;
+        self.buffer.split_to(bytes)
+    }
+
+    /// Drops what has come of the rest of a text that was cut.
+    fn pass_over(&mut self) {
+        let come = self.skip.min(self.buffer.len());
+        self.skip -= come;
+        self.take(come);
+    }
+
+    /// What the first message in the buffer is, once its header is there.
+    fn head(&self) -> Result<Option<Head>> {
+        let Some((&[tag, length @ ..], _)) = self.buffer.split_first_chunk::<HEADER>() else {
             return Ok(None);
         };
+        let length = i32::from_be_bytes(length);
+        self.judge(tag, length)
+            .map(Some)
+            .map_err(|error| error.at_byte(self.offset))
+    }
+
+    /// Before the rest has come: nobody waits for, or makes room for, what cannot be.
+    fn judge(&self, tag: u8, length: i32) -> Result<Head> {
+        let limit = self.limit;
+        let name = tag.escape_ascii();
+        if limit == STARTUP_LIMIT
+            && !(is_known(tag) && usize::try_from(length).is_ok_and(|length| length <= limit))
+        {
+            return Err(
+                Error::protocol("what answered does not speak PostgreSQL's protocol")
+                    .with_hint("Check host and port."),
+            );
+        }
+        if !is_known(tag) {
+            return Err(Error::protocol(format!(
+                "the server sent a message of unknown type '{name}'"
+            )));
+        }
         // The length counts itself.
-        let length = match usize::try_from(i32::from_be_bytes(length)) {
-            Ok(length) if length >= 4 => length,
+        let length = match usize::try_from(length) {
+            Ok(length) if length >= HEADER - 1 => length,
             _ => {
-                let length = i32::from_be_bytes(length);
                 return Err(Error::protocol(format!(
-                    "the server sent a message '{}' of length {length}",
-                    tag.escape_ascii()
+                    "the server sent a message '{name}' of length {length}"
                 )));
             }
         };
-        if length > self.limit {
-            return Err(self.too_large(tag, length));
+        if length > limit {
+            let what = format!(
+                "the server sent a message '{name}' of {length} bytes, and the limit is {limit}"
+            );
+            return Err(Error::new(ErrorKind::Limit, what).with_hint(
+                "Raise max_message_size, up to 1 GiB, the largest that a server can send.",
+            ));
         }
-        Ok(Some(length + 1))
-    }
-
-    fn too_large(&self, tag: u8, length: usize) -> Error {
-        let limit = self.limit;
-        if limit == STARTUP_LIMIT {
-            return Error::protocol("what answered does not speak PostgreSQL's protocol")
-                .with_hint("Check host and port.");
-        }
-        let what = format!(
-            "the server sent a message '{}' of {length} bytes, and the limit is {limit}",
-            tag.escape_ascii()
-        );
-        Error::new(ErrorKind::Limit, what)
-            .with_hint("Raise max_message_size, up to 1 GiB, the largest that a server can send.")
+        let size = length + 1;
+        let kept = match tag {
+            b'd' | b'D' => size,
+            b'E' | b'N' => size.min(TEXT_LIMIT),
+            _ if length <= CONTROL_LIMIT => size,
+            _ => {
+                return Err(Error::protocol(format!(
+                    "the server sent a message '{name}' of {length} bytes, and none of that type has more than {CONTROL_LIMIT}"
+                )));
+            }
+        };
+        Ok(Head { tag, size, kept })
     }
 
     fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
-        let size = self.size()?.unwrap_or(0);
+        let size = self.head()?.map_or(0, |head| head.kept);
         self.make_room(size);
         let Self { socket, buffer, .. } = self;
         match ready!(pin!(socket.read_buf(buffer)).poll(cx)) {
@@ -253,12 +320,55 @@ impl Reader {
     }
 }
 
+/// A message whose header has come.
+struct Head {
+    tag: u8,
+    /// With the header.
+    size: usize,
+    /// So much of it is handed out; the rest is passed over.
+    kept: usize,
+}
+
+/// Whether any server of protocol 3 sends messages of this type.
+const fn is_known(tag: u8) -> bool {
+    matches!(
+        tag,
+        b'1'..=b'3'
+            | b'A'
+            | b'C'
+            | b'D'
+            | b'E'
+            | b'G'
+            | b'H'
+            | b'I'
+            | b'K'
+            | b'N'
+            | b'R'
+            | b'S'
+            | b'T'
+            | b'V'
+            | b'W'
+            | b'Z'
+            | b'c'
+            | b'd'
+            | b'n'
+            | b's'
+            | b't'
+            | b'v'
+    )
+}
+
 fn log(notice: &ServerError) {
+    // Anybody who can raise a notice on the server could otherwise fill our log.
+    const LONGEST: usize = 1000;
+    let text = &notice.message;
+    let end = text.char_indices().nth(LONGEST).map(|(at, _)| at);
     tracing::debug!(
         severity = notice.severity,
         code = notice.code,
-        "notice from the server: {}",
-        notice.message
+        "notice from the server: {}{}",
+        &text[..end.unwrap_or(text.len())],
+        end.map_or("", |_| "…")
     );
 }
 

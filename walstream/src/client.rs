@@ -132,7 +132,7 @@ impl Client {
     pub async fn execute(&mut self, sql: &str) -> Result<()> {
         self.send(sql).await?;
         while let Some(message) = self.answer(Doing::Querying).await? {
-            self.unblock(message.tag)?;
+            self.unblock(&message)?;
         }
         Ok(())
     }
@@ -153,10 +153,11 @@ impl Client {
             if message.tag == b'H' {
                 return Ok(CopyOut {
                     client: self,
+                    whole: false,
                     done: false,
                 });
             }
-            self.unblock(message.tag)?;
+            self.unblock(&message)?;
         }
         Err(Error::config("the statement is no COPY … TO STDOUT"))
     }
@@ -179,11 +180,22 @@ impl Client {
         self.send(sql).await?;
         let mut columns: Arc<[String]> = Arc::default();
         let mut rows = Vec::new();
+        let mut held = 0;
         while let Some(message) = self.answer(doing).await? {
+            let offset = message.offset;
             match message.tag {
-                b'T' => columns = row::columns(message.body)?,
-                b'D' => rows.push(Row::read(&columns, message.body)?),
-                tag => self.unblock(tag)?,
+                b'T' => {
+                    columns = row::columns(message.body).map_err(|error| error.at_byte(offset))?
+                }
+                b'D' => {
+                    held += message.body.len();
+                    if held > self.channel.limit() {
+                        return Err(too_many_rows(self.channel.limit()).at_byte(offset));
+                    }
+                    let row = Row::read(&columns, message.body);
+                    rows.push(row.map_err(|error| error.at_byte(offset))?);
+                }
+                _ => self.unblock(&message)?,
             }
         }
         Ok(rows)
@@ -195,7 +207,7 @@ impl Client {
             let message = self.channel.recv().await?;
             match message.tag {
                 b'Z' => self.owed -= 1,
-                tag => self.unblock(tag)?,
+                _ => self.unblock(&message)?,
             }
         }
         self.channel.writer().put(|buf| frontend::query(sql, buf))?;
@@ -227,8 +239,8 @@ impl Client {
     }
 
     /// Ends copy modes that nobody asked for and that would wait for us.
-    fn unblock(&mut self, tag: u8) -> Result<()> {
-        match tag {
+    fn unblock(&mut self, message: &BackendMessage) -> Result<()> {
+        match message.tag {
             b'G' => self
                 .channel
                 .writer()
@@ -238,10 +250,11 @@ impl Client {
                 Ok(())
             }
             b'T' | b'D' | b'C' | b'I' | b'H' | b'd' | b'c' | b'E' | b'S' | b'A' => Ok(()),
-            tag => Err(Error::protocol(format!(
-                "the server answered a query with a message '{}'",
-                tag.escape_ascii()
-            ))),
+            tag => Err(Error::out_of_place(
+                tag,
+                "in the answer to a query",
+                message.offset,
+            )),
         }
     }
 
@@ -267,10 +280,18 @@ impl Client {
     }
 }
 
+fn too_many_rows(limit: usize) -> Error {
+    let what = format!("the rows of an answer take more than {limit} bytes");
+    Error::new(ErrorKind::Limit, what)
+        .with_hint("Ask for fewer rows, take them with copy_out, or raise max_message_size.")
+}
+
 /// What a `COPY … TO STDOUT` yields.
 #[derive(Debug)]
 pub struct CopyOut<'a> {
     client: &'a mut Client,
+    /// The server said that nothing follows.
+    whole: bool,
     done: bool,
 }
 
@@ -289,9 +310,21 @@ impl CopyOut<'_> {
     pub async fn next(&mut self) -> Result<Option<Bytes>> {
         while !self.done {
             match self.client.answer(Doing::Querying).await {
-                Ok(Some(message)) if message.tag == b'd' => return Ok(Some(message.body)),
-                Ok(Some(_)) => {}
-                Ok(None) => self.done = true,
+                Ok(Some(message)) => match message.tag {
+                    b'd' => return Ok(Some(message.body)),
+                    b'c' => self.whole = true,
+                    b'C' if self.whole => {}
+                    tag => {
+                        self.done = true;
+                        return Err(Error::out_of_place(tag, "inside a COPY", message.offset));
+                    }
+                },
+                Ok(None) => {
+                    self.done = true;
+                    if !self.whole {
+                        return Err(Error::protocol("the server ended a COPY without saying so"));
+                    }
+                }
                 Err(error) => {
                     self.done = true;
                     return Err(error);

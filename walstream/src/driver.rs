@@ -163,6 +163,11 @@ impl<W> Running<W> {
         &self.shared
     }
 
+    #[cfg(test)]
+    pub(crate) fn is_finished(&self) -> bool {
+        self.task.is_finished()
+    }
+
     /// Asks the server how far it is.
     pub(crate) fn ping(&self) {
         self.shared.inbox().ping = true;
@@ -269,8 +274,14 @@ impl<S: Sink> Driver<S> {
 
     async fn drive(&mut self, channel: Channel) -> Result<(), Error> {
         let (mut reader, mut writer) = channel.split();
+        let mut received = reader.received();
         loop {
             let now = Instant::now();
+            // A part of a message is a sign of life too: on a slow way a large one takes longer than our patience.
+            if reader.received() > received {
+                received = reader.received();
+                self.session.heard(now.into_std());
+            }
             let (stop, hold) = self.wishes()?;
             if stop {
                 return self.end(reader, writer).await;
@@ -279,17 +290,21 @@ impl<S: Sink> Driver<S> {
                 // Silence is ours, not the server's.
                 self.session.heard(now.into_std());
             }
-            self.report(now, &mut writer);
-            if self.session.is_lost(now.into_std()) {
+            // One update at a time: a server that asks and does not read must not make them pile up here, and the next
+            // one says it better.
+            let blocked = writer.is_pending();
+            if !blocked {
+                self.report(now, &mut writer);
+            }
+            if self.session.is_lost(now.into_std(), blocked) {
                 return Err(Error::timed_out(
                     "the server has been silent, and did not answer a ping",
                 ));
             }
-            let deadline = Instant::from_std(self.session.deadline());
+            let deadline = Instant::from_std(self.session.deadline(blocked));
             tokio::select! {
                 message = reader.recv(), if !hold => {
                     let message = message?;
-                    self.session.heard(Instant::now().into_std());
                     let ended = self.take_all(message, &mut reader);
                     self.sink.pass_on(&self.shared);
                     if ended? {
@@ -329,12 +344,15 @@ impl<S: Sink> Driver<S> {
         let mut taken = 0;
         loop {
             match message.tag {
-                b'd' => self.frame(message.body)?,
+                b'd' => self
+                    .frame(message.body)
+                    .map_err(|error| error.at_byte(message.offset))?,
                 // The server ends the stream, as it does when it shuts down.
-                b'c' | b'C' | b'Z' => return Ok(true),
+                b'c' | b'C' => return Ok(true),
                 b'E' => return Err(Error::server(&message.body)),
-                // Notices and parameter changes.
-                _ => {}
+                // Parameter changes and notifications.
+                b'S' | b'A' => {}
+                tag => return Err(Error::out_of_place(tag, "while streaming", message.offset)),
             }
             taken += 1;
             // Before the next one leaves the buffer: what was taken must be handled.
@@ -363,12 +381,20 @@ impl<S: Sink> Driver<S> {
         writer.copy_done();
         loop {
             tokio::select! {
-                message = reader.recv() => match message?.tag {
-                    // A transaction that was being sent goes on after the server's own CopyDone.
-                    b'Z' => break,
-                    b'E' => break,
-                    _ => {}
-                },
+                message = reader.recv() => {
+                    let message = message?;
+                    match message.tag {
+                        b'Z' => break,
+                        // A transaction that was being sent goes on after the server's own CopyDone.
+                        b'd' | b'c' | b'C' | b'S' | b'A' => {}
+                        // Whether it took the last update before that, nobody knows.
+                        b'E' => return Err(Error::server(&message.body)),
+                        tag => {
+                            let place = "while the stream ended";
+                            return Err(Error::out_of_place(tag, place, message.offset));
+                        }
+                    }
+                }
                 written = writer.flush(), if writer.is_pending() => written?,
             }
         }

@@ -25,6 +25,7 @@ struct Inner {
     hint: Option<Cow<'static, str>>,
     server: Option<ServerError>,
     source: Option<Source>,
+    offset: Option<u64>,
 }
 
 /// What kind of thing went wrong.
@@ -164,6 +165,11 @@ impl Error {
         }
     }
 
+    /// Where the message lies that could not be taken: so many bytes of the server's came before it on this connection.
+    pub fn offset(&self) -> Option<u64> {
+        self.0.offset
+    }
+
     pub(crate) fn new(kind: ErrorKind, what: impl Into<Cow<'static, str>>) -> Self {
         Self(Box::new(Inner {
             kind,
@@ -171,6 +177,7 @@ impl Error {
             hint: None,
             server: None,
             source: None,
+            offset: None,
         }))
     }
 
@@ -181,6 +188,14 @@ impl Error {
 
     pub(crate) fn with_source(mut self, source: impl Into<Source>) -> Self {
         self.0.source = Some(source.into());
+        self
+    }
+
+    /// Says where the message lies that the error is about, if it is about one.
+    pub(crate) fn at_byte(mut self, offset: u64) -> Self {
+        if matches!(self.0.kind, ErrorKind::Protocol | ErrorKind::Limit) {
+            self.0.offset.get_or_insert(offset);
+        }
         self
     }
 
@@ -195,6 +210,15 @@ impl Error {
 
     pub(crate) fn protocol(what: impl Into<Cow<'static, str>>) -> Self {
         Self::new(ErrorKind::Protocol, what)
+    }
+
+    /// A message that is sound and does not belong where it came: "while streaming".
+    pub(crate) fn out_of_place(tag: u8, place: &str, offset: u64) -> Self {
+        Self::protocol(format!(
+            "the server sent a message '{}' {place}",
+            tag.escape_ascii()
+        ))
+        .at_byte(offset)
     }
 
     pub(crate) fn unsupported(what: impl Into<Cow<'static, str>>) -> Self {
@@ -422,7 +446,11 @@ fn is_transient(sqlstate: &str) -> bool {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0.what)
+        f.write_str(&self.0.what)?;
+        match self.0.offset {
+            Some(offset) => write!(f, " (byte {offset} of the connection)"),
+            None => Ok(()),
+        }
     }
 }
 
@@ -434,9 +462,13 @@ impl fmt::Debug for Error {
             hint,
             server,
             source,
+            offset,
         } = &*self.0;
         let mut debug = f.debug_struct("Error");
         debug.field("kind", kind).field("what", what);
+        if let Some(offset) = offset {
+            debug.field("offset", offset);
+        }
         if let Some(server) = server {
             debug.field("server", server);
         }

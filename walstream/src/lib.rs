@@ -68,6 +68,10 @@
 //! the server asks, and as soon as a position became durable; in the middle of a message and of a transaction, and
 //! while nobody takes events. When more waits than [`Limits`] allows it stops reading, and goes on with that.
 //!
+//! A server that shuts down sends what is left and then waits until it is told that all of it is durable, as long as
+//! that takes: keep confirming, idle positions too ([`Idle::reply_requested`] says that it asks), or drop the stream.
+//! Of a stream on which nothing was ever confirmed it takes what was received for enough.
+//!
 //! # Transactions
 //!
 //! Those that are sent whole and those that are streamed before they commit come out the same, in commit order:

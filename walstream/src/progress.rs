@@ -2,11 +2,26 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 
 use crossbeam_utils::CachePadded;
 use walproto::Lsn;
+
+use sync::{AtomicU64, Mutex, Ordering};
+
+/// The standard library's, or those of loom, which tries every order (package `model`).
+mod sync {
+    #[cfg(loom)]
+    pub(super) use loom::sync::{
+        Mutex,
+        atomic::{AtomicU64, Ordering},
+    };
+    #[cfg(not(loom))]
+    pub(super) use std::sync::{
+        Mutex,
+        atomic::{AtomicU64, Ordering},
+    };
+}
 
 /// Positions reached, readable from any thread without a lock.
 ///
@@ -200,7 +215,11 @@ impl RawToken {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, loom))]
+#[path = "progress/model.rs"]
+mod model;
+
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
     use std::sync::atomic::AtomicUsize;

@@ -1,8 +1,7 @@
 //! What a scripted server in a test sends and hears.
 
 use testdata::writer::{self, Value};
-use tokio::io::AsyncReadExt;
-use tokio::net::UnixStream;
+use tokio::io::{AsyncRead, AsyncReadExt};
 
 pub(crate) fn copy_data(frame: &[u8]) -> Vec<u8> {
     let length = u32::try_from(frame.len() + 4).unwrap();
@@ -36,7 +35,7 @@ pub(crate) fn whole(commit: u64, rows: &[Vec<u8>]) -> Vec<u8> {
 }
 
 /// The next status update that the client sends: flushed position, and whether it wants an answer.
-pub(crate) async fn update(server: &mut UnixStream) -> (u64, bool) {
+pub(crate) async fn update(server: &mut (impl AsyncRead + Unpin)) -> (u64, bool) {
     assert_eq!(server.read_u8().await.unwrap(), b'd');
     assert_eq!(server.read_u32().await.unwrap(), 4 + 34);
     assert_eq!(server.read_u8().await.unwrap(), b'r');

@@ -102,8 +102,12 @@ impl Session {
         })
     }
 
-    /// When to ask again, though nothing happens.
-    pub(crate) fn deadline(&self) -> Instant {
+    /// When to ask again, though nothing happens. While the server does not take the last update (`blocked`) there is
+    /// nothing to send.
+    pub(crate) fn deadline(&self, blocked: bool) -> Instant {
+        if blocked {
+            return self.heard + 2 * self.patience;
+        }
         let silence = if self.pinged {
             self.heard + 2 * self.patience
         } else {
@@ -112,9 +116,9 @@ impl Session {
         self.due.min(silence)
     }
 
-    /// Whether the server did not answer a ping.
-    pub(crate) fn is_lost(&self, now: Instant) -> bool {
-        self.pinged && now >= self.heard + 2 * self.patience
+    /// Whether the server did not answer a ping, or is silent and does not even take one.
+    pub(crate) fn is_lost(&self, now: Instant, blocked: bool) -> bool {
+        (self.pinged || blocked) && now >= self.heard + 2 * self.patience
     }
 }
 
@@ -152,7 +156,7 @@ mod tests {
         for beat in 1..100 {
             let now = start + beat * INTERVAL;
             session.heard(now);
-            assert!(session.deadline() <= now);
+            assert!(session.deadline(false) <= now);
             assert!(
                 session
                     .transmit(now, Timestamp(0), Positions::default())
@@ -239,8 +243,8 @@ mod tests {
         let mut session = Session::new(TIMEOUT, start);
         let mut now = start;
         let mut pings = 0;
-        while !session.is_lost(now) {
-            now = session.deadline();
+        while !session.is_lost(now, false) {
+            now = session.deadline(false);
             if let Some(update) = session.transmit(now, Timestamp(0), Positions::default()) {
                 pings += usize::from(update.reply_requested);
             }
@@ -260,7 +264,7 @@ mod tests {
                 .reply_requested
         );
         session.heard(start + TIMEOUT);
-        assert!(!session.is_lost(start + 2 * TIMEOUT));
+        assert!(!session.is_lost(start + 2 * TIMEOUT, false));
     }
 
     #[test]
@@ -284,6 +288,6 @@ mod tests {
     fn a_server_without_a_timeout_still_hears_from_us() {
         let start = Instant::now();
         let session = Session::new(Duration::ZERO, start);
-        assert_eq!(session.deadline() - start, Duration::from_secs(10));
+        assert_eq!(session.deadline(false) - start, Duration::from_secs(10));
     }
 }

@@ -72,8 +72,9 @@ impl Client {
     ///
     /// # Cancel safety
     ///
-    /// When the future is dropped, the slot may or may not come to be. Dropping the client as well ends the attempt,
-    /// and a slot that was not finished vanishes with it.
+    /// When the future is dropped, the slot may or may not come to be, also if the client is dropped with it: a server
+    /// that waits does not look whether its client is there. It ends the attempt, or finishes the slot, when the
+    /// transactions that it waits for have ended.
     pub async fn create_slot(&mut self, name: &str, options: &SlotOptions) -> Result<CreatedSlot> {
         let text = command::create_slot(name, options, self.server_version())?;
         let row = match self.one_row(&text, Doing::CreatingSlot(name)).await {
@@ -170,11 +171,11 @@ impl Client {
         match self.answer(Doing::Starting(name)).await {
             Ok(Some(message)) if message.tag == b'W' => Ok(self.into_channel()),
             Ok(message) => {
-                let tag = message.map_or(b'Z', |message| message.tag);
-                Err(Error::protocol(format!(
-                    "the server answered START_REPLICATION with a message '{}'",
-                    tag.escape_ascii()
-                )))
+                let place = "in the answer to START_REPLICATION";
+                Err(match message {
+                    Some(message) => Error::out_of_place(message.tag, place, message.offset),
+                    None => Error::protocol("the server did not answer START_REPLICATION"),
+                })
             }
             // The catalog may have changed since we looked.
             Err(error) if error.sqlstate() == Some("55000") => match self.check_slot(name).await {

@@ -187,3 +187,49 @@ async fn kept_messages_stay_as_they_were() {
     }
     drop(sender.await.unwrap());
 }
+
+#[tokio::test]
+async fn the_rest_of_a_long_text_is_passed_over_and_not_kept() {
+    const LONG: usize = 20 << 20;
+    let (mut channel, mut peer) = pair();
+    let text = [&b"SERROR\0C22023\0M"[..], &vec![b'x'; LONG], b"\0\0"].concat();
+    let sent = [
+        message(b'N', &text),
+        message(b'd', b"between"),
+        message(b'E', &text),
+        message(b'Z', b"I"),
+    ];
+    let expected: Vec<u64> = [1, 2, 3]
+        .map(|at| sent[..at].iter().map(|message| message.len() as u64).sum())
+        .to_vec();
+    let sender = tokio::spawn(async move {
+        peer.write_all(&sent.concat()).await.unwrap();
+        peer
+    });
+    let mut came = Vec::new();
+    for tag in *b"dEZ" {
+        let message = channel.recv().await.unwrap();
+        assert_eq!(message.tag, tag);
+        assert!(message.body.len() < TEXT_LIMIT);
+        assert_eq!(channel.reader.allocated, READ_BUFFER);
+        came.push(message.offset);
+    }
+    assert_eq!(came, expected, "what is passed over counts too");
+    drop(sender.await.unwrap());
+}
+
+#[tokio::test]
+async fn a_flood_of_notices_takes_no_room() {
+    let (mut channel, mut peer) = pair();
+    let sender = tokio::spawn(async move {
+        let lot = message(b'N', b"SNOTICE\0C00000\0Mflood\0\0").repeat(1000);
+        for _ in 0..300 {
+            peer.write_all(&lot).await.unwrap();
+        }
+        peer.write_all(&message(b'Z', b"I")).await.unwrap();
+        peer
+    });
+    assert_eq!(channel.recv().await.unwrap().tag, b'Z');
+    assert_eq!(channel.reader.allocated, READ_BUFFER);
+    drop(sender.await.unwrap());
+}
