@@ -66,6 +66,19 @@
 //! position is a batch of nothing, written before it is confirmed (`idle-written`). Changes in the spool are no reason
 //! to confirm anything; their file has no name and goes with the process (killed there too).
 //!
+//! ## A lost source
+//!
+//! A run goes on by itself when the source was lost, for as long as [`Config::reconnect`] says; what the stream checks
+//! first stands in `walstream`'s documentation. Its position row and epoch stay as they are: who took the slot meanwhile
+//! has raised the epoch, and our next batch changes nothing and ends the run.
+//!
+//! | step | a crash after it leaves | killed at |
+//! |---|---|---|
+//! | 1. the stream is lost; what it had handed out is applied and waits to be confirmed | data and position; the slot behind them | at random |
+//! | 2. it starts again, at the slot's own position; what was handed out is left out | the same | at random |
+//! | 3. the publications are looked at over a new session | the same | at random |
+//! | 4. the next batch carries the timeline that the server is on now | as a batch | as a batch |
+//!
 //! ## End
 //!
 //! Finish the batch, write the idle position, confirm it, CopyDone. Nothing of it is needed for safety; it lets the

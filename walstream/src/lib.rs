@@ -1,13 +1,14 @@
 //! PostgreSQL logical replication client for tokio: whole transactions, positions that never lie.
 //!
 //! ```no_run
-//! use walstream::{Client, Config, Event, Limits, Stream, StreamOptions, walproto::Lsn};
+//! use walstream::{Config, Event, Limits, Reconnect, Stream, StreamOptions, walproto::Lsn};
 //!
 //! # async fn print() -> Result<(), walstream::Error> {
 //! let config = Config::parse("postgres://app@localhost/shop")?;
-//! let client = Client::connect_replication(&config).await?;
 //! let options = StreamOptions::new("my_slot", ["my_publication"]);
-//! let mut stream = Stream::start(client, &options, Lsn::ZERO, Limits::default()).await?;
+//! let (limits, reconnect) = (Limits::default(), Reconnect::default());
+//! // From the position that is stored beside the data; 0/0 for wherever the slot is.
+//! let mut stream = Stream::connect(&config, &options, Lsn::ZERO, limits, reconnect).await?;
 //! while let Some(event) = stream.next().await? {
 //!     match event {
 //!         Event::Transaction(mut transaction) => {
@@ -71,6 +72,26 @@
 //! A server that shuts down sends what is left and then waits until it is told that all of it is durable, as long as
 //! that takes: keep confirming, idle positions too ([`Idle::reply_requested`] says that it asks), or drop the stream.
 //! Of a stream on which nothing was ever confirmed it takes what was received for enough.
+//!
+//! # Lost connections
+//!
+//! A stream made by [`Stream::connect`] outlives its connections: a server that restarts, crashes or is replaced by its
+//! standby, a network that breaks or falls silent, a WAL sender that somebody ended. [`Stream::start`] has the one
+//! connection it was given. In this order:
+//!
+//! | step | why |
+//! |---|---|
+//! | 1. what was not handed out is thrown away, in one step with noting how far it was | it comes again, and only once |
+//! | 2. after a pause ([`Backoff`]) another connection is made; the system must be the same, its timeline the same or one that left ours behind what was handed out, its log no shorter than that | a restored or wrongly promoted server would repeat positions with other content |
+//! | 3. `START_REPLICATION` at 0/0 | who does not own the slot knows nothing about it |
+//! | 4. the slot must not be confirmed past what was handed out | somebody else read it or made it anew: a gap |
+//! | 5. what commits before the place of step 1 is left out | the slot is behind it whenever something was not confirmed |
+//!
+//! Tokens know nothing of connections: what was handed out over a lost one is confirmed over the next. A consumer that
+//! crashes at any point is as after any crash: it starts from the position that it stored.
+//!
+//! What another connection cannot mend ends the stream at once, and what is tried for too long ends it with the last
+//! error: see [`Reconnect`] and [`ErrorKind`].
 //!
 //! # Transactions
 //!
