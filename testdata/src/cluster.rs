@@ -88,17 +88,23 @@ fn template(installation: &Installation, locale: &str) -> io::Result<PathBuf> {
 }
 
 fn copy(template: &Path, data: &Path) -> io::Result<()> {
+    duplicate(template, data)?;
+    identify(data)
+}
+
+/// Copies a data directory as it is, system identifier included; no server may be running on it.
+pub(crate) fn duplicate(from: &Path, data: &Path) -> io::Result<()> {
     let status = command("/bin/cp")
         // Most of the WAL is zeros.
         .args(["-a", "--sparse=always"])
-        .arg(template)
+        .arg(from)
         .arg(data)
         .stderr(Stdio::null())
         .status()?;
     if !status.success() {
         return Err(io::ErrorKind::Other.into());
     }
-    identify(data)
+    Ok(())
 }
 
 /// Gives a copied cluster a system identifier of its own, as separate calls of initdb would.

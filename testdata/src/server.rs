@@ -1,5 +1,7 @@
 //! A throwaway PostgreSQL server: its own data, port and socket, gone with the test however that ends.
 
+mod standby;
+
 use std::env;
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
@@ -137,7 +139,24 @@ impl Server {
     }
 
     fn new(builder: Builder) -> Self {
-        let folder = fresh_folder(builder.on_disk);
+        let mut server = Self::without_data(builder.installation, builder.on_disk);
+        cluster::create(&server.installation, &builder.locale, &server.data());
+        for (name, value) in SETTINGS {
+            server.set(name, value);
+        }
+        for line in builder.allowed.iter().rev() {
+            server.allow(line);
+        }
+        for (name, value) in &builder.settings {
+            server.set(name, value);
+        }
+        server.start_first();
+        server
+    }
+
+    /// A folder, a port and a watchdog for a server whose data directory is still to be made.
+    fn without_data(installation: Installation, on_disk: bool) -> Self {
+        let folder = fresh_folder(on_disk);
         cluster::folder(&folder)
             .unwrap_or_else(|error| panic!("cannot make {}: {error}", folder.display()));
         let watchdog = cluster::command("/bin/sh")
@@ -151,30 +170,22 @@ impl Server {
             .process_group(0)
             .spawn()
             .unwrap_or_else(|error| panic!("cannot start a watchdog: {error}"));
-        let mut server = Self {
-            version: builder.installation.version,
+        Self {
+            version: installation.version,
             port: Port::reserve(),
-            installation: builder.installation,
+            installation,
             folder,
             running: None,
             watchdog,
-        };
-        cluster::create(&server.installation, &builder.locale, &server.data());
-        for (name, value) in SETTINGS {
-            server.set(name, value);
         }
-        for line in builder.allowed.iter().rev() {
-            server.allow(line);
-        }
-        for (name, value) in &builder.settings {
-            server.set(name, value);
-        }
-        while let Err(reason) = server.launch() {
+    }
+
+    fn start_first(&mut self) {
+        while let Err(reason) = self.launch() {
             // Another program may have taken the port between our look and the server's.
-            assert!(!server.port.is_free(), "{reason}");
-            server.port = Port::reserve();
+            assert!(!self.port.is_free(), "{reason}");
+            self.port = Port::reserve();
         }
-        server
     }
 
     /// The server's version.

@@ -236,3 +236,55 @@ fn a_server_does_not_outlive_a_killed_test() {
     // A server without data notices by itself some day; the watchdog ends it first.
     assert!(!alive(), "{process} lives");
 }
+
+#[test]
+fn a_standby_of_every_version_follows_its_primary_and_takes_over() {
+    for version in Version::ALL {
+        let mut primary = Server::builder(version)
+            .setting("wal_keep_size", "64MB")
+            .start();
+        let mut client = Client::connect(&primary, "postgres").unwrap();
+        client
+            .batch("CREATE TABLE t (id int); INSERT INTO t VALUES (1)")
+            .unwrap();
+        client
+            .batch("SELECT pg_create_logical_replication_slot('logical', 'pgoutput')")
+            .unwrap();
+        drop(client);
+        let port = primary.port();
+        let standby = Server::standby_of(&mut primary);
+        assert_eq!(primary.port(), port);
+        assert_ne!(standby.port(), port);
+
+        let mut client = Client::connect(&primary, "postgres").unwrap();
+        client.batch("INSERT INTO t VALUES (2)").unwrap();
+        standby.catch_up_with(&primary);
+        let mut follower = Client::connect(&standby, "postgres").unwrap();
+        for (question, answer) in [
+            ("SELECT sum(id) FROM t", "3"),
+            ("SELECT pg_is_in_recovery()", "t"),
+            ("SHOW hot_standby_feedback", "on"),
+            ("SELECT count(*) FROM pg_replication_slots", "0"),
+        ] {
+            assert_eq!(follower.value(question).unwrap(), answer, "{version}");
+        }
+        let slot = format!(
+            "SELECT active FROM pg_replication_slots WHERE slot_name = '{}'",
+            standby.slot_on_primary()
+        );
+        assert_eq!(client.value(&slot).unwrap(), "t", "{version}");
+        let identity = "SELECT system_identifier FROM pg_control_system()";
+        assert_eq!(
+            client.value(identity).unwrap(),
+            follower.value(identity).unwrap()
+        );
+
+        primary.stop_immediate();
+        standby.promote();
+        follower.batch("INSERT INTO t VALUES (4)").unwrap();
+        assert_eq!(follower.value("SELECT sum(id) FROM t").unwrap(), "7");
+        let timeline = "SELECT timeline_id FROM pg_control_checkpoint()";
+        follower.batch("CHECKPOINT").unwrap();
+        assert_eq!(follower.value(timeline).unwrap(), "2", "{version}");
+    }
+}
