@@ -87,6 +87,7 @@ mod conninfo;
 mod driver;
 mod error;
 mod progress;
+mod publication;
 mod raw;
 mod relations;
 mod row;
@@ -115,6 +116,7 @@ pub use config::{
 };
 pub use error::{Error, ErrorKind, Result};
 pub use progress::{Progress, RawToken, Token};
+pub use publication::{Publication, PublicationTable, PublishedName};
 pub use raw::{RawFrame, RawStream, reached};
 pub use relations::{Relation, RelationColumn};
 pub use row::Row;

@@ -101,6 +101,11 @@ pub(crate) fn lsn(row: &Row, name: &str) -> Result<Option<Lsn>> {
         .transpose()
 }
 
+/// A boolean in an answer; `None` for NULL.
+pub(crate) fn flag(row: &Row, name: &str) -> Option<bool> {
+    row.by_name(name).map(|text| text == "t")
+}
+
 pub(crate) fn missing(name: &str) -> Error {
     Error::protocol(format!("the server's answer has no usable {name}"))
 }

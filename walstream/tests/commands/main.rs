@@ -1,6 +1,7 @@
 //! Queries, slots and the start of streaming on real servers of every version.
 
 mod options;
+mod publications;
 mod queries;
 mod refusals;
 mod slots;
