@@ -86,6 +86,7 @@ mod connect;
 mod conninfo;
 mod driver;
 mod error;
+mod holder;
 mod progress;
 mod publication;
 mod raw;
@@ -107,7 +108,7 @@ pub use walproto;
 
 pub use client::{Client, CopyOut};
 pub use command::{
-    SlotOptions, Snapshot, StreamOptions, Streaming, check_slot_name, quote_identifier,
+    AlterSlot, SlotOptions, Snapshot, StreamOptions, Streaming, check_slot_name, quote_identifier,
     quote_literal,
 };
 pub use config::{
@@ -115,13 +116,14 @@ pub use config::{
     SslCertMode, SslMode, SslNegotiation, TargetSessionAttrs, TlsVersion,
 };
 pub use error::{Error, ErrorKind, Result};
+pub use holder::Holder;
 pub use progress::{Progress, RawToken, Token};
 pub use publication::{Publication, PublicationTable, PublishedName};
 pub use raw::{RawFrame, RawStream, reached};
 pub use relations::{Relation, RelationColumn};
 pub use row::Row;
 pub use server_error::ServerError;
-pub use slot::{CreatedSlot, Slot, SlotState};
+pub use slot::{CreatedSlot, Slot, SlotState, WalStatus};
 pub use stream::{Event, Idle, Limits, LogicalMessage, Stream};
 pub use system::{SystemIdentity, TimelineSwitch};
 pub use transaction::{Change, Changes, Transaction};

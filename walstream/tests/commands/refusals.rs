@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use testdata::{Server, Version};
 use walstream::walproto::Lsn;
-use walstream::{Client, ErrorKind, Limits, SlotOptions, SlotState, Stream, StreamOptions};
+use walstream::{
+    Client, ErrorKind, Limits, SlotOptions, SlotState, Stream, StreamOptions, WalStatus,
+};
 
 use crate::{config, drop_slot, refused, replication, server, sql, start};
 
@@ -154,6 +156,8 @@ async fn a_slot_that_the_server_gave_up_is_lost_on_every_version() {
             "replication slot \"lost\" is lost: wal_removed"
         );
         assert!(error.needs_person() && !error.is_transient());
+        assert!(error.hint().unwrap().contains("max_slot_wal_keep_size"));
+        assert_eq!(slot.wal_status, Some(WalStatus::Lost));
     }
 }
 
