@@ -78,6 +78,7 @@
 //! error.
 
 mod auth;
+mod blocker;
 mod channel;
 mod client;
 mod command;
@@ -106,6 +107,7 @@ mod version;
 
 pub use walproto;
 
+pub use blocker::Blocker;
 pub use client::{Client, CopyOut};
 pub use command::{
     AlterSlot, SlotOptions, Snapshot, StreamOptions, Streaming, check_slot_name, quote_identifier,

@@ -1,5 +1,6 @@
 //! Queries, slots and the start of streaming on real servers of every version.
 
+mod blockers;
 mod effects;
 mod errors;
 mod holders;
@@ -8,6 +9,7 @@ mod publications;
 mod queries;
 mod refusals;
 mod slots;
+mod standbys;
 
 use std::sync::OnceLock;
 use std::time::Duration;
