@@ -1,8 +1,5 @@
 //! A later start: own the slot, raise the epoch, compare, hand over.
 
-use std::time::Duration;
-
-use tokio::time::Instant;
 use walstream::walproto::Lsn;
 use walstream::{Client, Limits, Stream, StreamOptions, SystemIdentity};
 
@@ -29,7 +26,7 @@ pub(super) async fn later(
         Vec::new()
     };
     let options = stream_options(config, &wire, &publications);
-    let stream = own(config, connection, wire, &mut source, &options).await?;
+    let stream = own(config, connection, wire, &options).await?;
     let position = destination.raise_epoch(&config.slot, &holder()).await?;
 
     check_system(&position, system)?;
@@ -97,54 +94,38 @@ async fn own(
     config: &Config,
     connection: &walstream::Config,
     wire: Client,
-    source: &mut Source,
     options: &StreamOptions,
 ) -> Result<Stream> {
-    let deadline = Instant::now() + config.takeover;
-    let mut wire = Some(wire);
-    let mut said = false;
-    loop {
-        let client = match wire.take() {
-            Some(client) => client,
-            None => Client::connect_replication(connection).await?,
+    let limits = || Limits {
+        memory: config.memory,
+        spool: config.spool_limit,
+        folder: config.spool.clone(),
+    };
+    let mut started = Stream::start(wire, options, Lsn::ZERO, limits()).await;
+    if let Err(holder) = &started
+        && is_in_use(holder)
+        && !config.takeover.is_zero()
+    {
+        tracing::warn!(slot = config.slot, %holder, "waiting for the slot");
+        let patient = StreamOptions {
+            slot_wait: Some(config.takeover),
+            ..options.clone()
         };
-        let limits = Limits {
-            memory: config.memory,
-            spool: config.spool_limit,
-            folder: config.spool.clone(),
-        };
-        let error = match Stream::start(client, options, Lsn::ZERO, limits).await {
-            Ok(stream) => return Ok(stream),
-            Err(error) if matches!(error.kind(), walstream::ErrorKind::SlotInUse { .. }) => error,
-            Err(error) => return Err(error.into()),
-        };
-        let holder = source
-            .client()
-            .slot(&config.slot)
-            .await?
-            .and_then(|slot| slot.active_pid);
-        let holder = holder.map_or_else(
-            || "another session".to_owned(),
-            |pid| format!("the server process {pid}"),
-        );
-        if Instant::now() > deadline {
-            return Err(Error::retry(format!(
-                "replication slot {:?} is in use by {holder}",
-                config.slot
-            ))
-            .with_hint("stop the other consumer, or give this one a --slot of its own")
-            .caused_by(error));
-        }
-        if !said {
-            tracing::warn!(
-                slot = config.slot,
-                holder,
-                "the slot is in use; waiting for it"
-            );
-            said = true;
-        }
-        tokio::time::sleep(Duration::from_millis(250)).await;
+        let wire = Client::connect_replication(connection).await?;
+        started = Stream::start(wire, &patient, Lsn::ZERO, limits()).await;
     }
+    started.map_err(|error| {
+        if is_in_use(&error) {
+            Error::from(error)
+                .with_hint("stop the other consumer, or give this one a --slot of its own")
+        } else {
+            error.into()
+        }
+    })
+}
+
+fn is_in_use(error: &walstream::Error) -> bool {
+    matches!(error.kind(), walstream::ErrorKind::SlotInUse { .. })
 }
 
 pub(super) fn stream_options(

@@ -28,7 +28,7 @@ impl Error {
             AlteringSlot, Connecting, CreatingSlot, DroppingSlot, Querying, Starting, Streaming,
         };
         match (code, doing) {
-            ("28P01", _) => Self::new(ErrorKind::Authentication, "the server refused the password")
+            ("28P01", _) => Self::new(ErrorKind::Authentication, "the server refused the login")
                 .with_hint("Check user and password; ALTER ROLE … PASSWORD sets another."),
             ("28000", _) => Self::new(ErrorKind::Authentication, "the server does not admit this user from here")
                 .with_hint(
