@@ -94,7 +94,8 @@ pub enum SlotState {
 impl Client {
     /// Makes a logical slot for `pgoutput`; on a replication connection.
     ///
-    /// Waits for every transaction that is running on the server, prepared ones included, without a limit.
+    /// Waits for every transaction that is running on the server, prepared ones included, without a limit;
+    /// [`create_slot_reporting`](Self::create_slot_reporting) tells which. On a standby it waits for its primary too.
     ///
     /// # Errors
     ///
