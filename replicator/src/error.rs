@@ -199,12 +199,13 @@ impl From<walstream::Error> for Error {
             // Class XX. Some pass: 17.10 and 18.4 now and then cannot map a filenumber after a rolled-back ALTER, and
             // can at the next start. Who starts us again by himself must not do it for ever.
             walstream::ErrorKind::Server
-                if error.hint().is_none()
-                    && error.sqlstate().is_some_and(|code| code.starts_with("XX")) =>
+                if error.report().is_some_and(|report| {
+                    report.hint.is_none() && report.code.starts_with("XX")
+                }) =>
             {
                 Some(INTERNAL.to_owned())
             }
-            walstream::ErrorKind::Rights if error.hint().is_none() => Some(RIGHTS.to_owned()),
+            walstream::ErrorKind::Rights => Some(RIGHTS.to_owned()),
             _ => error.hint().map(str::to_owned),
         };
         ours.0.source = Some(Box::new(Same(error)));

@@ -40,6 +40,8 @@ pub(crate) fn options(
     StreamOptions {
         protocol: Some(protocol),
         streaming,
+        // Who waits for a slot says so first.
+        slot_wait: Some(Duration::ZERO),
         ..StreamOptions::new(slot, publications)
     }
 }

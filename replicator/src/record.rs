@@ -58,7 +58,7 @@ use crate::raw::{
 };
 use crate::shutdown::Shutdown;
 use crate::source::Source;
-use crate::start::{not_created, waiting_for};
+use crate::start::{self, not_created};
 use file::{Asked, Found, Recording};
 use place::Place;
 use survey::Last;
@@ -286,8 +286,7 @@ async fn make_missing_slot(
         return Err(missing.with_hint(make_slot(&config.slot)));
     }
     let options = SlotOptions::default();
-    let creation = wire.create_slot(&config.slot, &options);
-    match waiting_for(source, creation).await {
+    match start::make_slot(source, wire, &config.slot, &options).await {
         Ok(created) => {
             tracing::info!(
                 slot = config.slot,

@@ -80,24 +80,6 @@ impl Source {
         Ok((size(0)?, size(1)?))
     }
 
-    /// What may keep a slot from being made, oldest first: transactions that run and prepared ones.
-    pub(crate) async fn blockers(&mut self) -> Result<Vec<String>> {
-        let sql = "SELECT what FROM (
-                     SELECT xact_start AS since, format('process %s (%s, %s) in a transaction since %s', pid,
-                            usename, state, xact_start::timestamptz(0)) AS what
-                     FROM pg_stat_activity WHERE backend_xid IS NOT NULL AND pid <> pg_backend_pid()
-                     UNION ALL
-                     SELECT prepared, format('prepared transaction %L since %s', gid, prepared::timestamptz(0))
-                     FROM pg_prepared_xacts) AS running
-                   ORDER BY since LIMIT 5";
-        let rows = self.client.query(sql).await?;
-        Ok(rows
-            .iter()
-            .filter_map(|row| row.get(0))
-            .map(str::to_owned)
-            .collect())
-    }
-
     /// Makes the server flush its log now rather than when it next has a reason to.
     ///
     /// Rows of a transaction that has not ended can lie unflushed for a quarter of a minute, and the stream

@@ -18,7 +18,7 @@ use crate::position::{PositionRow, State};
 use crate::publication;
 use crate::source::Source;
 use first::{adopt, first};
-pub(crate) use first::{not_created, waiting_for};
+pub(crate) use first::{make_slot, not_created};
 use later::{later, stream_options};
 
 /// A run that owns slot and destination and may apply.

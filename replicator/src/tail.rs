@@ -21,7 +21,7 @@ use crate::raw::{self, MEMORY, PING, WATCH, check_publications, explain, watch_p
 use crate::show::{Form, Renderer, ShowError};
 use crate::shutdown::Shutdown;
 use crate::source::Source;
-use crate::start::{not_created, waiting_for};
+use crate::start::{make_slot, not_created};
 
 /// Frames that are shown together, so that one flush serves them all.
 const BATCH: usize = 1000;
@@ -171,7 +171,7 @@ async fn start<W: Write>(config: &TailConfig, out: W) -> Result<Tail<W>> {
             temporary: true,
             ..SlotOptions::default()
         };
-        match waiting_for(&mut source, wire.create_slot(&slot, &temporary)).await {
+        match make_slot(&mut source, &mut wire, &slot, &temporary).await {
             Ok(_) => {}
             Err(error) => return Err(not_created(&mut source, error).await),
         }

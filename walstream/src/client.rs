@@ -68,7 +68,12 @@ impl Client {
             channel,
             version,
             process_id,
-        } = connect::connect(config, purpose).await?;
+        } = connect::connect(config, purpose)
+            .await
+            .map_err(|error| match purpose {
+                Purpose::Replication => error.of_replication(),
+                Purpose::Sql => error,
+            })?;
         let mut client = Self {
             channel,
             version,

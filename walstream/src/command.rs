@@ -1,5 +1,7 @@
 //! The text of replication commands, and what each server version knows of them.
 
+use std::time::Duration;
+
 use walproto::Lsn;
 
 use crate::error::{Error, Result};
@@ -24,6 +26,11 @@ pub struct StreamOptions {
     pub origin_none: bool,
     /// Prepared transactions when they are prepared; needs 15, and changes the slot for good.
     pub two_phase: bool,
+    /// How long a start waits while another session uses the slot; zero for not at all.
+    ///
+    /// `None` is a second more than the connection's own `wal_sender_timeout`: so long does a server keep a slot for
+    /// a consumer like this one that was cut off.
+    pub slot_wait: Option<Duration>,
 }
 
 /// What happens to transactions that are too large for the server's memory before they have ended.
@@ -41,7 +48,7 @@ pub enum Streaming {
 /// How a new slot is made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SlotOptions {
-    /// Whether the slot ends with the session.
+    /// Whether the slot ends with the session. The server ends it at any error that it reports in the session, too.
     pub temporary: bool,
     /// What becomes of the snapshot at the slot's beginning.
     pub snapshot: Snapshot,
@@ -49,6 +56,16 @@ pub struct SlotOptions {
     pub two_phase: bool,
     /// The slot is kept in step on standbys; needs 17.
     pub failover: bool,
+}
+
+/// What to change of a slot; `None` leaves it as it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AlterSlot {
+    /// Whether the slot is kept in step on standbys; needs 17.
+    pub failover: Option<bool>,
+    /// Whether prepared transactions are sent when they are prepared; needs 18, and to switch it off that none of the
+    /// slot's is waiting.
+    pub two_phase: Option<bool>,
 }
 
 /// What becomes of the snapshot that sees the data exactly as it is at a slot's beginning.
@@ -78,6 +95,7 @@ impl StreamOptions {
             messages: false,
             origin_none: false,
             two_phase: false,
+            slot_wait: None,
         }
     }
 
@@ -229,6 +247,46 @@ pub(crate) fn create_slot(
     Ok(text)
 }
 
+/// `ALTER_REPLICATION_SLOT`.
+pub(crate) fn alter_slot(
+    name: &str,
+    changes: &AlterSlot,
+    version: ServerVersion,
+) -> Result<String> {
+    let mut list = Vec::new();
+    for (wanted, what, least) in [
+        (changes.failover, "FAILOVER", 17),
+        (changes.two_phase, "TWO_PHASE", 18),
+    ] {
+        let Some(wanted) = wanted else { continue };
+        if version.major() < least {
+            return Err(Error::unsupported(format!(
+                "altering {} of a slot needs PostgreSQL {least}, and the server is {version}",
+                what.to_ascii_lowercase()
+            )));
+        }
+        list.push(format!("{what} {wanted}"));
+    }
+    if list.is_empty() {
+        return Err(Error::config(format!(
+            "no change of replication slot \"{}\" is asked for",
+            name.escape_debug()
+        ))
+        .with_hint("Set failover or two_phase of AlterSlot."));
+    }
+    Ok(format!(
+        "ALTER_REPLICATION_SLOT {} ({})",
+        quote_identifier(name),
+        list.join(", ")
+    ))
+}
+
+/// `SHOW`, of a setting whose name may have a prefix.
+pub(crate) fn show(name: &str) -> String {
+    let parts: Vec<_> = name.split('.').map(quote_identifier).collect();
+    format!("SHOW {}", parts.join("."))
+}
+
 /// `DROP_REPLICATION_SLOT`.
 pub(crate) fn drop_slot(name: &str, wait: bool) -> String {
     let wait = if wait { " WAIT" } else { "" };
@@ -278,153 +336,4 @@ fn literal(text: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::error::ErrorKind;
-
-    const V14: ServerVersion = ServerVersion(140_023);
-    const V15: ServerVersion = ServerVersion(150_018);
-    const V16: ServerVersion = ServerVersion(160_014);
-    const V17: ServerVersion = ServerVersion(170_010);
-
-    fn start(
-        change: impl FnOnce(&mut StreamOptions),
-        version: ServerVersion,
-    ) -> Result<String, ErrorKind> {
-        let mut options = StreamOptions::new("s", ["p"]);
-        change(&mut options);
-        start_replication(&options, Lsn(0x16_B374_D848), version).map_err(|error| error.kind())
-    }
-
-    #[test]
-    fn asks_for_the_highest_protocol_that_the_server_speaks() {
-        for (version, protocol) in [(V14, 2), (V15, 3), (V16, 4), (V17, 4)] {
-            assert_eq!(
-                start(|_| {}, version).unwrap(),
-                format!(
-                    r#"START_REPLICATION SLOT "s" LOGICAL 16/B374D848 (proto_version '{protocol}', publication_names '"p"', streaming 'on')"#
-                )
-            );
-        }
-    }
-
-    #[test]
-    fn every_option_is_spelled_as_the_server_reads_it() {
-        let all = |options: &mut StreamOptions| {
-            options.streaming = Streaming::Parallel;
-            (
-                options.binary,
-                options.messages,
-                options.origin_none,
-                options.two_phase,
-            ) = (true, true, true, true);
-        };
-        assert_eq!(
-            start(all, V16).unwrap(),
-            r#"START_REPLICATION SLOT "s" LOGICAL 16/B374D848 (proto_version '4', publication_names '"p"', streaming 'parallel', binary 'true', messages 'true', origin 'none', two_phase 'true')"#
-        );
-        let v1 = |options: &mut StreamOptions| {
-            (options.protocol, options.streaming) = (Some(1), Streaming::Off)
-        };
-        assert_eq!(
-            start(v1, V14).unwrap(),
-            r#"START_REPLICATION SLOT "s" LOGICAL 16/B374D848 (proto_version '1', publication_names '"p"')"#
-        );
-    }
-
-    #[test]
-    fn hostile_names_stay_names() {
-        let hostile = |options: &mut StreamOptions| {
-            options.slot = r#"x"; DROP TABLE y; --"#.into();
-            options.publications = vec![
-                "a,b".into(),
-                r"it's \'".into(),
-                r#"x"; --"#.into(),
-                "MixedCase".into(),
-            ];
-        };
-        assert_eq!(
-            start(hostile, V16).unwrap(),
-            r#"START_REPLICATION SLOT "x""; DROP TABLE y; --" LOGICAL 16/B374D848 (proto_version '4', publication_names '"a,b","it''s \''","x""; --","MixedCase"', streaming 'on')"#
-        );
-        assert_eq!(
-            drop_slot(r#"a"b"#, true),
-            r#"DROP_REPLICATION_SLOT "a""b" WAIT"#
-        );
-        assert_eq!(quote_literal(r"it's"), "'it''s'");
-        assert_eq!(quote_literal(r"\'; --"), r" E'\\''; --'");
-    }
-
-    #[test]
-    fn refuses_what_the_version_or_the_protocol_does_not_have() {
-        use ErrorKind::{Config, Unsupported};
-        type Change = fn(&mut StreamOptions);
-        let cases: [(Change, ServerVersion, ErrorKind); 9] = [
-            (|o| o.protocol = Some(0), V16, Config),
-            (|o| o.protocol = Some(5), V17, Unsupported),
-            (|o| o.protocol = Some(3), V14, Unsupported),
-            (|o| o.protocol = Some(1), V16, Config),
-            (|o| o.streaming = Streaming::Parallel, V15, Unsupported),
-            (
-                |o| (o.streaming, o.protocol) = (Streaming::Parallel, Some(3)),
-                V16,
-                Config,
-            ),
-            (|o| o.two_phase = true, V14, Unsupported),
-            (|o| o.origin_none = true, V15, Unsupported),
-            (|o| o.publications.clear(), V16, Config),
-        ];
-        for (at, (change, version, kind)) in cases.into_iter().enumerate() {
-            assert_eq!(start(change, version), Err(kind), "case {at}");
-        }
-    }
-
-    #[test]
-    fn a_slot_is_made_in_the_form_of_the_version() {
-        let options = |snapshot| SlotOptions {
-            snapshot,
-            ..SlotOptions::default()
-        };
-        let text =
-            |options, version| create_slot("s", &options, version).map_err(|error| error.kind());
-        for (snapshot, old, new) in [
-            (
-                Snapshot::Nothing,
-                "NOEXPORT_SNAPSHOT",
-                "(SNAPSHOT 'nothing')",
-            ),
-            (Snapshot::Export, "EXPORT_SNAPSHOT", "(SNAPSHOT 'export')"),
-            (Snapshot::Use, "USE_SNAPSHOT", "(SNAPSHOT 'use')"),
-        ] {
-            assert_eq!(
-                text(options(snapshot), V14).unwrap(),
-                format!(r#"CREATE_REPLICATION_SLOT "s" LOGICAL pgoutput {old}"#)
-            );
-            assert_eq!(
-                text(options(snapshot), V15).unwrap(),
-                format!(r#"CREATE_REPLICATION_SLOT "s" LOGICAL pgoutput {new}"#)
-            );
-        }
-        let all = SlotOptions {
-            temporary: true,
-            snapshot: Snapshot::Nothing,
-            two_phase: true,
-            failover: true,
-        };
-        assert_eq!(
-            text(all, V17).unwrap(),
-            r#"CREATE_REPLICATION_SLOT "s" TEMPORARY LOGICAL pgoutput (SNAPSHOT 'nothing', TWO_PHASE true, FAILOVER true)"#
-        );
-        assert_eq!(text(all, V16), Err(ErrorKind::Unsupported));
-        assert_eq!(
-            text(
-                SlotOptions {
-                    two_phase: true,
-                    ..SlotOptions::default()
-                },
-                V14
-            ),
-            Err(ErrorKind::Unsupported)
-        );
-    }
-}
+mod tests;

@@ -24,7 +24,7 @@ use tokio::time::Instant;
 use walproto::{Keepalive, Lsn, Timestamp};
 
 use crate::channel::{BackendMessage, Channel, Reader, Writer};
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::progress::{Ledger, Progress};
 use crate::reconnect::{Link, Reconnected};
 use crate::session::{Positions, Session};
@@ -265,7 +265,7 @@ impl<S: Sink> Driver<S> {
                     self.shared.ready.notify_one();
                     return Ok(channel);
                 }
-                Err(error) if error.is_disconnect() => lost = error,
+                Err(error) if error.is_disconnect() || is_not_promoted(&error) => lost = error,
                 Err(error) => return Err(Err(error)),
             }
         }
@@ -401,6 +401,11 @@ impl<S: Sink> Driver<S> {
         writer.terminate();
         writer.flush().await
     }
+}
+
+/// In the middle of a failover one may be led to a standby that is about to become the primary.
+fn is_not_promoted(error: &Error) -> bool {
+    error.kind() == ErrorKind::SlotSynced
 }
 
 /// Returns once the consumer wants the end.

@@ -1,11 +1,19 @@
 //! What went wrong between us and the server, what kind of thing that is, and what helps.
 
+mod classify;
+mod kind;
+
 use std::borrow::Cow;
 use std::{fmt, io};
 
 use walproto::Lsn;
 
+use crate::holder::Holder;
 use crate::server_error::ServerError;
+use crate::slot::Slot;
+
+pub(crate) use classify::Doing;
+pub use kind::ErrorKind;
 
 /// Result of talking to a server.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -28,82 +36,6 @@ struct Inner {
     offset: Option<u64>,
 }
 
-/// What kind of thing went wrong.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum ErrorKind {
-    /// A connection string, an option or a name that cannot be used.
-    Config,
-    /// No connection could be made.
-    Connect,
-    /// The server refused who we are, or asks for a proof that is not given.
-    Authentication,
-    /// The connection cannot be encrypted as asked for, or the server's certificate is not one that we may believe.
-    Tls,
-    /// The database does not exist.
-    DatabaseMissing,
-    /// The connection ended, or fell silent, without an error from the server.
-    ConnectionClosed,
-    /// The server is starting, stopping or recovering, or somebody ended the session.
-    ServerShutdown,
-    /// The server has no connection, or no WAL sender, to spare.
-    TooManyConnections,
-    /// The server has no replication slot to spare.
-    TooManySlots,
-    /// The role may not do this.
-    Rights,
-    /// The server's `wal_level` is not `logical`.
-    WalLevel,
-    /// There is no slot of this name.
-    SlotMissing,
-    /// There is a slot of this name already.
-    SlotExists,
-    /// Another session uses the slot.
-    SlotInUse {
-        /// The server process that holds it, if it still did when we looked.
-        pid: Option<i32>,
-    },
-    /// The server has given up the slot: WAL or rows that it needs are gone.
-    SlotLost,
-    /// The slot is confirmed further than the consumer is: changes between are gone.
-    SlotAhead,
-    /// Another cluster answers than the one where the stream began.
-    OtherSystem,
-    /// The consumer is further than the server's history: it was promoted too early or restored.
-    Diverged,
-    /// The server's timeline is another, and [`Failover::Stop`](crate::Failover::Stop) was asked for.
-    Promoted,
-    /// The slot belongs to another database.
-    SlotWrongDatabase,
-    /// The slot is physical, or its plugin is not `pgoutput`.
-    SlotWrongPlugin,
-    /// A publication does not exist, or did not when the change was made.
-    PublicationMissing,
-    /// This server version does not have what was asked for.
-    Unsupported,
-    /// The server sent what the protocol does not allow.
-    Protocol,
-    /// A limit of the configuration was reached.
-    Limit,
-    /// The spool could not be written or read.
-    Spool,
-    /// The server sent a prepared transaction.
-    TwoPhase,
-    /// The server refused a statement for another reason; see [`Error::sqlstate`].
-    Server,
-}
-
-/// What we were doing when the server answered with an error: the same SQLSTATE means different things.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Doing<'a> {
-    Connecting,
-    Querying,
-    CreatingSlot(&'a str),
-    DroppingSlot(&'a str),
-    Starting(&'a str),
-    Streaming,
-}
-
 impl Error {
     /// What kind of thing went wrong.
     pub fn kind(&self) -> ErrorKind {
@@ -112,17 +44,7 @@ impl Error {
 
     /// Whether the same thing may succeed later without anybody's help.
     pub fn is_transient(&self) -> bool {
-        match self.0.kind {
-            ErrorKind::Connect
-            | ErrorKind::ConnectionClosed
-            | ErrorKind::ServerShutdown
-            | ErrorKind::TooManyConnections
-            | ErrorKind::SlotInUse { .. } => true,
-            ErrorKind::Server => self.sqlstate().is_some_and(is_transient),
-            // A full disk may have room later.
-            ErrorKind::Spool => true,
-            _ => false,
-        }
+        self.0.kind.passes(self.sqlstate())
     }
 
     /// Whether a connection ended, or could not be made, in a way that another connection may mend.
@@ -157,12 +79,17 @@ impl Error {
         self.0.server.as_ref()
     }
 
-    /// What to do about it: a sentence, ours or else the server's.
+    /// What to do about it: a sentence. There is one for every error; the server's own is in the [`report`](Self::report).
     pub fn hint(&self) -> Option<&str> {
-        match &self.0.hint {
-            Some(hint) => Some(hint),
-            None => self.report()?.hint.as_deref(),
+        if let Some(hint) = &self.0.hint {
+            return Some(hint);
         }
+        // Where the kind says nothing, the server knows best.
+        let theirs = match self.0.kind {
+            ErrorKind::Server => self.report().and_then(|report| report.hint.as_deref()),
+            _ => None,
+        };
+        theirs.or_else(|| Some(self.0.kind.remedy(self.sqlstate())))
     }
 
     /// Where the message lies that could not be taken: so many bytes of the server's came before it on this connection.
@@ -243,13 +170,11 @@ impl Error {
             ErrorKind::OtherSystem,
             format!("the server is now system {is}, and the stream began on system {was}"),
         )
-        .with_hint("Check where the host name leads. Positions of one system mean nothing on another: copy the tables again if this is the new source.")
     }
 
     /// The server's history does not hold what was handed out.
     pub(crate) fn diverged(what: String) -> Self {
         Self::new(ErrorKind::Diverged, what)
-            .with_hint("A standby was promoted before it had everything, or the server was restored from an older state. Compare the destination with the source, or copy the tables again.")
     }
 
     /// A standby was promoted, and the policy is to stop then.
@@ -258,16 +183,16 @@ impl Error {
             ErrorKind::Promoted,
             format!("the server is on timeline {is}, and the stream began on timeline {was}"),
         )
-        .with_hint("A standby was promoted. Make sure that it is the new source, and start again from the stored position.")
     }
 
     /// What lies between where the consumer is and where the slot is will never be sent.
     pub(crate) fn slot_ahead(slot: &str, confirmed: Lsn, reached: Lsn) -> Self {
         Self::new(
             ErrorKind::SlotAhead,
-            format!("replication slot \"{slot}\" is confirmed up to {confirmed}, and the stream was handed out up to {reached}: what lies between is lost to it"),
+            format!(
+                "replication slot \"{slot}\" is confirmed up to {confirmed}, and the stream was handed out up to {reached}: what lies between is lost to it"
+            ),
         )
-        .with_hint("Somebody else read the slot or made it anew, or the stored position is of an older state. Copy the tables again.")
     }
 
     pub(crate) fn lost(error: io::Error) -> Self {
@@ -316,7 +241,6 @@ impl Error {
 
     pub(crate) fn two_phase(what: String) -> Self {
         Self::new(ErrorKind::TwoPhase, what)
-            .with_hint("Use a slot that was created, and has always been used, without two_phase.")
     }
 
     pub(crate) fn slot_name(name: &str) -> Self {
@@ -328,28 +252,84 @@ impl Error {
     }
 
     pub(crate) fn slot_missing(name: &str) -> Self {
-        Self::new(ErrorKind::SlotMissing, format!("there is no replication slot named \"{name}\""))
-            .with_hint("Create the slot and copy the tables again: changes since the old slot was dropped are not available.")
-    }
-
-    pub(crate) fn slot_in_use(name: &str, pid: Option<i32>) -> Self {
-        let holder = pid.map_or_else(
-            || "another session".to_owned(),
-            |pid| format!("server process {pid}"),
-        );
-        Self::new(ErrorKind::SlotInUse { pid }, format!("replication slot \"{name}\" is in use by {holder}")).with_hint(
-            match pid {
-                Some(pid) => Cow::Owned(format!(
-                    "Stop the other consumer, or end its session with SELECT pg_terminate_backend({pid})."
-                )),
-                None => Cow::Borrowed("Stop the other consumer; a session that was cut off ends within wal_sender_timeout."),
-            },
+        Self::new(
+            ErrorKind::SlotMissing,
+            format!("there is no replication slot named \"{name}\""),
         )
     }
 
+    pub(crate) fn too_many_slots() -> Self {
+        Self::new(
+            ErrorKind::TooManySlots,
+            "the server has no replication slot to spare",
+        )
+    }
+
+    pub(crate) fn slot_in_use(name: &str, holder: Option<&Holder>) -> Self {
+        let what = match holder {
+            Some(holder) => format!("replication slot \"{name}\" is in use by {holder}"),
+            None => format!("replication slot \"{name}\" is in use by another session"),
+        };
+        let pid = holder.map(|holder| holder.pid);
+        let error = Self::new(ErrorKind::SlotInUse { pid }, what);
+        match pid {
+            Some(pid) => error.with_hint(format!(
+                "Stop the other consumer, or end its session with SELECT pg_terminate_backend({pid})."
+            )),
+            None => error,
+        }
+    }
+
+    /// `reason` is the server's word for it; what would have kept the slot depends on that.
     pub(crate) fn slot_lost(name: &str, reason: &str) -> Self {
-        Self::new(ErrorKind::SlotLost, format!("replication slot \"{name}\" is lost: {reason}"))
-            .with_hint("Drop the slot, create it again and copy the tables again: the changes in between are gone.")
+        const AGAIN: &str = "Drop the slot, create it again and copy the tables again: the changes in between are gone.";
+        let error = Self::new(
+            ErrorKind::SlotLost,
+            format!("replication slot \"{name}\" is lost: {reason}"),
+        );
+        let prevention = match reason {
+            "wal_removed" => "a larger max_slot_wal_keep_size keeps the next one longer",
+            "idle_timeout" => {
+                "a longer idle_replication_slot_timeout keeps the next one while nobody reads it"
+            }
+            "wal_level_insufficient" => "wal_level must stay logical on the primary",
+            "rows_removed" => {
+                "on a standby, hot_standby_feedback = on and a physical slot on the primary keep the next one"
+            }
+            // 16 does not tell which of the two.
+            "conflicting" => {
+                "on a standby, hot_standby_feedback = on, a physical slot on the primary and its wal_level = logical keep the next one"
+            }
+            _ => return error.with_hint(AGAIN),
+        };
+        error.with_hint(format!("{AGAIN} To prevent it, {prevention}."))
+    }
+
+    pub(crate) fn slot_wrong_plugin(slot: &Slot) -> Self {
+        let name = &slot.name;
+        let what = match &slot.plugin {
+            Some(plugin) => {
+                format!("replication slot \"{name}\" is of plugin \"{plugin}\", not pgoutput")
+            }
+            None => format!("replication slot \"{name}\" is physical"),
+        };
+        Self::new(ErrorKind::SlotWrongPlugin, what)
+    }
+
+    pub(crate) fn slot_wrong_database(name: &str, of: &str, ours: &str) -> Self {
+        Self::new(
+            ErrorKind::SlotWrongDatabase,
+            format!(
+                "replication slot \"{name}\" belongs to database \"{of}\", and this is \"{ours}\""
+            ),
+        )
+    }
+
+    pub(crate) fn slot_synced(name: &str) -> Self {
+        Self::new(
+            ErrorKind::SlotSynced,
+            format!("replication slot \"{name}\" is this standby's copy of a slot of its primary"),
+        )
     }
 
     pub(crate) fn publications_missing(names: &[String]) -> Self {
@@ -359,71 +339,20 @@ impl Error {
             _ => format!("there are no publications named {}", list.join(", ")),
         };
         Self::new(ErrorKind::PublicationMissing, what)
-            .with_hint("Create the publication first, and the slot after it: a slot does not see publications younger than itself.")
     }
 
-    pub(crate) fn wal_level() -> Self {
+    pub(crate) fn wal_level(on_primary: bool) -> Self {
+        if on_primary {
+            return Self::new(
+                ErrorKind::WalLevel,
+                "the standby's primary does not write enough WAL for logical replication",
+            )
+            .with_hint("Set wal_level = logical on the primary and restart it.");
+        }
         Self::new(
             ErrorKind::WalLevel,
             "the server does not write enough WAL for logical replication",
         )
-        .with_hint("Set wal_level = logical on the server and restart it.")
-    }
-
-    /// Classifies what the server reported.
-    pub(crate) fn reported(server: ServerError, doing: Doing<'_>) -> Self {
-        Self::classify(&server.code, doing).with_server(server)
-    }
-
-    fn classify(code: &str, doing: Doing<'_>) -> Self {
-        use Doing::{Connecting, CreatingSlot, DroppingSlot, Querying, Starting, Streaming};
-        match (code, doing) {
-            ("28P01" | "28000", _) => Self::new(ErrorKind::Authentication, "the server refused the login")
-                .with_hint("Check user, password, database and the server's pg_hba.conf."),
-            ("3D000", Connecting) => Self::new(ErrorKind::DatabaseMissing, "the database does not exist"),
-            ("57P04", _) => Self::new(ErrorKind::DatabaseMissing, "the database was dropped"),
-            ("53300", _) => Self::new(ErrorKind::TooManyConnections, "the server has no connection to spare")
-                .with_hint("Raise max_connections or, for replication, max_wal_senders."),
-            ("53400", CreatingSlot(_)) => Self::new(ErrorKind::TooManySlots, "the server has no replication slot to spare")
-                .with_hint("Drop slots that nobody uses, or raise max_replication_slots and restart the server."),
-            ("57P01" | "57P02" | "57P03", _) => {
-                Self::new(ErrorKind::ServerShutdown, "the server ended the session or takes none now")
-            }
-            ("57P05" | "08000" | "08003" | "08006", _) => {
-                Self::new(ErrorKind::ConnectionClosed, "the server ended the connection")
-            }
-            // A startup parameter of the user's `options`.
-            ("42704" | "22023" | "55P02" | "42601", Connecting) => {
-                Self::config("the server refused a setting of the connection string")
-            }
-            ("42501", Connecting) => Self::new(ErrorKind::Rights, "the role may not connect like this")
-                .with_hint("Replication needs the role attribute REPLICATION: ALTER ROLE … REPLICATION."),
-            ("42501", CreatingSlot(_) | DroppingSlot(_) | Starting(_)) => {
-                Self::new(ErrorKind::Rights, "the role may not use replication slots")
-                    .with_hint("Grant it with ALTER ROLE … REPLICATION.")
-            }
-            ("42501", _) => Self::new(ErrorKind::Rights, "the role may not do this"),
-            ("42710", CreatingSlot(name)) => {
-                Self::new(ErrorKind::SlotExists, format!("there is a replication slot named \"{name}\" already"))
-            }
-            ("42602", CreatingSlot(name)) => Self::slot_name(name),
-            ("42704", DroppingSlot(name) | Starting(name)) => Self::slot_missing(name),
-            ("55006", DroppingSlot(name) | Starting(name)) => Self::slot_in_use(name, None),
-            ("42704", Streaming) => Self::new(ErrorKind::PublicationMissing, "a publication did not exist when a change was made")
-                .with_hint("Create the publication, then drop the slot and create it again: a slot does not see publications younger than itself."),
-            (_, Connecting) => Self::new(ErrorKind::Server, "the server refused the connection"),
-            (_, Querying) => Self::new(ErrorKind::Server, "the server refused a statement"),
-            (_, CreatingSlot(name)) => {
-                Self::new(ErrorKind::Server, format!("the server did not create replication slot \"{name}\""))
-            }
-            (_, DroppingSlot(name)) => {
-                Self::new(ErrorKind::Server, format!("the server did not drop replication slot \"{name}\""))
-            }
-            (_, Starting(name)) => {
-                Self::new(ErrorKind::Server, format!("the server does not stream from replication slot \"{name}\""))
-            }
-            (_, Streaming) => Self::new(ErrorKind::Server, "the server ended the stream with an error"),
-        }
     }
 
     /// Puts what the catalog showed in the place of what SQLSTATE alone could say; the report stays.
@@ -434,14 +363,6 @@ impl Error {
         (self.0.kind, self.0.what, self.0.hint) = (kind, what, hint);
         self
     }
-}
-
-/// Errors of the class "not now": connection trouble, conflicts between transactions, exhausted resources, operator
-/// intervention, system errors, and a lock that was not to be had.
-fn is_transient(sqlstate: &str) -> bool {
-    matches!(sqlstate.get(..2), Some("08" | "40" | "53" | "57" | "58"))
-        && !matches!(sqlstate, "08P01" | "58P01")
-        || matches!(sqlstate, "55P03" | "55006")
 }
 
 impl fmt::Display for Error {

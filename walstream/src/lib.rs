@@ -104,6 +104,7 @@
 
 mod auth;
 mod backoff;
+mod blocker;
 mod channel;
 mod client;
 mod command;
@@ -112,7 +113,9 @@ mod connect;
 mod conninfo;
 mod driver;
 mod error;
+mod holder;
 mod progress;
+mod publication;
 mod raw;
 mod reconnect;
 mod relations;
@@ -132,9 +135,10 @@ mod version;
 pub use walproto;
 
 pub use backoff::{Attempts, Backoff};
+pub use blocker::Blocker;
 pub use client::{Client, CopyOut};
 pub use command::{
-    SlotOptions, Snapshot, StreamOptions, Streaming, check_slot_name, quote_identifier,
+    AlterSlot, SlotOptions, Snapshot, StreamOptions, Streaming, check_slot_name, quote_identifier,
     quote_literal,
 };
 pub use config::{
@@ -142,13 +146,15 @@ pub use config::{
     RootCertificates, SslCertMode, SslMode, SslNegotiation, TargetSessionAttrs, TlsVersion,
 };
 pub use error::{Error, ErrorKind, Result};
+pub use holder::Holder;
 pub use progress::{Progress, RawToken, Token};
+pub use publication::{Publication, PublicationTable, PublishedName};
 pub use raw::{RawFrame, RawStream, reached};
 pub use reconnect::{Failover, Reconnect, Reconnected};
 pub use relations::{Relation, RelationColumn};
 pub use row::Row;
 pub use server_error::ServerError;
-pub use slot::{CreatedSlot, Slot, SlotState};
+pub use slot::{CreatedSlot, Slot, SlotState, WalStatus};
 pub use stream::{Event, Idle, Limits, LogicalMessage, Stream};
 pub use system::{SystemIdentity, TimelineSwitch};
 pub use transaction::{Change, Changes, Transaction};

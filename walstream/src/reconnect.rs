@@ -95,7 +95,11 @@ impl Link {
         let now = Instant::now();
         let link = Self {
             config: config.clone(),
-            options: options.clone(),
+            // The lost connection may hold the slot until its WAL sender notices.
+            options: StreamOptions {
+                slot_wait: None,
+                ..options.clone()
+            },
             attempts: policy.backoff.begin(now),
             policy,
             system_id: system.system_id,
@@ -123,6 +127,7 @@ impl Link {
     pub(crate) async fn connect(&mut self, reached: Lsn) -> Result<(Channel, Reconnected)> {
         // Connecting has its own limit; a server that then says nothing must not hold us for ever.
         const PATIENCE: Duration = Duration::from_secs(60);
+        let patience = PATIENCE.saturating_add(self.config.wal_sender_timeout);
         let mut client = Client::connect_replication(&self.config).await?;
         let attempt = async {
             let timeline = self.check(&mut client, reached).await?;
@@ -132,7 +137,7 @@ impl Link {
             }
             Ok((channel, timeline))
         };
-        let (channel, timeline) = tokio::time::timeout(PATIENCE, attempt)
+        let (channel, timeline) = tokio::time::timeout(patience, attempt)
             .await
             .unwrap_or_else(|_| {
                 Err(Error::timed_out(

@@ -1,15 +1,16 @@
-//! Replication slots: made, looked at, dropped, and streamed from.
+//! Replication slots: made, looked at, altered and dropped.
+
+mod start;
 
 use std::time::Duration;
 
-use walproto::Lsn;
+use walproto::{Lsn, Timestamp};
 
-use crate::channel::Channel;
 use crate::client::Client;
-use crate::command::{self, SlotOptions, StreamOptions, quote_literal};
+use crate::command::{self, AlterSlot, SlotOptions, quote_literal};
 use crate::error::{Doing, Error, ErrorKind, Result};
 use crate::row::Row;
-use crate::system::{lsn, missing};
+use crate::system::{flag, lsn, micros, missing, number, time};
 use crate::version::ServerVersion;
 
 /// A slot that was just made.
@@ -23,8 +24,9 @@ pub struct CreatedSlot {
     pub snapshot: Option<String>,
 }
 
-/// A slot as `pg_replication_slots` shows it.
+/// A slot as `pg_replication_slots` shows it. What this version of the server does not show is `None`.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Slot {
     /// Its name.
     pub name: String,
@@ -44,6 +46,36 @@ pub struct Slot {
     pub temporary: bool,
     /// Whether it can still be streamed from.
     pub state: SlotState,
+    /// Whether the WAL that it holds back is safe; `None` while it holds none.
+    pub wal_status: Option<WalStatus>,
+    /// Bytes that may still be written before it is in danger; `None` where `max_slot_wal_keep_size` sets no limit, and
+    /// once it is lost. Negative when it is past that.
+    pub safe_wal_size: Option<i64>,
+    /// From where on prepared transactions are sent when they are prepared; from 18 on, with `two_phase`. A slot that was
+    /// altered to it has none before the next start.
+    pub two_phase_at: Option<Lsn>,
+    /// Whether a standby was to keep it and gave it up over a conflict with what was replayed; logical slots from 16 on.
+    pub conflicting: Option<bool>,
+    /// Since when nobody uses it; `None` while somebody does; from 17 on.
+    pub inactive_since: Option<Timestamp>,
+    /// Whether it is kept in step on standbys; from 17 on.
+    pub failover: Option<bool>,
+    /// Whether a standby made it as a copy of one of its primary; from 17 on. Stays after a promotion.
+    pub synced: Option<bool>,
+}
+
+/// Whether the WAL that a slot holds back is safe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum WalStatus {
+    /// It is within `max_wal_size`.
+    Reserved,
+    /// It is more than that, and kept.
+    Extended,
+    /// It may be removed at the next checkpoint.
+    Unreserved,
+    /// Some of it is gone.
+    Lost,
 }
 
 /// Whether a slot can be streamed from.
@@ -62,7 +94,8 @@ pub enum SlotState {
 impl Client {
     /// Makes a logical slot for `pgoutput`; on a replication connection.
     ///
-    /// Waits for every transaction that is running on the server, prepared ones included, without a limit.
+    /// Waits for every transaction that is running on the server, prepared ones included, without a limit;
+    /// [`create_slot_reporting`](Self::create_slot_reporting) tells which. On a standby it waits for its primary too.
     ///
     /// # Errors
     ///
@@ -90,6 +123,29 @@ impl Client {
                 .ok_or_else(|| missing("consistent_point"))?,
             snapshot: row.by_name("snapshot_name").map(str::to_owned),
         })
+    }
+
+    /// Changes options of a slot; on a replication connection. A slot in use is left alone: the server would wait for
+    /// its release without a limit, and does so when somebody takes the slot at the same moment.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::SlotMissing`], [`ErrorKind::SlotInUse`], [`ErrorKind::Rights`], and
+    /// [`ErrorKind::Unsupported`] for an option that the server cannot change, or not on a standby;
+    /// [`ErrorKind::Config`] where no change is asked for.
+    ///
+    /// # Cancel safety
+    ///
+    /// When the future is dropped, the slot may or may not be changed.
+    pub async fn alter_slot(&mut self, name: &str, changes: &AlterSlot) -> Result<()> {
+        let text = command::alter_slot(name, changes, self.server_version())?;
+        if let Some(holder) = self.slot_holder(name).await? {
+            return Err(Error::slot_in_use(name, Some(&holder)));
+        }
+        match self.run(&text, Doing::AlteringSlot(name)).await {
+            Ok(_) => Ok(()),
+            Err(error) => Err(self.explain_holder(error, name).await),
+        }
     }
 
     /// Drops a slot; on either kind of connection. With `wait` it first waits until nobody uses the slot.
@@ -151,107 +207,6 @@ impl Client {
         let known = |name: &&String| rows.iter().any(|row| row.get(0) == Some(name));
         Ok(names.iter().filter(|name| !known(name)).cloned().collect())
     }
-
-    /// Starts streaming and hands over the channel. `start` of 0/0 is the slot's own position.
-    ///
-    /// Cancel safe in that dropping the future closes the connection.
-    pub(crate) async fn start_replication(
-        mut self,
-        options: &StreamOptions,
-        start: Lsn,
-    ) -> Result<Channel> {
-        let text = command::start_replication(options, start, self.server_version())?;
-        let name = &*options.slot;
-        self.check_slot(name).await?;
-        let missing = self.missing_publications(&options.publications).await?;
-        if !missing.is_empty() {
-            return Err(Error::publications_missing(&missing));
-        }
-        self.send(&text).await?;
-        match self.answer(Doing::Starting(name)).await {
-            Ok(Some(message)) if message.tag == b'W' => Ok(self.into_channel()),
-            Ok(message) => {
-                let place = "in the answer to START_REPLICATION";
-                Err(match message {
-                    Some(message) => Error::out_of_place(message.tag, place, message.offset),
-                    None => Error::protocol("the server did not answer START_REPLICATION"),
-                })
-            }
-            // The catalog may have changed since we looked.
-            Err(error) if error.sqlstate() == Some("55000") => match self.check_slot(name).await {
-                Err(reason) if reason.report().is_none() => Err(error.explained_by(reason)),
-                _ => Err(self.explain_prerequisite(error).await),
-            },
-            Err(error) => Err(self.explain_holder(error, name).await),
-        }
-    }
-
-    /// Refuses a slot that cannot be streamed from, except one in use: the server decides that.
-    async fn check_slot(&mut self, name: &str) -> Result<()> {
-        let slot = self
-            .slot(name)
-            .await?
-            .ok_or_else(|| Error::slot_missing(name))?;
-        match &slot.plugin {
-            Some(plugin) if plugin == "pgoutput" => {}
-            Some(plugin) => {
-                return Err(Error::new(
-                    ErrorKind::SlotWrongPlugin,
-                    format!("replication slot \"{name}\" is of plugin \"{plugin}\", not pgoutput"),
-                ));
-            }
-            None => {
-                return Err(Error::new(
-                    ErrorKind::SlotWrongPlugin,
-                    format!("replication slot \"{name}\" is physical"),
-                ));
-            }
-        }
-        if let Some(database) = slot
-            .database
-            .as_deref()
-            .filter(|database| *database != self.database())
-        {
-            return Err(Error::new(
-                ErrorKind::SlotWrongDatabase,
-                format!("replication slot \"{name}\" belongs to database \"{database}\", and this is \"{}\"", self.database()),
-            )
-            .with_hint("Connect to the slot's database, or use another slot name."));
-        }
-        match &slot.state {
-            SlotState::Usable => Ok(()),
-            SlotState::Lost { reason } => Err(Error::slot_lost(name, reason)),
-        }
-    }
-
-    /// Adds who uses the slot.
-    async fn explain_holder(&mut self, error: Error, name: &str) -> Error {
-        if !matches!(error.kind(), ErrorKind::SlotInUse { .. }) {
-            return error;
-        }
-        match self.slot(name).await {
-            Ok(Some(slot)) => error.explained_by(Error::slot_in_use(name, slot.active_pid)),
-            _ => error,
-        }
-    }
-
-    /// SQLSTATE 55000 is "not in the state that this needs"; the server's setting tells whether that is `wal_level`.
-    async fn explain_prerequisite(&mut self, error: Error) -> Error {
-        if error.sqlstate() != Some("55000") {
-            return error;
-        }
-        match self.query("SHOW wal_level").await {
-            Ok(rows)
-                if rows
-                    .first()
-                    .and_then(|row| row.get(0))
-                    .is_some_and(|level| level != "logical") =>
-            {
-                error.explained_by(Error::wal_level())
-            }
-            _ => error,
-        }
-    }
 }
 
 /// What each version shows of a slot.
@@ -264,9 +219,22 @@ fn inspection(name: &str, version: ServerVersion) -> String {
         }
         _ => "invalidation_reason",
     };
+    let mut newer = String::new();
+    if version.major() >= 16 {
+        newer.push_str(", conflicting");
+    }
+    if version.major() >= 17 {
+        newer.push_str(", failover, synced, ");
+        newer.push_str(&micros("inactive_since"));
+        newer.push_str(" AS inactive_since");
+    }
+    if version.major() >= 18 {
+        newer.push_str(", two_phase_at");
+    }
     format!(
         "SELECT slot_name, plugin, database, active_pid, restart_lsn, confirmed_flush_lsn, two_phase, temporary, \
-         wal_status, {reason} AS reason FROM pg_catalog.pg_replication_slots WHERE slot_name = {}",
+         wal_status, safe_wal_size, {reason} AS reason{newer} \
+         FROM pg_catalog.pg_replication_slots WHERE slot_name = {}",
         quote_literal(name)
     )
 }
@@ -287,15 +255,31 @@ impl Slot {
             name: text("slot_name").ok_or_else(|| missing("slot_name"))?,
             plugin: text("plugin"),
             database: text("database"),
-            active_pid: row
-                .by_name("active_pid")
-                .map(|pid| pid.parse().map_err(|_| missing("active_pid")))
-                .transpose()?,
+            active_pid: number(row, "active_pid")?,
             restart_lsn: lsn(row, "restart_lsn")?,
             confirmed_flush: lsn(row, "confirmed_flush_lsn")?,
-            two_phase: row.by_name("two_phase") == Some("t"),
-            temporary: row.by_name("temporary") == Some("t"),
+            two_phase: flag(row, "two_phase") == Some(true),
+            temporary: flag(row, "temporary") == Some(true),
             state,
+            wal_status: row.by_name("wal_status").map(WalStatus::read).transpose()?,
+            safe_wal_size: number(row, "safe_wal_size")?,
+            two_phase_at: lsn(row, "two_phase_at")?,
+            conflicting: flag(row, "conflicting"),
+            inactive_since: time(row, "inactive_since")?,
+            failover: flag(row, "failover"),
+            synced: flag(row, "synced"),
         })
+    }
+}
+
+impl WalStatus {
+    fn read(text: &str) -> Result<Self> {
+        match text {
+            "reserved" => Ok(Self::Reserved),
+            "extended" => Ok(Self::Extended),
+            "unreserved" => Ok(Self::Unreserved),
+            "lost" => Ok(Self::Lost),
+            _ => Err(missing("wal_status")),
+        }
     }
 }

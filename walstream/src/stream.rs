@@ -133,8 +133,8 @@ impl Stream {
     ///
     /// # Errors
     ///
-    /// Slot missing, lost or in use, publication missing, options that this server does not have: see
-    /// [`Error::kind`].
+    /// Slot missing, lost, or in use for longer than [`StreamOptions::slot_wait`], publication missing, options that this
+    /// server does not have: see [`Error::kind`].
     ///
     /// # Cancel safety
     ///

@@ -1,8 +1,11 @@
 //! Which cluster this is, and which timelines led to it.
 
-use walproto::Lsn;
+use std::str::FromStr;
+
+use walproto::{Lsn, Timestamp};
 
 use crate::client::Client;
+use crate::command;
 use crate::error::{Doing, Error, Result};
 use crate::row::Row;
 
@@ -47,6 +50,25 @@ impl Client {
             wal_flush: lsn(&row, "xlogpos")?.ok_or_else(|| missing("xlogpos"))?,
             database: row.by_name("dbname").map(str::to_owned),
         })
+    }
+
+    /// A setting of the server as this session has it, in the form of `SHOW`, such as `64kB`; `None` where this version
+    /// knows no setting of that name.
+    ///
+    /// # Errors
+    ///
+    /// As [`query`](Self::query); some settings are shown to members of `pg_read_all_settings` only. Inside a
+    /// transaction, asking for an unknown one fails the transaction.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`query`](Self::query).
+    pub async fn show(&mut self, name: &str) -> Result<Option<String>> {
+        match self.one_row(&command::show(name), Doing::Querying).await {
+            Ok(row) => Ok(Some(row.get(0).unwrap_or_default().to_owned())),
+            Err(error) if error.sqlstate() == Some("42704") => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// The timelines before this one, oldest first; none for timeline 1. On a replication connection.
@@ -99,6 +121,33 @@ pub(crate) fn lsn(row: &Row, name: &str) -> Result<Option<Lsn>> {
     row.by_name(name)
         .map(|text| text.parse().map_err(|_| missing(name)))
         .transpose()
+}
+
+/// A number in an answer; `None` for NULL.
+pub(crate) fn number<T: FromStr>(row: &Row, name: &str) -> Result<Option<T>> {
+    row.by_name(name)
+        .map(|text| text.parse().map_err(|_| missing(name)))
+        .transpose()
+}
+
+/// A boolean in an answer; `None` for NULL.
+pub(crate) fn flag(row: &Row, name: &str) -> Option<bool> {
+    row.by_name(name).map(|text| text == "t")
+}
+
+/// A time in an answer, asked for by [`micros`]; `None` for NULL and for what no clock shows.
+pub(crate) fn time(row: &Row, name: &str) -> Result<Option<Timestamp>> {
+    Ok(number(row, name)?.and_then(Timestamp::from_unix_micros))
+}
+
+/// The expression that makes a number of a time, without loss.
+pub(crate) fn micros(expression: &str) -> String {
+    format!("(extract(epoch FROM {expression}) * 1000000)::int8")
+}
+
+/// A time for people, to the second.
+pub(crate) fn seconds(time: Timestamp) -> Timestamp {
+    Timestamp(time.0 - time.0.rem_euclid(1_000_000))
 }
 
 pub(crate) fn missing(name: &str) -> Error {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 use walstream::walproto::Lsn;
-use walstream::{Client, Slot, SlotOptions, Snapshot, SystemIdentity};
+use walstream::{Blocker, Client, CreatedSlot, Slot, SlotOptions, Snapshot, SystemIdentity};
 
 use super::{clean, holder, usable};
 use crate::config::{Config, Copy};
@@ -38,7 +38,7 @@ pub(super) async fn first(
             snapshot: Snapshot::Use,
             ..SlotOptions::default()
         };
-        let created = waiting_for(source, wire.create_slot(&config.slot, &options)).await;
+        let created = make_slot(source, wire, &config.slot, &options).await;
         let point = match created {
             Ok(created) => created.consistent_point,
             Err(error) => {
@@ -157,38 +157,42 @@ pub(crate) async fn not_created(source: &mut Source, error: walstream::Error) ->
     error.into()
 }
 
-/// Runs `creation` and says what it waits for, now and then: every transaction that was running must end.
-pub(crate) async fn waiting_for<T>(source: &mut Source, creation: impl Future<Output = T>) -> T {
+/// Makes a slot and says what it waits for, now and then: every transaction that was running must end.
+pub(crate) async fn make_slot(
+    source: &mut Source,
+    wire: &mut Client,
+    name: &str,
+    options: &SlotOptions,
+) -> Result<CreatedSlot, walstream::Error> {
     const AGAIN: Duration = Duration::from_secs(60);
-    tokio::pin!(creation);
+    const MOST: usize = 5;
     let mut said: Option<(String, Instant)> = None;
-    loop {
-        tokio::select! {
-            done = &mut creation => return done,
-            () = tokio::time::sleep(Duration::from_secs(3)) => {}
+    let report = |blockers: Result<Vec<Blocker>, walstream::Error>| {
+        let blockers = match blockers {
+            Ok(blockers) => blockers,
+            Err(error) => {
+                tracing::warn!(%error, "waiting for the slot");
+                return;
+            }
+        };
+        let oldest = blockers.iter().take(MOST).map(ToString::to_string);
+        let waiting_for = oldest.collect::<Vec<_>>().join("; ");
+        // Such a wait can take a night.
+        if said
+            .as_ref()
+            .is_some_and(|(text, when)| *text == waiting_for && when.elapsed() < AGAIN)
+        {
+            return;
         }
-        // Awaited beside the creation, which must go on meanwhile.
-        let blockers = source.blockers();
-        tokio::select! {
-            done = &mut creation => return done,
-            blockers = blockers => match blockers {
-                Ok(blockers) => {
-                    let waiting_for = blockers.join("; ");
-                    // Such a wait can take a night.
-                    if said.as_ref().is_some_and(|(text, when)| *text == waiting_for && when.elapsed() < AGAIN) {
-                        continue;
-                    }
-                    if blockers.is_empty() {
-                        tracing::info!("waiting for the slot");
-                    } else {
-                        tracing::warn!(waiting_for, "the slot is ready once these have ended");
-                    }
-                    said = Some((waiting_for, Instant::now()));
-                }
-                Err(error) => tracing::warn!(%error, "waiting for the slot"),
-            },
+        if blockers.is_empty() {
+            tracing::info!("waiting for the slot");
+        } else {
+            tracing::warn!(waiting_for, "the slot is ready once these have ended");
         }
-    }
+        said = Some((waiting_for, Instant::now()));
+    };
+    wire.create_slot_reporting(name, options, source.client(), report)
+        .await
 }
 
 /// Takes over a slot and tables that the user vouches for.

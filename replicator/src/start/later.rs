@@ -1,8 +1,5 @@
 //! A later start: own the slot, raise the epoch, compare, hand over.
 
-use std::time::Duration;
-
-use tokio::time::Instant;
 use walstream::walproto::Lsn;
 use walstream::{Client, Limits, Stream, StreamOptions, SystemIdentity};
 
@@ -31,7 +28,7 @@ pub(super) async fn later(
     let options = stream_options(config, &wire, &publications);
     // The stream makes its own connections from here on.
     wire.close().await?;
-    let stream = own(config, &connection, &mut source, &options).await?;
+    let stream = own(config, &connection, &options).await?;
     let position = destination.raise_epoch(&config.slot, &holder()).await?;
 
     check_system(&position, system)?;
@@ -99,51 +96,41 @@ pub(super) async fn later(
 async fn own(
     config: &Config,
     connection: &walstream::Config,
-    source: &mut Source,
     options: &StreamOptions,
 ) -> Result<Stream> {
-    let deadline = Instant::now() + config.takeover;
-    let mut said = false;
-    loop {
-        let limits = Limits {
-            memory: config.memory,
-            spool: config.spool_limit,
-            folder: config.spool.clone(),
+    let limits = || Limits {
+        memory: config.memory,
+        spool: config.spool_limit,
+        folder: config.spool.clone(),
+    };
+    // At the slot's own position: the destination's is read once the slot is ours, and compared below.
+    let connect = async |options| {
+        Stream::connect(connection, options, Lsn::ZERO, limits(), config.policy()).await
+    };
+    let mut started = connect(options).await;
+    if let Err(holder) = &started
+        && is_in_use(holder)
+        && !config.takeover.is_zero()
+    {
+        tracing::warn!(slot = config.slot, %holder, "waiting for the slot");
+        let patient = StreamOptions {
+            slot_wait: Some(config.takeover),
+            ..options.clone()
         };
-        // At the slot's own position: the destination's is read once the slot is ours, and compared below.
-        let stream = Stream::connect(connection, options, Lsn::ZERO, limits, config.policy());
-        let error = match stream.await {
-            Ok(stream) => return Ok(stream),
-            Err(error) if matches!(error.kind(), walstream::ErrorKind::SlotInUse { .. }) => error,
-            Err(error) => return Err(error.into()),
-        };
-        let holder = source
-            .client()
-            .slot(&config.slot)
-            .await?
-            .and_then(|slot| slot.active_pid);
-        let holder = holder.map_or_else(
-            || "another session".to_owned(),
-            |pid| format!("the server process {pid}"),
-        );
-        if Instant::now() > deadline {
-            return Err(Error::retry(format!(
-                "replication slot {:?} is in use by {holder}",
-                config.slot
-            ))
-            .with_hint("stop the other consumer, or give this one a --slot of its own")
-            .caused_by(error));
-        }
-        if !said {
-            tracing::warn!(
-                slot = config.slot,
-                holder,
-                "the slot is in use; waiting for it"
-            );
-            said = true;
-        }
-        tokio::time::sleep(Duration::from_millis(250)).await;
+        started = connect(&patient).await;
     }
+    started.map_err(|error| {
+        if is_in_use(&error) {
+            Error::from(error)
+                .with_hint("stop the other consumer, or give this one a --slot of its own")
+        } else {
+            error.into()
+        }
+    })
+}
+
+fn is_in_use(error: &walstream::Error) -> bool {
+    matches!(error.kind(), walstream::ErrorKind::SlotInUse { .. })
 }
 
 pub(super) fn stream_options(

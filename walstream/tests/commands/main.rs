@@ -1,11 +1,18 @@
 //! Queries, slots and the start of streaming on real servers of every version.
 
+mod blockers;
+mod effects;
+mod errors;
+mod holders;
 mod options;
+mod publications;
 mod queries;
 mod refusals;
 mod slots;
+mod standbys;
 
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use testdata::{Server, Version};
 use walstream::walproto::Lsn;
@@ -47,10 +54,15 @@ async fn replication(server: &Server) -> Client {
     Client::connect_replication(&config(server)).await.unwrap()
 }
 
+/// Starts streaming, without waiting for a slot in use where the test does not ask for it.
 async fn start(server: &Server, options: &StreamOptions) -> Result<Stream, Error> {
+    let options = StreamOptions {
+        slot_wait: options.slot_wait.or(Some(Duration::ZERO)),
+        ..options.clone()
+    };
     Stream::start(
         replication(server).await,
-        options,
+        &options,
         Lsn::ZERO,
         Limits::default(),
     )

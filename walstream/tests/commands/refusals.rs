@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use testdata::{Server, Version};
 use walstream::walproto::Lsn;
-use walstream::{Client, ErrorKind, Limits, SlotOptions, SlotState, Stream, StreamOptions};
+use walstream::{
+    Client, ErrorKind, Limits, SlotOptions, SlotState, Stream, StreamOptions, WalStatus,
+};
 
 use crate::{config, drop_slot, refused, replication, server, sql, start};
 
@@ -122,6 +124,41 @@ async fn slots_that_cannot_be_used_are_told_apart_on_every_version() {
 }
 
 #[tokio::test]
+async fn a_database_of_any_name_has_its_slots_on_every_version() {
+    for version in Version::ALL {
+        let server = server(version);
+        let mut admin = sql(server).await;
+        let mut client = replication(server).await;
+        for name in [r#"x"; DROP TABLE y; --"#, r"it's '", "Ä b", "replication"] {
+            let quoted = walstream::quote_identifier(name);
+            admin
+                .execute(&format!("CREATE DATABASE {quoted}"))
+                .await
+                .unwrap();
+            let there = server.url(name).parse().unwrap();
+            let mut maker = Client::connect_replication(&there).await.unwrap();
+            let identity = maker.identify_system().await.unwrap();
+            assert_eq!(identity.database.as_deref(), Some(name), "{version}");
+            maker
+                .create_slot("elsewhere", &SlotOptions::default())
+                .await
+                .unwrap();
+            let slot = client.slot("elsewhere").await.unwrap().unwrap();
+            assert_eq!(slot.database.as_deref(), Some(name));
+            let error = refused(server, &StreamOptions::new("elsewhere", ["p"])).await;
+            assert_eq!(error.kind(), ErrorKind::SlotWrongDatabase);
+            assert!(error.to_string().contains(name), "{error}");
+            maker.drop_slot("elsewhere", true).await.unwrap();
+            maker.close().await.unwrap();
+            admin
+                .execute(&format!("DROP DATABASE {quoted} WITH (FORCE)"))
+                .await
+                .unwrap();
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_slot_that_the_server_gave_up_is_lost_on_every_version() {
     for version in Version::ALL {
         let server = Server::builder(version)
@@ -154,6 +191,8 @@ async fn a_slot_that_the_server_gave_up_is_lost_on_every_version() {
             "replication slot \"lost\" is lost: wal_removed"
         );
         assert!(error.needs_person() && !error.is_transient());
+        assert!(error.hint().unwrap().contains("max_slot_wal_keep_size"));
+        assert_eq!(slot.wal_status, Some(WalStatus::Lost));
     }
 }
 

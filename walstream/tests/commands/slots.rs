@@ -1,7 +1,7 @@
 //! Slots, made, seen and dropped.
 
 use testdata::Version;
-use walstream::{ErrorKind, SlotOptions, SlotState, Snapshot};
+use walstream::{AlterSlot, ErrorKind, SlotOptions, SlotState, Snapshot, WalStatus};
 
 use crate::{replication, server, sql};
 
@@ -150,6 +150,107 @@ async fn a_slot_is_made_seen_and_dropped_on_every_version() {
                 "{name} on {version}: {error:?}"
             );
             assert_eq!(other.slot(name).await.unwrap(), None);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_slot_is_altered_where_the_version_can_and_shows_it() {
+    for version in Version::ALL {
+        let server = server(version);
+        let (mut client, mut other) = (replication(server).await, sql(server).await);
+        client
+            .create_slot("altered", &SlotOptions::default())
+            .await
+            .unwrap();
+        let failover = |wanted| AlterSlot {
+            failover: Some(wanted),
+            ..AlterSlot::default()
+        };
+        let two_phase = |wanted| AlterSlot {
+            two_phase: Some(wanted),
+            ..AlterSlot::default()
+        };
+        for wanted in [true, false] {
+            let altered = client.alter_slot("altered", &failover(wanted)).await;
+            if version.major() < 17 {
+                let error = altered.unwrap_err();
+                assert_eq!(error.kind(), ErrorKind::Unsupported);
+                assert_eq!(error.sqlstate(), None, "it was sent to {version}");
+            } else {
+                altered.unwrap();
+                let slot = other.slot("altered").await.unwrap().unwrap();
+                assert_eq!(slot.failover, Some(wanted), "{version}");
+            }
+            let altered = client.alter_slot("altered", &two_phase(wanted)).await;
+            if version.major() < 18 {
+                let error = altered.unwrap_err();
+                assert_eq!(error.kind(), ErrorKind::Unsupported);
+                assert_eq!(error.sqlstate(), None, "it was sent to {version}");
+            } else {
+                altered.unwrap();
+                let slot = other.slot("altered").await.unwrap().unwrap();
+                assert_eq!(slot.two_phase, wanted, "{version}");
+                // It is known once somebody streams.
+                assert_eq!(slot.two_phase_at, None, "{version}");
+            }
+        }
+        client.drop_slot("altered", false).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_slot_shows_what_its_version_knows_and_nothing_else() {
+    for version in Version::ALL {
+        let server = server(version);
+        let (mut client, mut other) = (replication(server).await, sql(server).await);
+        client
+            .create_slot("shown", &SlotOptions::default())
+            .await
+            .unwrap();
+        let slot = other.slot("shown").await.unwrap().unwrap();
+        let major = version.major();
+        assert_eq!(slot.wal_status, Some(WalStatus::Reserved));
+        // No max_slot_wal_keep_size is set.
+        assert_eq!((slot.safe_wal_size, slot.two_phase_at), (None, None));
+        assert_eq!(slot.conflicting, (major >= 16).then_some(false));
+        assert_eq!(slot.failover, (major >= 17).then_some(false));
+        assert_eq!(slot.synced, (major >= 17).then_some(false));
+        // By the server's clock, to the microsecond.
+        let now = other
+            .query("SELECT (extract(epoch FROM now()) * 1000000)::int8")
+            .await
+            .unwrap();
+        let now: i64 = now[0].get(0).unwrap().parse().unwrap();
+        match slot.inactive_since.and_then(|since| since.unix_micros()) {
+            Some(since) => assert!(major >= 17 && (now - 600_000_000..=now).contains(&since)),
+            None => assert!(major < 17, "{version}"),
+        }
+        client.drop_slot("shown", false).await.unwrap();
+
+        other
+            .execute("SELECT pg_create_physical_replication_slot('shown')")
+            .await
+            .unwrap();
+        let slot = other.slot("shown").await.unwrap().unwrap();
+        assert_eq!((slot.plugin, slot.wal_status), (None, None), "{version}");
+        assert_eq!(slot.conflicting, None);
+        other.drop_slot("shown", false).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_setting_is_shown_where_the_version_has_it() {
+    for version in Version::ALL {
+        let server = server(version);
+        for client in [&mut replication(server).await, &mut sql(server).await] {
+            let shown = |text: &str| Some(text.to_owned());
+            assert_eq!(client.show("wal_level").await.unwrap(), shown("logical"));
+            client.execute("SET a.b = 'own'").await.unwrap();
+            assert_eq!(client.show("a.b").await.unwrap(), shown("own"));
+            assert_eq!(client.show("no_such; setting").await.unwrap(), None);
+            let newer = client.show("idle_replication_slot_timeout").await.unwrap();
+            assert_eq!(newer.is_some(), version.major() >= 18, "{version}");
         }
     }
 }
