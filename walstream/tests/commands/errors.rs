@@ -177,7 +177,7 @@ async fn every_row_of_the_table_holds_where_the_server_speaks_german() {
 async fn what_is_refused_here_has_a_remedy_too() {
     let mut table = Table::new("our own side");
     let error = Config::parse("postgres://u@h/d?no_such_parameter=1");
-    table.row(error, &person(ErrorKind::Config, "", "host, port"));
+    table.row(error, &person(ErrorKind::Config, "", "libpq"));
     let options = StreamOptions {
         publications: Vec::new(),
         ..StreamOptions::new("s", ["p"])

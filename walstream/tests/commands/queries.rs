@@ -189,9 +189,7 @@ async fn a_message_over_the_limit_is_a_clear_error() {
         .await
         .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Limit);
-    assert_eq!(
-        error.to_string(),
-        "the server sent a message 'D' of 2000010 bytes, and the limit is 1048576"
-    );
+    let words = "the server sent a message 'D' of 2000010 bytes, and the limit is 1048576 (byte ";
+    assert!(error.to_string().starts_with(words), "{error}");
     assert!(error.hint().unwrap().contains("max_message_size"));
 }
