@@ -5,7 +5,9 @@ mod endpoint;
 mod tls;
 
 use std::fmt;
+use std::net::IpAddr;
 use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
 use std::time::Duration;
 
 pub(crate) use authentication::Authentication;
@@ -262,7 +264,7 @@ impl Config {
         self
     }
 
-    /// Sets how long connecting may take, login included; zero for no limit, 30 seconds if not set.
+    /// Sets how long connecting to one address may take, login included; zero for no limit, 30 seconds if not set.
     #[must_use]
     pub const fn with_connect_timeout(mut self, timeout: Duration) -> Self {
         self.connect_timeout = timeout;
@@ -282,6 +284,113 @@ impl Config {
     #[must_use]
     pub const fn with_max_message_size(mut self, bytes: usize) -> Self {
         self.max_message_size = bytes;
+        self
+    }
+
+    /// Sets the servers, which are tried in this order until one lets us in; none leaves them as they are.
+    #[must_use]
+    pub fn with_endpoints(mut self, endpoints: impl IntoIterator<Item = Endpoint>) -> Self {
+        let endpoints: Vec<_> = endpoints.into_iter().collect();
+        if !endpoints.is_empty() {
+            self.endpoints = endpoints;
+        }
+        self
+    }
+
+    /// Sets the address to connect to, while the host's name is what the certificate is checked for.
+    #[must_use]
+    pub fn with_hostaddr(mut self, address: IpAddr) -> Self {
+        self.first().address = Some(address);
+        self
+    }
+
+    /// Sets which of several servers is taken; the first that lets us in if not set.
+    #[must_use]
+    pub const fn with_target_session_attrs(mut self, target: TargetSessionAttrs) -> Self {
+        self.target = target;
+        self
+    }
+
+    /// Sets the order in which several servers are tried; as they are written if not set.
+    #[must_use]
+    pub const fn with_load_balance_hosts(mut self, order: LoadBalanceHosts) -> Self {
+        self.load_balance = order;
+        self
+    }
+
+    /// Sets whether TLS is used; [`SslMode::Prefer`] if not set.
+    #[must_use]
+    pub const fn with_ssl_mode(mut self, mode: SslMode) -> Self {
+        self.tls.mode = mode;
+        self
+    }
+
+    /// Sets how TLS begins.
+    #[must_use]
+    pub const fn with_ssl_negotiation(mut self, negotiation: SslNegotiation) -> Self {
+        self.tls.negotiation = negotiation;
+        self
+    }
+
+    /// Sets whose certificates vouch for servers.
+    #[must_use]
+    pub fn with_root_certificates(mut self, roots: RootCertificates) -> Self {
+        self.tls.roots = roots;
+        self
+    }
+
+    /// Sets the file of the client's certificate and that of its key, both in PEM form.
+    #[must_use]
+    pub fn with_client_certificate(
+        mut self,
+        certificate: impl Into<PathBuf>,
+        key: impl Into<PathBuf>,
+    ) -> Self {
+        self.tls.certificate = Some(certificate.into());
+        self.tls.key = Some(key.into());
+        self
+    }
+
+    /// Sets the password of the client's key.
+    #[must_use]
+    pub fn with_ssl_password(mut self, password: &str) -> Self {
+        self.tls.key_password = Some(password.to_owned());
+        self
+    }
+
+    /// Sets whether the client shows a certificate.
+    #[must_use]
+    pub const fn with_ssl_cert_mode(mut self, mode: SslCertMode) -> Self {
+        self.tls.certificate_mode = mode;
+        self
+    }
+
+    /// Sets the file of revoked certificates, in PEM form.
+    #[must_use]
+    pub fn with_revoked(mut self, file: impl Into<PathBuf>) -> Self {
+        self.tls.revoked = Some(file.into());
+        self
+    }
+
+    /// Sets whether the login is bound to the TLS connection; [`ChannelBinding::Prefer`] if not set.
+    #[must_use]
+    pub const fn with_channel_binding(mut self, binding: ChannelBinding) -> Self {
+        self.authentication.channel_binding = binding;
+        self
+    }
+
+    /// Sets by which methods a server may let us in; by all of them if not set.
+    #[must_use]
+    pub fn with_require_auth(mut self, methods: &[AuthMethod]) -> Self {
+        let allowed = AuthMethod::ALL.map(|method| methods.contains(&method));
+        self.authentication.allowed = Some(allowed);
+        self
+    }
+
+    /// Sets the operating system's user that a server behind a Unix socket has to run as.
+    #[must_use]
+    pub fn with_require_peer(mut self, user: &str) -> Self {
+        self.require_peer = Some(user.to_owned());
         self
     }
 

@@ -187,3 +187,67 @@ async fn kept_messages_stay_as_they_were() {
     }
     drop(sender.await.unwrap());
 }
+
+/// Both ends of a connection over TLS.
+async fn covered() -> (Channel, impl AsyncRead + AsyncWrite + Unpin) {
+    let made = testdata::Certificates::new();
+    let certificate = made.own("server", &testdata::Wish::default());
+    let acceptor = tls::tests::acceptor(&certificate, &[]);
+    let mode = crate::SslMode::Require;
+    let tls = crate::config::Tls {
+        mode,
+        ..Default::default()
+    };
+    let (ours, theirs) = tls::tests::shake(&tls, "localhost", &acceptor).await;
+    let mut channel = Channel::from(ours.unwrap().0);
+    channel.set_limit(1 << 30);
+    (channel, theirs.unwrap())
+}
+
+#[tokio::test]
+async fn over_tls_a_peer_that_does_not_read_does_not_stop_our_reading() {
+    let (channel, mut peer) = covered().await;
+    let (mut reader, mut writer) = channel.split();
+    // More than socket and session take.
+    let size = 32 << 20;
+    writer.copy_data(&vec![1; size]);
+    assert!(timeout(SOON, writer.flush()).await.is_err());
+    for text in [&b"read"[..], b"again"] {
+        peer.write_all(&message(b'd', text)).await.unwrap();
+        peer.flush().await.unwrap();
+        tokio::select! {
+            message = reader.recv() => assert_eq!(&message.unwrap().body[..], text),
+            _ = writer.flush() => panic!("nobody has read it"),
+        }
+    }
+    let mut received = vec![0; 5 + size];
+    let (written, read) = tokio::join!(writer.flush(), peer.read_exact(&mut received));
+    written.unwrap();
+    read.unwrap();
+    assert!(received[5..].iter().all(|byte| *byte == 1));
+    assert!(!writer.is_pending());
+}
+
+#[tokio::test]
+async fn over_tls_a_half_received_message_does_not_stop_our_writing() {
+    let (channel, mut peer) = covered().await;
+    let (mut reader, mut writer) = channel.split();
+    let large = message(b'd', &[5; 3_000_000]);
+    peer.write_all(&large[..50_000]).await.unwrap();
+    peer.flush().await.unwrap();
+    assert!(timeout(SOON, reader.recv()).await.is_err());
+    writer.copy_data(b"status");
+    tokio::select! {
+        _ = reader.recv() => panic!("half a message"),
+        written = writer.flush() => written.unwrap(),
+    }
+    let mut received = [0; 11];
+    peer.read_exact(&mut received).await.unwrap();
+    assert_eq!(&received, b"d\0\0\0\x0astatus");
+    let rest = async {
+        peer.write_all(&large[50_000..]).await.unwrap();
+        peer.flush().await.unwrap();
+    };
+    let ((), message) = tokio::join!(rest, reader.recv());
+    assert!(message.unwrap().body == large[5..]);
+}

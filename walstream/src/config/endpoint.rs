@@ -27,6 +27,22 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
+    /// A server that listens there.
+    pub const fn new(host: Host, port: u16) -> Self {
+        Self {
+            host,
+            address: None,
+            port,
+        }
+    }
+
+    /// Sets the address to connect to, for a name that only the certificate has: libpq's `hostaddr`.
+    #[must_use]
+    pub const fn with_address(mut self, address: IpAddr) -> Self {
+        self.address = Some(address);
+        self
+    }
+
     /// Where it listens.
     pub const fn host(&self) -> &Host {
         &self.host
