@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
-use testdata::{Server, Version};
+use testdata::{Certificates, Server, Version, Wish};
 use walstream::{
     Client, Config, Endpoint, Error, ErrorKind, Host, LoadBalanceHosts, SslMode, TargetSessionAttrs,
 };
@@ -172,6 +172,63 @@ async fn a_refused_login_is_the_end_as_with_psql() {
         third.port()
     )));
     assert_eq!(holder.value("SELECT 1").unwrap(), "1");
+}
+
+#[tokio::test]
+async fn places_are_gone_through_as_psql_goes_through_them() {
+    let made = Certificates::new();
+    let plain = Server::start(Version::NEWEST);
+    let covered = Server::builder(Version::NEWEST)
+        .tls(&made.own("server", &Wish::default()))
+        .start();
+    let strict = Server::builder(Version::V17)
+        .tls(&made.own("strict", &Wish::default()))
+        .allow("host all all all reject")
+        .start();
+    let (gone, _held) = nobody();
+    let at = |host: &'static str, port: u16| (host, port);
+    let gone = at("127.0.0.1", gone.port());
+    let plain = at("127.0.0.1", plain.port());
+    let covered = at("127.0.0.1", covered.port());
+    let strict = at("127.0.0.1", strict.port());
+    let unknown = at("no-such-host.invalid", 5432);
+    let nowhere = at("/nowhere", 5432);
+    let mut met = BTreeSet::new();
+    for places in [
+        [gone, covered],
+        [unknown, covered],
+        [nowhere, plain],
+        [plain, covered],
+        [covered, plain],
+        [strict, covered],
+        [covered, strict],
+    ] {
+        for (mode, name) in [(SslMode::Prefer, "prefer"), (SslMode::Require, "require")] {
+            let endpoints = places.map(|(host, port)| match host {
+                "/nowhere" => Endpoint::new(Host::Unix(host.into()), port),
+                _ => Endpoint::new(Host::Tcp(host.into()), port),
+            });
+            let ours = port(&config(&endpoints).with_ssl_mode(mode)).await;
+            let psqls = Command::new(testdata::program("psql"))
+                .args(["-XAtwc", "SHOW port"])
+                .arg(format!(
+                    "host={},{} port={},{} user=postgres dbname=postgres sslmode={name}",
+                    places[0].0, places[1].0, places[0].1, places[1].1
+                ))
+                .env_clear()
+                .env("HOME", "/nowhere")
+                .output()
+                .unwrap();
+            let psqls = String::from_utf8_lossy(&psqls.stdout).trim().parse().ok();
+            assert_eq!(
+                ours.as_ref().ok(),
+                psqls.as_ref(),
+                "{places:?} {name}: {ours:?}"
+            );
+            met.insert(psqls.map(|port: u16| places.iter().position(|place| place.1 == port)));
+        }
+    }
+    assert_eq!(met.len(), 3, "the first, the second and none: {met:?}");
 }
 
 #[tokio::test]

@@ -25,8 +25,8 @@ pub(crate) fn check(
     if !leaf.serves() {
         return Err(Distrust::NotForServers);
     }
-    let read = |list: &[CertificateDer<'_>]| list.len();
-    let mut signatures = 16 + 4 * (read(between) + read(roots));
+    // Somebody who sends many of one name does not make us compute for long.
+    let mut signatures = 16 + roots.len();
     let path = Path {
         between: &readable(between),
         roots: &readable(roots),
@@ -155,5 +155,133 @@ fn understood(certificate: &Certificate<'_>) -> Result<(), Distrust> {
             "it cannot be checked: a critical extension is unknown".into(),
         )),
         None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use testdata::{Certificates, Wish};
+    use tokio_rustls::rustls::crypto::ring;
+    use tokio_rustls::rustls::pki_types::UnixTime;
+    use tokio_rustls::rustls::pki_types::pem::PemObject;
+
+    use super::*;
+
+    fn der(certificate: &testdata::Certificate) -> CertificateDer<'static> {
+        CertificateDer::from_pem_file(&certificate.file).unwrap()
+    }
+
+    fn believed(leaf: &[u8], between: &[CertificateDer<'_>], root: &CertificateDer<'_>) -> bool {
+        let algorithms = ring::default_provider().signature_verification_algorithms;
+        let Some(leaf) = Certificate::read(leaf) else {
+            return false;
+        };
+        let now = i64::try_from(UnixTime::now().as_secs()).unwrap();
+        check(
+            &leaf,
+            between,
+            std::slice::from_ref(root),
+            algorithms.all,
+            now,
+        )
+        .is_ok()
+    }
+
+    #[test]
+    fn a_bit_that_is_not_as_it_was_signed_is_seen_wherever_it_is() {
+        let made = Certificates::new();
+        let root = made.own("root", &Wish::authority("/CN=root"));
+        let between = made.issued("between", &Wish::authority("/CN=between"), &root);
+        let old = Wish {
+            extensions: "",
+            ..Wish::default()
+        };
+        let (leaf, root, between) = (
+            der(&made.issued("leaf", &old, &between)),
+            der(&root),
+            der(&between),
+        );
+        assert!(believed(&leaf, std::slice::from_ref(&between), &root));
+        assert!(!believed(&leaf, &[], &root));
+        for byte in 0..leaf.len() {
+            let mut changed = leaf.to_vec();
+            changed[byte] ^= 1 << (byte % 8);
+            assert!(
+                !believed(&changed, std::slice::from_ref(&between), &root),
+                "byte {byte}"
+            );
+        }
+        for byte in 0..between.len() {
+            let mut changed = between.to_vec();
+            changed[byte] ^= 1 << (byte % 8);
+            assert!(
+                !believed(&leaf, &[changed.into()], &root),
+                "byte {byte} of the one between"
+            );
+        }
+        for end in 0..leaf.len() {
+            assert!(!believed(
+                &leaf[..end],
+                std::slice::from_ref(&between),
+                &root
+            ));
+        }
+    }
+
+    #[test]
+    fn only_who_may_issue_is_followed_and_only_so_far() {
+        let made = Certificates::new();
+        fn extended<'a>(subject: &'a str, extensions: &'a str) -> Wish<'a> {
+            Wish {
+                subject,
+                extensions,
+                ..Wish::default()
+            }
+        }
+        let old = Wish {
+            extensions: "",
+            ..Wish::default()
+        };
+        let root = made.own("root", &Wish::authority("/CN=root"));
+        for (what, extensions, expected) in [
+            ("an authority", "basicConstraints=critical,CA:TRUE", true),
+            (
+                "one that says no",
+                "basicConstraints=critical,CA:FALSE",
+                false,
+            ),
+            ("one that says nothing", "keyUsage=keyCertSign", false),
+            ("one of version 1", "", false),
+            (
+                "one for other uses",
+                "basicConstraints=CA:TRUE\nkeyUsage=digitalSignature",
+                false,
+            ),
+            (
+                "one for some names",
+                "basicConstraints=CA:TRUE\nnameConstraints=critical,permitted;DNS:example",
+                false,
+            ),
+        ] {
+            let between = made.issued("between", &extended("/CN=between", extensions), &root);
+            let leaf = made.issued("leaf", &old, &between);
+            assert_eq!(
+                believed(&der(&leaf), &[der(&between)], &der(&root)),
+                expected,
+                "{what}"
+            );
+        }
+        // As far as the root allows: none between, or one.
+        for (length, expected) in [("0", false), ("1", true)] {
+            let extensions = format!("basicConstraints=critical,CA:TRUE,pathlen:{length}");
+            let root = made.own("short", &extended("/CN=short", &extensions));
+            let between = made.issued("middle", &Wish::authority("/CN=middle"), &root);
+            let leaf = made.issued("end", &old, &between);
+            assert_eq!(
+                believed(&der(&leaf), &[der(&between)], &der(&root)),
+                expected,
+                "{length}"
+            );
+        }
     }
 }
