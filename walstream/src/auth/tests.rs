@@ -31,6 +31,8 @@ async fn login(
 ) -> (Result<()>, Vec<u8>) {
     let (ours, mut theirs) = UnixStream::pair().unwrap();
     theirs.write_all(&requests.concat()).await.unwrap();
+    // More does not come, so a login that goes on when it should not ends too.
+    theirs.shutdown().await.unwrap();
     let mut channel = Channel::from(ours);
     let result = authenticate(&mut channel, secured, config).await;
     // What was put and not yet written counts as told.

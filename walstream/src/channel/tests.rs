@@ -251,3 +251,25 @@ async fn over_tls_a_half_received_message_does_not_stop_our_writing() {
     let ((), message) = tokio::join!(rest, reader.recv());
     assert!(message.unwrap().body == large[5..]);
 }
+
+#[tokio::test]
+async fn over_tls_nothing_stays_behind_when_the_peer_reads_late() {
+    let (mut channel, mut peer) = covered().await;
+    let writer = channel.writer();
+    // Until the socket takes no more, and the session holds what it has encrypted.
+    let (piece, mut count) = (vec![3; 16 << 10], 0);
+    loop {
+        writer.copy_data(&piece);
+        count += 1;
+        if timeout(SOON, writer.flush()).await.is_err() {
+            break;
+        }
+    }
+    assert!(writer.is_pending());
+    let mut received = vec![0; count * (5 + piece.len())];
+    let both = async { tokio::join!(writer.flush(), peer.read_exact(&mut received)) };
+    let (written, read) = timeout(Duration::from_secs(60), both).await.unwrap();
+    written.unwrap();
+    read.unwrap();
+    assert!(!writer.is_pending() && received.ends_with(&piece));
+}

@@ -79,3 +79,57 @@ fn complete(error: &Error) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::{Doing, ErrorKind};
+    use crate::server_error::ServerError;
+
+    fn of(errors: Vec<Error>) -> Error {
+        let mut failures = Failures::default();
+        for (at, error) in errors.into_iter().enumerate() {
+            failures.add(format!("place {at}"), error);
+        }
+        failures.into_error()
+    }
+
+    fn refused() -> Error {
+        let body = b"SFATAL\0C28P01\0Mwrong password\0\0";
+        Error::reported(ServerError::read(body), Doing::Connecting)
+    }
+
+    #[test]
+    fn the_whole_is_as_bad_as_its_worst_part() {
+        let gone = || Error::new(ErrorKind::Connect, "gone");
+        let tls = || Error::new(ErrorKind::Tls, "no TLS").with_hint("Have TLS.");
+        let error = of(vec![tls(), gone()]);
+        assert_eq!(
+            (error.kind(), error.hint()),
+            (ErrorKind::Tls, Some("Have TLS."))
+        );
+        assert_eq!(
+            error.to_string(),
+            "no session at any of the places tried: place 0: no TLS; place 1: gone"
+        );
+        let error = of(vec![gone(), Error::closed()]);
+        assert!(error.kind() == ErrorKind::ConnectionClosed && error.is_transient());
+        let error = of(vec![gone(), refused()]);
+        assert_eq!(error.sqlstate(), Some("28P01"));
+        assert!(
+            error
+                .to_string()
+                .ends_with("place 1: the server refused the login: FATAL 28P01: wrong password"),
+            "{error}"
+        );
+        assert_eq!(of(vec![gone()]).to_string(), "gone");
+    }
+
+    #[test]
+    fn what_is_refused_over_tls_and_again_without_is_said_once() {
+        let mut failures = Failures::default();
+        failures.add("a:1 over TLS".into(), refused());
+        failures.add("a:1".into(), refused());
+        assert_eq!(failures.into_error().to_string(), refused().to_string());
+    }
+}
