@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use socket2::SockRef;
 use testdata::{Certificate, Certificates, Server, Version, Wish};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
@@ -35,10 +36,21 @@ type Shaken = (
 
 /// Our side and the server's of one handshake.
 pub(crate) async fn shake(tls: &Tls, host: &str, acceptor: &TlsAcceptor) -> Shaken {
+    shake_with(tls, host, acceptor, 256 << 10).await
+}
+
+/// The same over sockets that hold about this many bytes on their way to the server.
+pub(crate) async fn shake_with(
+    tls: &Tls,
+    host: &str,
+    acceptor: &TlsAcceptor,
+    room: usize,
+) -> Shaken {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let socket = TcpStream::connect(listener.local_addr().unwrap())
-        .await
-        .unwrap();
+    SockRef::from(&listener).set_recv_buffer_size(room).unwrap();
+    let address = listener.local_addr().unwrap();
+    let socket = TcpStream::connect(address).await.unwrap();
+    SockRef::from(&socket).set_send_buffer_size(room).unwrap();
     let (accepted, _) = listener.accept().await.unwrap();
     tokio::join!(handshake(socket, tls, host), acceptor.accept(accepted))
 }
