@@ -44,6 +44,16 @@ pub(crate) fn folder(path: &Path) -> io::Result<()> {
     fs::set_permissions(path, fs::Permissions::from_mode(0o755))
 }
 
+/// A file that the servers' user owns and nobody else can read.
+pub(crate) fn file(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    fs::write(path, bytes)?;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;
+    if let Some((user, group)) = install::server_user() {
+        chown(path, Some(user), Some(group))?;
+    }
+    Ok(())
+}
+
 fn initdb(installation: &Installation, locale: &str, data: &Path) {
     let output = command(installation.program("initdb"))
         .arg("--pgdata")

@@ -4,6 +4,7 @@
 //! of capture files, which is no server's, is taken from there.
 
 pub mod capture;
+pub mod certificates;
 mod client;
 mod cluster;
 pub mod expected;
@@ -16,6 +17,7 @@ pub mod workload;
 pub mod writer;
 
 pub use capture::{Capture, Golden, captures};
+pub use certificates::{Certificate, Certificates, Wish};
 pub use client::{Client, ClientError, Next, Row, ServerError};
 pub use install::{libpq, program};
 pub use proxy::Proxy;

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use crate::install::Installation;
 use crate::port::Port;
-use crate::{Client, Version, cluster};
+use crate::{Certificate, Client, Version, cluster};
 
 /// Long enough for crash recovery on a machine that is busy with other tests.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -57,6 +57,8 @@ pub struct Builder {
     locale: String,
     on_disk: bool,
     allowed: Vec<String>,
+    files: Vec<(String, PathBuf)>,
+    sockets: Vec<String>,
 }
 
 impl Builder {
@@ -75,6 +77,25 @@ impl Builder {
     /// Puts a line in front of pg_hba.conf, such as `host all me 127.0.0.1/32 scram-sha-256`.
     pub fn allow(mut self, line: &str) -> Self {
         self.allowed.push(line.into());
+        self
+    }
+
+    /// Lets it offer TLS with this certificate.
+    pub fn tls(self, certificate: &Certificate) -> Self {
+        self.setting("ssl", "on")
+            .file("server.crt", &certificate.file)
+            .file("server.key", &certificate.key)
+    }
+
+    /// Copies a file into the data folder, where only the server's user can read it.
+    pub fn file(mut self, name: &str, from: &Path) -> Self {
+        self.files.push((name.into(), from.into()));
+        self
+    }
+
+    /// Lets it listen on another Unix socket too: a folder, or an abstract name behind `@`.
+    pub fn socket(mut self, place: &str) -> Self {
+        self.sockets.push(place.into());
         self
     }
 
@@ -104,6 +125,8 @@ pub struct Server {
     installation: Installation,
     folder: PathBuf,
     port: Port,
+    /// Unix sockets beside the one in `folder`.
+    sockets: Vec<String>,
     running: Option<Child>,
     watchdog: Child,
 }
@@ -135,11 +158,14 @@ impl Server {
             locale: "C".into(),
             on_disk: false,
             allowed: Vec::new(),
+            files: Vec::new(),
+            sockets: Vec::new(),
         }
     }
 
     fn new(builder: Builder) -> Self {
         let mut server = Self::without_data(builder.installation, builder.on_disk);
+        server.sockets = builder.sockets;
         cluster::create(&server.installation, &builder.locale, &server.data());
         for (name, value) in SETTINGS {
             server.set(name, value);
@@ -149,6 +175,9 @@ impl Server {
         }
         for (name, value) in &builder.settings {
             server.set(name, value);
+        }
+        for (name, from) in &builder.files {
+            server.file(name, from);
         }
         server.start_first();
         server
@@ -175,6 +204,7 @@ impl Server {
             port: Port::reserve(),
             installation,
             folder,
+            sockets: Vec::new(),
             running: None,
             watchdog,
         }
@@ -251,6 +281,14 @@ impl Server {
         let path = self.data().join("pg_hba.conf");
         let rest = fs::read_to_string(&path).unwrap_or_default();
         fs::write(&path, format!("{line}\n{rest}"))
+            .unwrap_or_else(|error| panic!("cannot write {}: {error}", path.display()));
+    }
+
+    /// Copies a file into the data folder, where only the server's user can read it.
+    pub fn file(&self, name: &str, from: &Path) {
+        let path = self.data().join(name);
+        fs::read(from)
+            .and_then(|bytes| cluster::file(&path, &bytes))
             .unwrap_or_else(|error| panic!("cannot write {}: {error}", path.display()));
     }
 
@@ -364,11 +402,16 @@ impl Server {
             .and_then(|file| Ok((file.try_clone()?, file)));
         let (out, err): (File, File) =
             log.unwrap_or_else(|error| panic!("cannot write the server's log: {error}"));
+        let own = self.folder.to_string_lossy();
+        let sockets: Vec<_> = [&*own]
+            .into_iter()
+            .chain(self.sockets.iter().map(|place| &**place))
+            .collect();
         let child = cluster::command(self.installation.program("postgres"))
             .arg("-D")
             .arg(self.data())
             .arg("-k")
-            .arg(&self.folder)
+            .arg(sockets.join(","))
             .args(["-h", "127.0.0.1", "-p"])
             .arg(self.port.number.to_string())
             .current_dir(&self.folder)

@@ -8,18 +8,18 @@
 
 use std::future::poll_fn;
 use std::io;
-use std::net::SocketAddr;
-use std::path::Path;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes, BytesMut};
 use postgres_protocol::message::frontend;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
-use tokio::net::{TcpSocket, UnixStream, tcp, unix};
+use tokio::net::{TcpStream, UnixStream, tcp, unix};
+use tokio_rustls::client::TlsStream;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::server_error::ServerError;
+use crate::tls;
 
 /// Room for one read; fits the second-level cache of every server processor.
 const READ_BUFFER: usize = 128 << 10;
@@ -74,39 +74,27 @@ pub(crate) struct Reader {
 pub(crate) struct Writer {
     socket: WriteHalf,
     buffer: BytesMut,
+    /// Whether the socket may hold back some of what it took, as one of TLS does.
+    held_back: bool,
 }
 
+// A session of TLS is one state for both directions. Its halves lock it for as long as one read or write takes that
+// does not wait, so neither can hold up the other.
 #[derive(Debug)]
 enum ReadHalf {
     Tcp(tcp::OwnedReadHalf),
     Unix(unix::OwnedReadHalf),
+    Tls(tokio::io::ReadHalf<TlsStream<TcpStream>>),
 }
 
 #[derive(Debug)]
 enum WriteHalf {
     Tcp(tcp::OwnedWriteHalf),
     Unix(unix::OwnedWriteHalf),
+    Tls(tokio::io::WriteHalf<TlsStream<TcpStream>>),
 }
 
 impl Channel {
-    pub(crate) async fn tcp(address: SocketAddr) -> io::Result<Self> {
-        let socket = if address.is_ipv4() {
-            TcpSocket::new_v4()?
-        } else {
-            TcpSocket::new_v6()?
-        };
-        // A status update or a short query waits for nothing.
-        socket.set_nodelay(true)?;
-        // Notices a peer that vanished while we wait for a long statement; the stream has its own timeout.
-        socket.set_keepalive(true)?;
-        let (read, write) = socket.connect(address).await?.into_split();
-        Ok(Self::new(ReadHalf::Tcp(read), WriteHalf::Tcp(write)))
-    }
-
-    pub(crate) async fn unix(path: &Path) -> io::Result<Self> {
-        Ok(Self::from(UnixStream::connect(path).await?))
-    }
-
     fn new(read: ReadHalf, write: WriteHalf) -> Self {
         Self {
             reader: Reader {
@@ -120,6 +108,7 @@ impl Channel {
             writer: Writer {
                 socket: write,
                 buffer: BytesMut::new(),
+                held_back: false,
             },
         }
     }
@@ -170,6 +159,20 @@ impl From<UnixStream> for Channel {
     fn from(stream: UnixStream) -> Self {
         let (read, write) = stream.into_split();
         Self::new(ReadHalf::Unix(read), WriteHalf::Unix(write))
+    }
+}
+
+impl From<TcpStream> for Channel {
+    fn from(stream: TcpStream) -> Self {
+        let (read, write) = stream.into_split();
+        Self::new(ReadHalf::Tcp(read), WriteHalf::Tcp(write))
+    }
+}
+
+impl From<TlsStream<TcpStream>> for Channel {
+    fn from(stream: TlsStream<TcpStream>) -> Self {
+        let (read, write) = tokio::io::split(stream);
+        Self::new(ReadHalf::Tls(read), WriteHalf::Tls(write))
     }
 }
 
@@ -299,7 +302,7 @@ impl Reader {
         match ready!(pin!(socket.read_buf(buffer)).poll(cx)) {
             Ok(0) => Poll::Ready(Err(Error::closed())),
             Ok(_) => Poll::Ready(Ok(())),
-            Err(error) => Poll::Ready(Err(Error::lost(error))),
+            Err(error) => Poll::Ready(Err(tls::broken(error))),
         }
     }
 
@@ -375,7 +378,7 @@ fn log(notice: &ServerError) {
 impl Writer {
     /// Whether something waits to be written.
     pub(crate) fn is_pending(&self) -> bool {
-        !self.buffer.is_empty()
+        !self.buffer.is_empty() || self.held_back
     }
 
     /// Writes everything that is pending.
@@ -386,17 +389,29 @@ impl Writer {
     }
 
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
-        let Self { socket, buffer } = self;
+        let Self {
+            socket,
+            buffer,
+            held_back,
+        } = self;
         while !buffer.is_empty() {
             let written = match socket {
                 WriteHalf::Tcp(socket) => Pin::new(socket).poll_write(cx, buffer),
                 WriteHalf::Unix(socket) => Pin::new(socket).poll_write(cx, buffer),
+                WriteHalf::Tls(socket) => {
+                    *held_back = true;
+                    Pin::new(socket).poll_write(cx, buffer)
+                }
             };
             match ready!(written) {
                 Ok(0) => return Poll::Ready(Err(Error::closed())),
                 Ok(written) => buffer.advance(written),
-                Err(error) => return Poll::Ready(Err(Error::lost(error))),
+                Err(error) => return Poll::Ready(Err(tls::broken(error))),
             }
+        }
+        if let WriteHalf::Tls(socket) = socket {
+            ready!(Pin::new(socket).poll_flush(cx)).map_err(tls::broken)?;
+            *held_back = false;
         }
         Poll::Ready(Ok(()))
     }
@@ -440,6 +455,7 @@ impl AsyncRead for ReadHalf {
         match self.get_mut() {
             Self::Tcp(socket) => Pin::new(socket).poll_read(cx, buffer),
             Self::Unix(socket) => Pin::new(socket).poll_read(cx, buffer),
+            Self::Tls(socket) => Pin::new(socket).poll_read(cx, buffer),
         }
     }
 }

@@ -39,7 +39,8 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// No connection within the configured time, no login, a server before 14: see [`Error::kind`].
+    /// No connection within the configured time, no TLS as asked for, no login, a server before 14: see
+    /// [`Error::kind`]. Where several places were tried, the text names each and its reason.
     ///
     /// # Cancel safety
     ///

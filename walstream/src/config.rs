@@ -17,8 +17,8 @@ use std::time::Duration;
 
 pub(crate) use authentication::Authentication;
 pub use authentication::{AuthMethod, ChannelBinding};
-pub(crate) use endpoint::Tcp;
 pub use endpoint::{Endpoint, Host, LoadBalanceHosts, TargetSessionAttrs};
+pub(crate) use endpoint::{SOCKET_FOLDERS, Tcp};
 pub use environment::Environment;
 #[cfg(test)]
 pub(crate) use parameter::PARAMETERS;

@@ -1,19 +1,22 @@
-//! From a configuration to a session that is ready: socket, startup packet, login, settings.
+//! From a configuration to a session that is ready: one place after another, as libpq tries them.
 
-use std::borrow::Cow;
-use std::io;
-use std::path::{Path, PathBuf};
+mod failures;
+mod place;
+mod session;
+mod socket;
+
 use std::time::Duration;
 
-use postgres_protocol::message::frontend;
-
-use crate::auth;
 use crate::channel::Channel;
-use crate::config::{Config, Host};
-use crate::conninfo::PINNED;
-use crate::error::{Doing, Error, ErrorKind, Result};
-use crate::server_error::ServerError;
+use crate::config::{
+    Config, Endpoint, LoadBalanceHosts, SslMode, SslNegotiation, TargetSessionAttrs,
+};
+use crate::error::{Error, ErrorKind, Result};
+use crate::tls;
 use crate::version::ServerVersion;
+use failures::{Failed, Failures, Step};
+use place::{Place, shuffle};
+use socket::Socket;
 
 /// What kind of session is wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,151 +33,176 @@ pub(crate) struct Ready {
     pub(crate) process_id: i32,
 }
 
+/// What is asked of a place.
+#[derive(Clone, Copy, Debug)]
+struct Asked<'a> {
+    config: &'a Config,
+    endpoint: &'a Endpoint,
+    purpose: Purpose,
+    wanted: TargetSessionAttrs,
+}
+
+/// Tries the servers of the configuration in order until one lets us in and is what is wanted.
+///
+/// As in libpq the next address is tried when one cannot be reached, and the next server when one is starting up or
+/// is not of the kind that is wanted. Any other refusal ends it: where one server does not take a password, another
+/// one is not shown it.
 pub(crate) async fn connect(config: &Config, purpose: Purpose) -> Result<Ready> {
     config.check()?;
-    let connecting = async {
-        let mut channel = open(config).await?;
-        let parameters = parameters(config, purpose);
-        let parameters = parameters.iter().map(|(name, value)| (*name, &**value));
-        channel
-            .writer()
-            .put(|buf| frontend::startup_message(parameters, buf))?;
-        auth::authenticate(&mut channel, config).await?;
-        ready(channel, config).await
-    };
-    if config.connect_timeout == Duration::ZERO {
-        return connecting.await;
+    let mut endpoints: Vec<&Endpoint> = config.endpoints.iter().collect();
+    let random = config.load_balance == LoadBalanceHosts::Random;
+    if random {
+        shuffle(&mut endpoints);
     }
-    tokio::time::timeout(config.connect_timeout, connecting)
-        .await
-        .unwrap_or_else(|_| {
-            let seconds = config.connect_timeout.as_secs_f64();
-            Err(Error::new(
-                ErrorKind::Connect,
-                format!("no connection to {config} within {seconds} s"),
-            ))
-        })
-}
-
-async fn open(config: &Config) -> Result<Channel> {
-    let failed = |error: io::Error| {
-        Error::new(ErrorKind::Connect, format!("cannot connect to {config}")).with_source(error)
-    };
-    let endpoint = config
-        .endpoints
-        .first()
-        .expect("there is at least one endpoint");
-    let port = endpoint.port;
-    let name = match &endpoint.host {
-        Host::Unix(folder) => {
-            return Channel::unix(&socket(folder, port)).await.map_err(failed);
-        }
-        Host::Abstract(name) => {
-            let path = format!("\0{name}/.s.PGSQL.{port}");
-            return Channel::unix(Path::new(&path)).await.map_err(failed);
-        }
-        Host::Tcp(name) => name,
-        Host::Default => {
-            let folders = ["/run/postgresql", "/var/run/postgresql", "/tmp"];
-            match folders
-                .iter()
-                .map(|folder| socket(Path::new(folder), port))
-                .find(|path| path.exists())
-            {
-                Some(path) => return Channel::unix(&path).await.map_err(failed),
-                None => "localhost",
+    let mut failures = Failures::default();
+    for wanted in passes(config.target) {
+        for endpoint in &endpoints {
+            let resolving = place::resolve(endpoint);
+            let mut places =
+                match within(config.connect_timeout, &place::name(endpoint), resolving).await {
+                    Ok(places) => places,
+                    Err(failed) => {
+                        failures.add(place::name(endpoint), failed.error);
+                        continue;
+                    }
+                };
+            if random {
+                shuffle(&mut places);
             }
-        }
-    };
-    let addresses = tokio::net::lookup_host((name, port))
-        .await
-        .map_err(failed)?;
-    let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
-    for address in addresses {
-        match Channel::tcp(address).await {
-            Ok(channel) => return Ok(channel),
-            Err(error) => last = error,
-        }
-    }
-    Err(failed(last))
-}
-
-fn socket(folder: &Path, port: u16) -> PathBuf {
-    folder.join(format!(".s.PGSQL.{port}"))
-}
-
-fn parameters(config: &Config, purpose: Purpose) -> Vec<(&'static str, Cow<'_, str>)> {
-    let mut parameters = vec![
-        ("user", Cow::Borrowed(&*config.user)),
-        ("database", config.database().into()),
-        ("application_name", (&*config.application_name).into()),
-    ];
-    if let Some(options) = &config.options {
-        parameters.push(("options", (&**options).into()));
-    }
-    if purpose == Purpose::Replication {
-        // With a database the WAL sender takes SQL too; without one it would be physical replication.
-        parameters.push(("replication", "database".into()));
-    }
-    parameters.push((
-        "wal_sender_timeout",
-        config.wal_sender_timeout.as_millis().to_string().into(),
-    ));
-    parameters.extend(PINNED.map(|(name, value)| (name, value.into())));
-    parameters
-}
-
-/// From AuthenticationOk to the first ReadyForQuery.
-async fn ready(mut channel: Channel, config: &Config) -> Result<Ready> {
-    let (mut version, mut process_id) = (None, 0);
-    loop {
-        let message = channel.recv().await?;
-        match message.tag {
-            b'S' => {
-                let mut texts = message.body.split(|byte| *byte == 0);
-                if texts.next() == Some(b"server_version") {
-                    let text = texts.next().unwrap_or_default();
-                    version = Some(String::from_utf8_lossy(text).into_owned());
+            for place in places {
+                let name = place.to_string();
+                let asked = Asked {
+                    config,
+                    endpoint,
+                    purpose,
+                    wanted: *wanted,
+                };
+                let opening = open(asked, &place, &mut failures);
+                let failed = match within(config.connect_timeout, &name, opening).await {
+                    Ok(ready) => return Ok(ready),
+                    Err(failed) => failed,
+                };
+                failures.add(name, failed.error);
+                match failed.step {
+                    Step::Unreachable => {}
+                    Step::Elsewhere => break,
+                    Step::Tls | Step::Refused | Step::Last => return Err(failures.into_error()),
                 }
             }
-            b'K' => {
-                process_id = message
-                    .body
-                    .first_chunk()
-                    .copied()
-                    .map_or(0, i32::from_be_bytes)
-            }
-            b'E' => {
-                return Err(Error::reported(
-                    ServerError::read(&message.body),
-                    Doing::Connecting,
-                ));
-            }
-            b'Z' => break,
-            tag => {
-                return Err(Error::protocol(format!(
-                    "the server sent a message '{}' while the session began",
-                    tag.escape_ascii()
-                )));
-            }
         }
     }
-    let text = version.unwrap_or_default();
-    let version = ServerVersion::parse(&text).ok_or_else(|| {
-        Error::protocol(format!(
-            "the server says that its version is \"{}\"",
-            text.escape_debug()
-        ))
-    })?;
-    if version < ServerVersion::OLDEST {
-        return Err(Error::unsupported(format!(
-            "the server is PostgreSQL {version}, and the oldest that can be used is 14"
-        )));
+    Err(failures.into_error())
+}
+
+/// What is wanted of a server, and what is good enough if none is so.
+const fn passes(target: TargetSessionAttrs) -> &'static [TargetSessionAttrs] {
+    use TargetSessionAttrs::{Any, PreferStandby, Primary, ReadOnly, ReadWrite, Standby};
+    match target {
+        Any => &[Any],
+        ReadWrite => &[ReadWrite],
+        ReadOnly => &[ReadOnly],
+        Primary => &[Primary],
+        Standby => &[Standby],
+        PreferStandby => &[Standby, Any],
     }
-    channel.set_limit(config.max_message_size);
-    Ok(Ready {
-        channel,
-        version,
-        process_id,
+}
+
+/// The limit is for each address, as in libpq: a dead one must not use up the time of the others.
+async fn within<T>(
+    limit: Duration,
+    place: &str,
+    work: impl Future<Output = Result<T, Failed>>,
+) -> Result<T, Failed> {
+    if limit == Duration::ZERO {
+        return work.await;
+    }
+    tokio::time::timeout(limit, work).await.unwrap_or_else(|_| {
+        let seconds = limit.as_secs_f64();
+        let what = format!("no connection to {place} within {seconds} s");
+        Err(Step::Unreachable.failed(Error::new(ErrorKind::Connect, what)))
     })
+}
+
+/// How a connection is to be encrypted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Cover {
+    Plain,
+    IfOffered,
+    Tls,
+}
+
+/// One place, in one or two ways.
+async fn open(asked: Asked<'_>, place: &Place, failures: &mut Failures) -> Result<Ready, Failed> {
+    // Nobody listens in on a Unix socket, and no server offers TLS there.
+    let mode = match place {
+        Place::Unix(_) => SslMode::Disable,
+        Place::Tcp { .. } => asked.config.tls.mode,
+    };
+    let (first, second) = match mode {
+        SslMode::Disable => (Cover::Plain, None),
+        SslMode::Allow => (Cover::Plain, Some(Cover::IfOffered)),
+        SslMode::Prefer => (Cover::IfOffered, Some(Cover::Plain)),
+        SslMode::Require | SslMode::VerifyCa | SslMode::VerifyFull => (Cover::Tls, None),
+    };
+    let mut covered = false;
+    let failed = match session(asked, place, first, &mut covered).await {
+        Ok(ready) => return Ok(ready),
+        Err(failed) => failed,
+    };
+    let again = match second {
+        // Over TLS nothing else would come of it if the server does not offer that.
+        Some(Cover::Plain) => covered && matches!(failed.step, Step::Tls | Step::Refused),
+        Some(_) => failed.step == Step::Refused,
+        None => false,
+    };
+    let Some(second) = second.filter(|_| again) else {
+        return Err(failed);
+    };
+    if covered {
+        tracing::warn!(
+            "{place}: {}; going on without TLS, as sslmode=prefer says",
+            failed.error
+        );
+    }
+    let how = if covered { "over TLS" } else { "without TLS" };
+    failures.add(format!("{place} {how}"), failed.error);
+    session(asked, place, second, &mut covered).await
+}
+
+/// One place in one way; `covered` says whether it came to TLS.
+async fn session(
+    asked: Asked<'_>,
+    place: &Place,
+    cover: Cover,
+    covered: &mut bool,
+) -> Result<Ready, Failed> {
+    let config = asked.config;
+    *covered = false;
+    let mut secured = None;
+    let channel = match socket::open(place, config).await? {
+        Socket::Unix(socket) => socket.into(),
+        Socket::Tcp(mut socket) => {
+            *covered = match cover {
+                Cover::Plain => false,
+                _ if config.tls.negotiation == SslNegotiation::Direct => true,
+                _ => tls::ask(&mut socket)
+                    .await
+                    .map_err(|e| Step::Last.failed(e))?,
+            };
+            if *covered {
+                let (stream, about) = tls::handshake(socket, &config.tls, place.host())
+                    .await
+                    .map_err(|error| Step::Tls.failed(error))?;
+                secured = Some(about);
+                stream.into()
+            } else if cover == Cover::Tls {
+                let refused = Error::new(ErrorKind::Tls, "the server does not offer TLS")
+                    .with_hint("Set ssl = on on the server; with sslmode=prefer the connection is made without TLS.");
+                return Err(Step::Last.failed(refused));
+            } else {
+                socket.into()
+            }
+        }
+    };
+    session::begin(channel, secured.as_ref(), asked).await
 }

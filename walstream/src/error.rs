@@ -126,6 +126,12 @@ impl Error {
         self
     }
 
+    /// Says something else, and keeps its kind, hint and sources.
+    pub(crate) fn with_text(mut self, what: String) -> Self {
+        self.0.what = what.into();
+        self
+    }
+
     fn with_server(mut self, server: ServerError) -> Self {
         self.0.server = Some(server);
         self

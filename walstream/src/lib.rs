@@ -63,6 +63,17 @@
 //! not come again before COMMIT PREPARED. After step 3 the consumer may start at that position instead of 0/0, and
 //! nothing comes twice.
 //!
+//! # TLS
+//!
+//! As in libpq, [`SslMode::Prefer`] is where one begins: TLS where the server has it, and nobody is checked. What keeps
+//! others out is [`SslMode::VerifyFull`] with the root certificates that vouch for the server. A login by SCRAM over TLS
+//! is bound to the server's certificate where both sides can. TLS is that of rustls with ring, 1.2 and 1.3, whatever
+//! provider the process has as its default.
+//!
+//! Stricter than libpq: a file that is named has to be there and of use. Not done: keys of Ed448, P-521, DSA, RSA-PSS (as the
+//! key's own kind) and RSA below 2048 bits, and client keys encrypted in the form of OpenSSL before PKCS #8, for which the error has the command that
+//! converts them.
+//!
 //! # Feedback
 //!
 //! One task owns the socket. It sends status updates when a third of the server's timeout has passed, at once when
@@ -128,6 +139,7 @@ mod slot;
 mod spool;
 mod stream;
 mod system;
+mod tls;
 mod transaction;
 mod transactions;
 mod version;

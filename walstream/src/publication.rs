@@ -2,7 +2,7 @@
 
 use crate::client::Client;
 use crate::command::quote_literal;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::row::Row;
 use crate::system::{flag, missing};
 use crate::version::ServerVersion;
@@ -201,7 +201,7 @@ impl Publication {
     fn add(&mut self, kind: &str, row: &Row) -> Result<()> {
         let text = |name| {
             let text = row.by_name(name).ok_or_else(|| missing(name))?;
-            Ok(text.to_owned())
+            Ok::<_, Error>(text.to_owned())
         };
         match kind {
             "2" => self.tables.push(PublicationTable {

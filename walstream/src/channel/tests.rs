@@ -233,3 +233,84 @@ async fn a_flood_of_notices_takes_no_room() {
     assert_eq!(channel.reader.allocated, READ_BUFFER);
     drop(sender.await.unwrap());
 }
+
+/// Both ends of a connection over TLS, whose sockets hold about this many bytes.
+async fn covered(room: usize) -> (Channel, impl AsyncRead + AsyncWrite + Unpin) {
+    let made = testdata::Certificates::new();
+    let certificate = made.own("server", &testdata::Wish::default());
+    let acceptor = tls::tests::acceptor(&certificate, &[]);
+    let mode = crate::SslMode::Require;
+    let tls = crate::config::Tls {
+        mode,
+        ..Default::default()
+    };
+    let (ours, theirs) = tls::tests::shake_with(&tls, "localhost", &acceptor, room).await;
+    let mut channel = Channel::from(ours.unwrap().0);
+    channel.set_limit(1 << 30);
+    (channel, theirs.unwrap())
+}
+
+#[tokio::test]
+async fn over_tls_a_peer_that_does_not_read_does_not_stop_our_reading() {
+    let (channel, mut peer) = covered(256 << 10).await;
+    let (mut reader, mut writer) = channel.split();
+    // More than socket and session take.
+    let size = 32 << 20;
+    writer.copy_data(&vec![1; size]);
+    assert!(timeout(SOON, writer.flush()).await.is_err());
+    for text in [&b"read"[..], b"again"] {
+        peer.write_all(&message(b'd', text)).await.unwrap();
+        peer.flush().await.unwrap();
+        tokio::select! {
+            message = reader.recv() => assert_eq!(&message.unwrap().body[..], text),
+            _ = writer.flush() => panic!("nobody has read it"),
+        }
+    }
+    let mut received = vec![0; 5 + size];
+    let (written, read) = tokio::join!(writer.flush(), peer.read_exact(&mut received));
+    written.unwrap();
+    read.unwrap();
+    assert!(received[5..].iter().all(|byte| *byte == 1));
+    assert!(!writer.is_pending());
+}
+
+#[tokio::test]
+async fn over_tls_a_half_received_message_does_not_stop_our_writing() {
+    let (channel, mut peer) = covered(256 << 10).await;
+    let (mut reader, mut writer) = channel.split();
+    let large = message(b'd', &[5; 3_000_000]);
+    peer.write_all(&large[..50_000]).await.unwrap();
+    peer.flush().await.unwrap();
+    assert!(timeout(SOON, reader.recv()).await.is_err());
+    writer.copy_data(b"status");
+    tokio::select! {
+        _ = reader.recv() => panic!("half a message"),
+        written = writer.flush() => written.unwrap(),
+    }
+    let mut received = [0; 11];
+    peer.read_exact(&mut received).await.unwrap();
+    assert_eq!(&received, b"d\0\0\0\x0astatus");
+    let rest = async {
+        peer.write_all(&large[50_000..]).await.unwrap();
+        peer.flush().await.unwrap();
+    };
+    let ((), message) = tokio::join!(rest, reader.recv());
+    assert!(message.unwrap().body == large[5..]);
+}
+
+#[tokio::test]
+async fn over_tls_nothing_stays_behind_when_the_peer_reads_late() {
+    let (mut channel, mut peer) = covered(4 << 10).await;
+    let writer = channel.writer();
+    // More than the sockets take and less than the session, which then has all of it.
+    let size = 60_000;
+    writer.copy_data(&vec![3; size]);
+    assert!(timeout(SOON, writer.flush()).await.is_err());
+    assert!(writer.buffer.is_empty() && writer.is_pending());
+    let mut received = vec![0; 5 + size];
+    let both = async { tokio::join!(writer.flush(), peer.read_exact(&mut received)) };
+    let (written, read) = timeout(Duration::from_secs(60), both).await.unwrap();
+    written.unwrap();
+    read.unwrap();
+    assert!(!writer.is_pending() && received[5..].iter().all(|byte| *byte == 3));
+}

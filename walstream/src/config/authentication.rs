@@ -75,7 +75,6 @@ pub(crate) struct Authentication {
 
 impl Authentication {
     /// Whether the server may let us in by this method.
-    #[expect(dead_code)]
     pub(crate) fn allows(&self, method: AuthMethod) -> bool {
         self.allowed.is_none_or(|allowed| {
             AuthMethod::ALL
