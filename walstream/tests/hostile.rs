@@ -131,7 +131,7 @@ impl Peer {
     }
 
     /// Whether the client closes the connection.
-    async fn is_left(mut self) -> bool {
+    async fn sees_the_end(mut self) -> bool {
         let mut rest = Vec::new();
         let read = self.socket.read_to_end(&mut rest);
         // An error is a connection that was closed with our bytes unread.
@@ -230,7 +230,7 @@ async fn a_lie_in_the_stream_is_an_error_with_its_type_and_byte() {
         assert!(text.contains(&format!("byte {offset} ")), "{text}");
         let limit = text.contains("and the limit is");
         assert_eq!(error.kind() == ErrorKind::Limit, limit, "{text}");
-        assert!(error.needs_person() && peer.is_left().await, "{text}");
+        assert!(error.needs_person() && peer.sees_the_end().await, "{text}");
     }
 }
 
@@ -249,7 +249,7 @@ async fn the_raw_stream_refuses_the_same() {
         let text = printed(&error);
         assert!(text.contains(says), "{says}: {text}");
         assert_eq!(error.offset(), Some(offset), "{text}");
-        assert!(peer.is_left().await, "{text}");
+        assert!(peer.sees_the_end().await, "{text}");
     }
 }
 
@@ -270,7 +270,7 @@ async fn what_comes_before_the_server_has_agreed_to_stream_is_refused() {
         let says = format!("'{}' in the answer to START_REPLICATION", char::from(tag));
         assert!(error.to_string().contains(&says), "{error}");
         assert_eq!(error.offset(), Some(offset), "{error}");
-        assert!(peer.is_left().await);
+        assert!(peer.sees_the_end().await);
     }
 }
 
@@ -290,7 +290,7 @@ async fn answered(answer: &[u8]) -> (u64, Error) {
         client.query("SELECT 1").await.unwrap_err()
     };
     let ((peer, offset), error) = tokio::join!(script, ask);
-    assert!(peer.is_left().await, "{error}");
+    assert!(peer.sees_the_end().await, "{error}");
     (offset, error)
 }
 
