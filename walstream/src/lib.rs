@@ -90,6 +90,9 @@ mod connect;
 mod conninfo;
 mod driver;
 mod error;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod progress;
 mod raw;
 mod relations;

@@ -148,7 +148,12 @@ impl Stream {
     }
 
     /// On a connection that is streaming already.
-    fn over(channel: Channel, timeout: Duration, decoder: Decoder, limits: Limits) -> Self {
+    pub(crate) fn over(
+        channel: Channel,
+        timeout: Duration,
+        decoder: Decoder,
+        limits: Limits,
+    ) -> Self {
         let usage = Arc::<Usage>::default();
         let assembling = Assembling {
             assembler: Assembler::new(
