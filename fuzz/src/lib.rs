@@ -14,6 +14,7 @@ mod printed;
 #[cfg(all(feature = "alloc", feature = "bytes", feature = "serde"))]
 mod rows;
 mod seeds;
+mod stream;
 mod strings;
 mod tuple;
 
@@ -27,6 +28,7 @@ pub use numbers::numbers;
 #[cfg(all(feature = "alloc", feature = "bytes", feature = "serde"))]
 pub use rows::rows;
 pub use seeds::seeds;
+pub use stream::{connection, stream};
 pub use strings::strings;
 pub use tuple::tuple;
 
@@ -44,6 +46,7 @@ pub const BODIES: &[(&str, Body)] = &[
     ("numbers", numbers),
     #[cfg(all(feature = "alloc", feature = "bytes", feature = "serde"))]
     ("rows", rows),
+    ("stream", stream),
     ("strings", strings),
     ("tuple", tuple),
 ];

@@ -29,6 +29,9 @@ pub fn seeds() -> Vec<(&'static str, Vec<u8>)> {
             [crate::session(parallel, binary, capture.messages())],
         );
         seeds.add("frames", capture.frames.iter().cloned());
+        if !parallel && !binary {
+            seeds.stream(&capture);
+        }
         seeds.rows(&capture, parallel, binary);
     }
     seeds.all
@@ -48,6 +51,18 @@ impl Seeds {
             .take(FROM_ONE_CAPTURE)
             .map(|input| (target, input));
         self.all.extend(new.collect::<Vec<_>>());
+    }
+
+    /// From the beginning, and what servers say behind it: an end, an error, parameters.
+    fn stream(&mut self, capture: &Capture) {
+        let whole = crate::connection(capture.frames.iter().map(Vec::as_slice));
+        let behind: [&[u8]; 4] = [
+            b"",
+            b"C\0\0\0\x0bCOPY 0\0",
+            b"N\0\0\0\x14SNOTICE\0C00000\0\0S\0\0\0\x08a\0b\0E\0\0\0\x0cC57P01\0\0",
+            b"R\0\0\0\x08\0\0\0\0",
+        ];
+        self.add("stream", behind.map(|end| [&whole, end].concat()));
     }
 
     fn rows(&mut self, capture: &Capture, parallel: bool, binary: bool) {

@@ -124,6 +124,9 @@ mod connect;
 mod conninfo;
 mod driver;
 mod error;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod holder;
 mod progress;
 mod publication;

@@ -9,7 +9,7 @@ use walproto::Lsn;
 
 use sync::{AtomicU64, Mutex, Ordering};
 
-/// The standard library's, or those of loom, which tries every order (package `model`).
+/// The standard library's, or those of loom, which tries their orders (package `model`).
 mod sync {
     #[cfg(loom)]
     pub(super) use loom::sync::{

@@ -193,8 +193,13 @@ impl Stream {
     }
 
     /// On a connection that is streaming already.
-    #[cfg(test)]
-    fn over(channel: Channel, timeout: Duration, decoder: Decoder, limits: Limits) -> Self {
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub(crate) fn over(
+        channel: Channel,
+        timeout: Duration,
+        decoder: Decoder,
+        limits: Limits,
+    ) -> Self {
         Self::linked(channel, timeout, decoder, limits, None)
     }
 

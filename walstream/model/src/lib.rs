@@ -1,4 +1,4 @@
-//! walstream's ledger of positions, tried in every order in which threads can run: `cargo test -p model`.
+//! walstream's ledger of positions, tried in the orders in which threads can run, up to two interruptions: `cargo test -p model`.
 
 #[cfg(test)]
 #[path = "../../src/progress.rs"]

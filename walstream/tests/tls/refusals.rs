@@ -204,11 +204,11 @@ async fn combinations_that_would_protect_nothing_are_refused_before_anything_is_
     // Nobody listens there.
     let config = Config::new("127.0.0.1", "u").with_port(1);
     for mode in [SslMode::Disable, SslMode::Allow, SslMode::Prefer] {
-        let config = config.clone().with_sslmode(mode);
         for config in [
             config.clone().with_sslnegotiation(SslNegotiation::Direct),
-            config.with_sslrootcert(RootCertificates::System),
+            config.clone().with_sslrootcert(RootCertificates::System),
         ] {
+            let config = config.with_sslmode(mode);
             assert_eq!(refused(&config).await.kind(), ErrorKind::Config);
         }
     }
