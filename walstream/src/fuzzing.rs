@@ -78,6 +78,7 @@ async fn consume(stream: &mut Stream, sent: u64) -> Lsn {
     let (mut last, mut highest) = (Lsn::ZERO, Lsn::ZERO);
     loop {
         match stream.next().await {
+            Ok(Some(Event::Reconnected(_))) => unreachable!("it has one connection"),
             Ok(Some(Event::Transaction(mut transaction))) => {
                 assert!(transaction.end_lsn() > last, "out of commit order");
                 assert!(transaction.end_lsn() > transaction.commit_lsn());
