@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use testdata::{Server, Version};
 use walstream::walproto::{Column, Lsn};
 use walstream::{
-    Change, Client, Config, Error, ErrorKind, Event, Limits, RawStream, SlotOptions, Stream,
-    StreamOptions, Transaction,
+    AlterSlot, Change, Client, Config, Error, ErrorKind, Event, Limits, RawStream, Reconnect,
+    SlotOptions, Stream, StreamOptions, Transaction,
 };
 
 /// Polls a future so many times and then drops it, unless it was done before.
@@ -159,6 +159,18 @@ async fn a_client_goes_on_after_any_call_that_was_dropped() {
     until_done!(client, any, client.missing_publications(&names));
     until_done!(client, any, client.identify_system());
     until_done!(client, any, client.timeline_history(2));
+    until_done!(client, any, client.publications());
+    until_done!(client, any, client.publication("p"));
+    until_done!(client, any, client.show("wal_level"));
+    until_done!(client, any, client.slot_holder("s"));
+    until_done!(client, any, client.blockers(1));
+    let changes = AlterSlot {
+        failover: Some(true),
+        ..AlterSlot::default()
+    };
+    until_done!(client, any, client.alter_slot("s", &changes));
+    let slot = client.slot("s").await.unwrap().unwrap();
+    assert_eq!(slot.failover, Some(true));
     // An error is of the call that made it, and not of the next.
     until_done!(client, any, client.query("SELECT pg_sleep(0.05), 1 / 0"));
     until_done!(client, any, client.query("no statement"));
@@ -285,6 +297,24 @@ async fn an_attempt_to_make_a_slot_that_was_dropped_ends_with_what_it_waits_for(
     assert!(slot.is_none_or(|slot| slot.confirmed_flush.is_some() && slot.active_pid.is_none()));
 }
 
+#[tokio::test]
+async fn who_observes_goes_on_when_a_slot_is_no_longer_made() {
+    let server = Server::start(Version::NEWEST);
+    let (mut client, mut observer) = (connect(&server).await, connect(&server).await);
+    let options = SlotOptions::default();
+    let (mut made, mut polls) = (false, 0);
+    while !made {
+        let making = client.create_slot_reporting("made", &options, &mut observer, |_| {});
+        made = polled(polls, making).await.is_some();
+        assert_eq!(value(&mut observer, "SELECT 'on'").await, "on");
+        if client.slot("made").await.unwrap().is_some() {
+            client.drop_slot("made", false).await.unwrap();
+        }
+        polls += 1;
+    }
+    assert!(polls > 2);
+}
+
 async fn start(client: Client) -> Result<Stream, Error> {
     let options = StreamOptions::new("s", ["p"]);
     Stream::start(client, &options, Lsn::ZERO, Limits::default()).await
@@ -327,6 +357,27 @@ async fn a_dropped_start_leaves_no_session_and_the_slot_where_it_was() {
         polls += 1;
     }
     assert!(polls > 2, "{polls}");
+}
+
+#[tokio::test]
+async fn a_dropped_connect_of_a_stream_leaves_no_session_and_the_slot_where_it_was() {
+    let server = prepared().await;
+    let slot = "SELECT confirmed_flush_lsn FROM pg_replication_slots";
+    let before = sql(&server).value(slot).unwrap();
+    let (config, options) = (config(&server), StreamOptions::new("s", ["p"]));
+    let mut polls = 0;
+    loop {
+        let (limits, reconnect) = (Limits::default(), Reconnect::default());
+        let connecting = Stream::connect(&config, &options, Lsn::ZERO, limits, reconnect);
+        let done = polled(polls, connecting).await.is_some();
+        nobody_is_left(&server).await;
+        assert_eq!(sql(&server).value(slot).unwrap(), before);
+        if done {
+            break;
+        }
+        polls += 1;
+    }
+    assert!(polls > 4, "{polls}");
 }
 
 /// Waits until the server has so many sessions of ours.

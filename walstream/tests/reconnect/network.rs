@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use testdata::{Proxy, Server, Version};
-use walstream::SlotOptions;
+use testdata::{Certificates, Proxy, Server, Version, Wish};
 use walstream::walproto::Lsn;
+use walstream::{RootCertificates, SlotOptions, SslMode};
 
 use crate::flow::{Reader, Writer};
 use crate::{at, connect, prepare};
@@ -37,6 +37,32 @@ async fn a_connection_that_is_cut_again_and_again_loses_and_doubles_nothing() {
         reader.go_on(20).await;
         reader.finish(writer, &server).await;
     }
+}
+
+#[tokio::test]
+async fn over_tls_it_is_the_same() {
+    let made = Certificates::new();
+    let ca = made.own("ca", &Wish::authority("/CN=root"));
+    let certificate = made.issued("server", &Wish::default(), &ca);
+    let server = Server::builder(Version::V18)
+        .setting("logical_decoding_work_mem", "64kB")
+        .tls(&certificate)
+        .start();
+    prepare(&server, &SlotOptions::default()).await;
+    let proxy = Proxy::to(server.port());
+    let config = at(proxy.port())
+        .with_host("localhost")
+        .with_sslrootcert(RootCertificates::File(ca.file.clone()))
+        .with_sslmode(SslMode::VerifyFull);
+    let stream = connect(&config, Lsn::ZERO).await.expect("a stream");
+    let writer = Writer::start(&server);
+    let mut reader = Reader::new(stream);
+    for times in 1..=8 {
+        reader.go_on(5).await;
+        proxy.cut();
+        reader.reconnect(times).await;
+    }
+    reader.finish(writer, &server).await;
 }
 
 #[tokio::test]

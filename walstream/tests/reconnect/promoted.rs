@@ -5,7 +5,10 @@ use std::time::{Duration, Instant};
 
 use testdata::{Proxy, Server, Version};
 use walstream::walproto::Lsn;
-use walstream::{Client, ErrorKind, Failover, Limits, Reconnect, SlotOptions, Stream};
+use walstream::{
+    Client, Endpoint, ErrorKind, Failover, Limits, Reconnect, SlotOptions, Stream,
+    TargetSessionAttrs,
+};
 
 use crate::flow::{Reader, Writer};
 use crate::{SLOT, at, connect, options, prepare, soon};
@@ -84,6 +87,42 @@ async fn a_promoted_standby_with_the_slot_takes_over_without_loss() {
         reader.go_on(40).await;
         reader.finish(writer, &standby).await;
     }
+}
+
+/// Nobody leads anything elsewhere: the string names both.
+#[tokio::test]
+async fn of_several_hosts_the_one_that_is_the_primary_now_goes_on() {
+    let (primary, standby) = pair(Version::V18).await;
+    let config = at(standby.port())
+        .with_endpoints(
+            [standby.port(), primary.port()].map(|port| Endpoint::new("127.0.0.1", port)),
+        )
+        .with_target_session_attrs(TargetSessionAttrs::Primary);
+    let stream = connect(&config, Lsn::ZERO).await.expect("a stream");
+    let mut reader = Reader::new(stream);
+    let writer = Writer::start(&primary);
+    reader.go_on(20).await;
+    writer.stop();
+    let (mut primary, standby) = synchronise(&mut reader, primary, standby).await;
+    let writer = Writer::start(&primary);
+    reader.go_on(20).await;
+    let last = writer.stop();
+    reader.reach(last).await;
+    standby.catch_up_with(&primary);
+    primary.stop_immediate();
+    // While there is no primary, there is nobody to go on with.
+    let waiting = tokio::time::timeout(Duration::from_secs(1), async {
+        loop {
+            reader.step().await.expect("the stream waits");
+        }
+    });
+    assert!(waiting.await.is_err());
+    assert_eq!(reader.reconnected, 0);
+    standby.promote();
+    let writer = Writer::start(&standby);
+    reader.reconnect(1).await;
+    reader.go_on(20).await;
+    reader.finish(writer, &standby).await;
 }
 
 #[tokio::test]

@@ -5,13 +5,15 @@ mod logins;
 mod oracle;
 mod refusals;
 mod stream;
+mod surroundings;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use testdata::{Certificates, Server};
 use walstream::{
-    ChannelBinding, Client, Config, Endpoint, Error, RootCertificates, SslMode, SslNegotiation,
+    ChannelBinding, Client, Config, Endpoint, Environment, Error, RootCertificates, SslMode,
+    SslNegotiation,
 };
 
 const MODES: [(SslMode, &str); 6] = [
@@ -76,7 +78,11 @@ impl Asked<'_> {
         if let Some(password) = self.key_password {
             config = config.with_sslpassword(password);
         }
-        config
+        // The same words as psql gets mean the same here.
+        let text = self.conninfo(server);
+        let read = Config::parse_in(&text, &Environment::empty()).unwrap();
+        assert_eq!(read, config, "{text}");
+        read
     }
 
     fn conninfo(&self, server: &Server) -> String {
