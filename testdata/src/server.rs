@@ -1,6 +1,9 @@
 //! A throwaway PostgreSQL server: its own data, port and socket, gone with the test however that ends.
 
+mod builder;
 mod standby;
+
+pub use builder::Builder;
 
 use std::env;
 use std::fs::{self, File, OpenOptions};
@@ -15,7 +18,7 @@ use std::time::{Duration, Instant};
 
 use crate::install::Installation;
 use crate::port::Port;
-use crate::{Certificate, Client, Version, cluster};
+use crate::{Client, Version, cluster};
 
 /// Long enough for crash recovery on a machine that is busy with other tests.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -48,72 +51,6 @@ if [ "$server" != 0 ]; then
 fi
 rm -rf "$0"
 "#;
-
-/// How a server is to be set up before its first start.
-#[derive(Clone, Debug)]
-pub struct Builder {
-    installation: Installation,
-    settings: Vec<(String, String)>,
-    locale: String,
-    on_disk: bool,
-    allowed: Vec<String>,
-    files: Vec<(String, PathBuf)>,
-    sockets: Vec<String>,
-}
-
-impl Builder {
-    /// Sets a configuration parameter; the last value given for a name counts.
-    pub fn setting(mut self, name: &str, value: impl ToString) -> Self {
-        self.settings.push((name.into(), value.to_string()));
-        self
-    }
-
-    /// Sets the locale of the cluster and of its messages, `C` if not given.
-    pub fn locale(mut self, locale: &str) -> Self {
-        self.locale = locale.into();
-        self
-    }
-
-    /// Puts a line in front of pg_hba.conf, such as `host all me 127.0.0.1/32 scram-sha-256`.
-    pub fn allow(mut self, line: &str) -> Self {
-        self.allowed.push(line.into());
-        self
-    }
-
-    /// Lets it offer TLS with this certificate.
-    pub fn tls(self, certificate: &Certificate) -> Self {
-        self.setting("ssl", "on")
-            .file("server.crt", &certificate.file)
-            .file("server.key", &certificate.key)
-    }
-
-    /// Copies a file into the data folder, where only the server's user can read it.
-    pub fn file(mut self, name: &str, from: &Path) -> Self {
-        self.files.push((name.into(), from.into()));
-        self
-    }
-
-    /// Lets it listen on another Unix socket too: a folder, or an abstract name behind `@`.
-    pub fn socket(mut self, place: &str) -> Self {
-        self.sockets.push(place.into());
-        self
-    }
-
-    /// Keeps the data on disk also where there is memory enough: for tests that write gigabytes.
-    pub fn on_disk(mut self) -> Self {
-        self.on_disk = true;
-        self
-    }
-
-    /// Starts the server and returns when it answers.
-    ///
-    /// # Panics
-    ///
-    /// If it does not start; the message holds its log.
-    pub fn start(self) -> Server {
-        Server::new(self)
-    }
-}
 
 /// A running (or stopped) server of one test.
 ///
@@ -152,15 +89,7 @@ impl Server {
     }
 
     fn of(installation: Installation) -> Builder {
-        Builder {
-            installation,
-            settings: Vec::new(),
-            locale: "C".into(),
-            on_disk: false,
-            allowed: Vec::new(),
-            files: Vec::new(),
-            sockets: Vec::new(),
-        }
+        Builder::new(installation)
     }
 
     fn new(builder: Builder) -> Self {
