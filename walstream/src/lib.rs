@@ -180,6 +180,9 @@ pub use version::ServerVersion;
 pub mod manual {
     #[doc = include_str!("../docs/source.md")]
     pub mod source {}
+
+    #[doc = include_str!("../docs/options.md")]
+    pub mod options {}
 }
 
 #[cfg(doctest)]

@@ -60,6 +60,46 @@ async fn the_files_of_a_home_folder_count_as_for_psql() {
     assert!(over_tls(&config()).await.unwrap());
 }
 
+/// `sslrootcert=system`, where the system is told by the variable that OpenSSL, and so psql, reads too.
+#[test]
+fn whom_the_system_believes_is_believed() {
+    const CHILD: &str = "WALSTREAM_TEST_SERVER_PORT";
+    if let Ok(port) = std::env::var(CHILD) {
+        let text =
+            format!("host=localhost port={port} user=postgres dbname=postgres sslrootcert=system");
+        let config = Config::parse_in(&text, &Environment::empty()).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        match runtime.block_on(over_tls(&config)) {
+            Ok(covered) => println!("over TLS: {covered}"),
+            Err(error) => println!("refused: {:?}", error.kind()),
+        }
+        return;
+    }
+    let made = Certificates::new();
+    let ca = made.own("ca", &Wish::authority("/CN=root"));
+    let other = made.own("other", &Wish::authority("/CN=other"));
+    let certificate = made.issued("server", &Wish::default(), &ca);
+    let server = Server::builder(Version::NEWEST).tls(&certificate).start();
+    for (roots, answer) in [(&ca, "over TLS: true"), (&other, "refused: Tls")] {
+        let output = Command::new(std::env::current_exe().unwrap())
+            .args([
+                "--exact",
+                "surroundings::whom_the_system_believes_is_believed",
+                "--nocapture",
+            ])
+            .env(CHILD, server.port().to_string())
+            .env("SSL_CERT_FILE", &roots.file)
+            .env("SSL_CERT_DIR", made.path("no-folder"))
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(said.contains(answer), "{said}");
+    }
+}
+
 #[tokio::test]
 async fn variables_say_what_a_string_leaves_out() {
     let made = Certificates::new();
