@@ -1,6 +1,6 @@
 //! From an SQLSTATE, and what was asked of the server, to the kind of an error.
 //!
-//! The whole table stands at [`ErrorKind`](super::ErrorKind); what only the catalog can tell is added where it is asked.
+//! The whole table stands at [`ErrorKind`]; what only the catalog can tell is added where it is asked.
 
 use super::{Error, ErrorKind};
 use crate::server_error::ServerError;
