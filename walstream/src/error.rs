@@ -126,6 +126,11 @@ impl Error {
         self
     }
 
+    /// What it says, without what is printed behind it.
+    pub(crate) fn what(&self) -> &str {
+        &self.0.what
+    }
+
     /// Says something else, and keeps its kind, hint and sources.
     pub(crate) fn with_text(mut self, what: String) -> Self {
         self.0.what = what.into();

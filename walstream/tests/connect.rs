@@ -157,7 +157,9 @@ async fn each_refusal_is_its_own_kind_also_in_german() {
         assert_eq!(error.kind(), ErrorKind::Authentication);
         assert_eq!(
             error.to_string(),
-            format!("the server asks for a password of user \"{login}\", and none is given")
+            format!(
+                "127.0.0.1:{port}: the server asks for a password of user \"{login}\", and none is given"
+            )
         );
     }
     let error = refused(&at("scram:x")).await;

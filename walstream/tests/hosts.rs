@@ -417,10 +417,9 @@ async fn the_user_behind_a_unix_socket_has_to_be_the_required_one() {
         .unwrap();
     let error = refused(&socket.with_requirepeer("somebody")).await;
     assert_eq!(error.kind(), ErrorKind::Authentication);
-    assert_eq!(
-        error.to_string(),
-        format!("the server runs as the user \"{user}\", and requirepeer says \"somebody\"")
-    );
+    let what = format!("the server runs as the user \"{user}\", and requirepeer says \"somebody\"");
+    let place = server.socket().display().to_string();
+    assert_eq!(error.to_string(), format!("{place}: {what}"));
     // Over TCP there is nobody to look at, as in libpq.
     Client::connect(&config(&[tcp(server.port())]).with_requirepeer("somebody"))
         .await

@@ -57,7 +57,13 @@ impl Failures {
             .rposition(|(_, error)| error.needs_person())
             .unwrap_or_else(|| self.0.len().saturating_sub(1));
         if self.0.len() == 1 {
-            return self.0.remove(0).1;
+            let (place, error) = self.0.remove(0);
+            let what = error.what();
+            if what.contains(&place) {
+                return error;
+            }
+            let what = format!("{place}: {what}");
+            return error.with_text(what);
         }
         let all: Vec<_> = self
             .0
@@ -122,7 +128,9 @@ mod tests {
                 .ends_with("place 1: the server refused the login: FATAL 28P01: wrong password"),
             "{error}"
         );
-        assert_eq!(of(vec![gone()]).to_string(), "gone");
+        assert_eq!(of(vec![gone()]).to_string(), "place 0: gone");
+        let named = || Error::new(ErrorKind::Connect, "cannot connect to place 0");
+        assert_eq!(of(vec![named()]).to_string(), "cannot connect to place 0");
     }
 
     #[test]
@@ -130,6 +138,9 @@ mod tests {
         let mut failures = Failures::default();
         failures.add("a:1 over TLS".into(), refused());
         failures.add("a:1".into(), refused());
-        assert_eq!(failures.into_error().to_string(), refused().to_string());
+        assert_eq!(
+            failures.into_error().to_string(),
+            format!("a:1: {}", refused())
+        );
     }
 }

@@ -236,9 +236,11 @@ async fn sslcertmode_says_whether_a_certificate_is_shown() {
     .config(&server);
     walstream::Client::connect(&none).await.unwrap();
     let error = refused(&none.with_sslcertmode(SslCertMode::Require)).await;
-    assert_eq!(
-        error.to_string(),
-        "the server let us in, and there is no client certificate that it could have checked"
+    assert!(
+        error.to_string().ends_with(
+            "the server let us in, and there is no client certificate that it could have checked"
+        ),
+        "{error}"
     );
     let never_asks = Server::builder(Version::V17)
         .tls(&made.issued("plain", &Wish::default(), &ca))
@@ -250,9 +252,11 @@ async fn sslcertmode_says_whether_a_certificate_is_shown() {
     for mode in [SslMode::Require, SslMode::Disable] {
         let config = config.clone().with_sslmode(mode);
         let error = refused(&config.with_sslcertmode(SslCertMode::Require)).await;
-        assert_eq!(
-            error.to_string(),
-            "the server did not ask for a client certificate"
+        assert!(
+            error
+                .to_string()
+                .ends_with("the server did not ask for a client certificate"),
+            "{error}"
         );
         assert_eq!(error.kind(), ErrorKind::Tls);
     }

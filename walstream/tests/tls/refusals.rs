@@ -147,7 +147,10 @@ async fn a_server_without_tls_is_refused_where_tls_is_asked_for() {
         )
         .await;
         assert_eq!(error.kind(), ErrorKind::Tls);
-        assert_eq!(error.to_string(), "the server does not offer TLS");
+        assert!(
+            error.to_string().ends_with("the server does not offer TLS"),
+            "{error}"
+        );
         assert!(error.hint().unwrap().contains("ssl = on") && !error.is_transient());
     }
     // As with psql, a Unix socket needs none.
@@ -175,9 +178,7 @@ async fn roots_that_are_not_there_are_not_passed_over() {
     for mode in [SslMode::VerifyCa, SslMode::VerifyFull] {
         let error = refused(&config(mode)).await;
         assert!(
-            error
-                .to_string()
-                .starts_with("there is no root certificate"),
+            error.to_string().contains(": there is no root certificate"),
             "{error}"
         );
         assert_eq!(error.kind(), ErrorKind::Tls);
