@@ -248,7 +248,7 @@ fn errors_of_a_german_server_are_understood() {
     assert_eq!(site.t().len(), 3);
 
     // the connection ended by an administrator, and again and again:
-    let running = site.streaming(&[]);
+    let running = site.streaming(&["--reconnect", "0"]);
     site.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_replication");
     let outcome = running.wait(common::PATIENCE);
     outcome.failed(1, &[]);
