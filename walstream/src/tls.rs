@@ -159,6 +159,9 @@ fn server_name(host: &str) -> ServerName<'static> {
 }
 
 fn failed(error: io::Error, tls: &Tls) -> Error {
+    if let Some(distrust) = distrust(&error) {
+        return distrust.into();
+    }
     let Some(reason) = tls_reason(&error) else {
         let direct = tls.negotiation == SslNegotiation::Direct;
         if direct && error.kind() == io::ErrorKind::UnexpectedEof {
@@ -183,12 +186,17 @@ fn tls_reason(error: &io::Error) -> Option<&rustls::Error> {
     error.get_ref()?.downcast_ref()
 }
 
-fn explained(reason: &rustls::Error) -> Error {
-    if let rustls::Error::InvalidCertificate(CertificateError::Other(OtherError(reason))) = reason
-        && let Some(distrust) = reason.downcast_ref::<Distrust>()
-    {
-        return distrust.into();
+/// Our own word on a certificate, which rustls only carries.
+fn distrust(error: &io::Error) -> Option<&Distrust> {
+    match tls_reason(error)? {
+        rustls::Error::InvalidCertificate(CertificateError::Other(OtherError(reason))) => {
+            reason.downcast_ref()
+        }
+        _ => None,
     }
+}
+
+fn explained(reason: &rustls::Error) -> Error {
     let rustls::Error::AlertReceived(alert) = reason else {
         return Error::new(ErrorKind::Tls, "TLS with the server failed");
     };
