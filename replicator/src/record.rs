@@ -29,6 +29,9 @@
 //! | 4. it and the folder are synced | | the same |
 //! | 5. the finished one is compressed beside itself, synced, renamed; then it is removed | one of the two, or both | compresses again |
 //!
+//! *A lost source*: the session ends as after an error, and for as long as [`RecordConfig::reconnect`] says another start is
+//! made by itself, with all of the above. So every gap is one that a crash could have left.
+//!
 //! What is refused: a slot that was confirmed further than the records go (changes between are in no file), records of
 //! another cluster or ahead of it, and a file that is damaged before the confirmed position.
 
