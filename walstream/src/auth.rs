@@ -33,7 +33,9 @@ pub(crate) async fn authenticate(
         if request.kind == OK {
             return login.accept();
         }
-        let answer = login.answer(&request)?;
+        let answer = login
+            .answer(&request)
+            .map_err(|error| error.at_byte(request.offset))?;
         match answer {
             Answer::Nothing => {}
             Answer::Password(text) => channel
@@ -258,15 +260,22 @@ impl Login<'_> {
 struct Request {
     kind: i32,
     body: Bytes,
+    /// Bytes that came before it.
+    offset: u64,
 }
 
 impl Request {
     async fn receive(channel: &mut Channel) -> Result<Self> {
         let mut message = channel.recv().await?;
+        let offset = message.offset;
         match message.tag {
             b'R' => Ok(Self {
-                kind: message.body.try_get_i32().map_err(|_| malformed())?,
+                kind: message
+                    .body
+                    .try_get_i32()
+                    .map_err(|_| malformed().at_byte(offset))?,
                 body: message.body,
+                offset,
             }),
             b'E' => Err(Error::reported(
                 ServerError::read(&message.body),
@@ -274,7 +283,8 @@ impl Request {
             )),
             _ => Err(
                 Error::protocol("what answered does not speak PostgreSQL's protocol")
-                    .with_hint("Check host and port."),
+                    .with_hint("Check host and port.")
+                    .at_byte(offset),
             ),
         }
     }

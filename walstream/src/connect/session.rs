@@ -117,10 +117,8 @@ async fn ready(mut channel: Channel, config: &Config) -> Result<(Ready, State)> 
             b'E' => return Err(refused(&message)),
             b'Z' => break,
             tag => {
-                return Err(Error::protocol(format!(
-                    "the server sent a message '{}' while the session began",
-                    tag.escape_ascii()
-                )));
+                let place = "while the session began";
+                return Err(Error::out_of_place(tag, place, message.offset));
             }
         }
     }
