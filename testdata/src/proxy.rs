@@ -1,5 +1,6 @@
 //! A network between a client and a server that a test can cut, freeze, slow down and lead elsewhere.
 
+use std::collections::VecDeque;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -23,7 +24,8 @@ struct Network {
 
 #[derive(Debug, Default)]
 struct State {
-    target: u16,
+    /// New connections go to these in turn.
+    targets: VecDeque<u16>,
     /// Bytes a second in each direction of each connection; `None` for as fast as it goes.
     rate: Option<u64>,
     frozen: bool,
@@ -47,7 +49,7 @@ impl Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let port = listener.local_addr().expect("its number").port();
         let network = Arc::new(Network::default());
-        network.state().target = target;
+        network.state().targets = [target].into();
         let shared = Arc::clone(&network);
         thread::spawn(move || {
             for client in listener.incoming() {
@@ -106,7 +108,12 @@ impl Proxy {
 
     /// Leads new connections to another port.
     pub fn lead_to(&self, target: u16) {
-        self.network.state().target = target;
+        self.lead_in_turn([target]);
+    }
+
+    /// Leads new connections to one port after the other and then to the first again, as a name of several servers does.
+    pub fn lead_in_turn(&self, targets: impl Into<VecDeque<u16>>) {
+        self.network.state().targets = targets.into();
     }
 }
 
@@ -126,8 +133,10 @@ impl Network {
 
     fn accept(self: &Arc<Self>, client: TcpStream) {
         let (target, refusing) = {
-            let state = self.state();
-            (state.target, state.refusing)
+            let mut state = self.state();
+            state.targets.rotate_left(1);
+            let next = state.targets.back().copied();
+            (next.expect("there is a target"), state.refusing)
         };
         if refusing {
             return;

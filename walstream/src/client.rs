@@ -7,7 +7,7 @@ use bytes::Bytes;
 use postgres_protocol::message::frontend;
 
 use crate::channel::{BackendMessage, Channel};
-use crate::config::Config;
+use crate::config::{Config, Endpoint};
 use crate::connect::{self, Purpose, Ready};
 use crate::error::{Doing, Error, ErrorKind, Result};
 use crate::row::{self, Row};
@@ -22,6 +22,7 @@ pub struct Client {
     channel: Channel,
     version: ServerVersion,
     process_id: i32,
+    endpoint: Endpoint,
     database: String,
     purpose: Purpose,
     wal_sender_timeout: Duration,
@@ -69,6 +70,7 @@ impl Client {
             channel,
             version,
             process_id,
+            endpoint,
         } = connect::connect(config, purpose)
             .await
             .map_err(|error| match purpose {
@@ -79,6 +81,7 @@ impl Client {
             channel,
             version,
             process_id,
+            endpoint,
             database: config.database().to_owned(),
             purpose,
             wal_sender_timeout: config.wal_sender_timeout,
@@ -99,6 +102,11 @@ impl Client {
     /// The server process of this session, as `pg_stat_activity` and `pg_replication_slots` name it.
     pub const fn process_id(&self) -> i32 {
         self.process_id
+    }
+
+    /// Which of the configuration's servers this is.
+    pub const fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
     }
 
     /// The database of this session.

@@ -31,6 +31,8 @@ pub(crate) struct Ready {
     pub(crate) channel: Channel,
     pub(crate) version: ServerVersion,
     pub(crate) process_id: i32,
+    /// The one of the configuration's that let us in.
+    pub(crate) endpoint: Endpoint,
 }
 
 /// What is asked of a place.

@@ -183,6 +183,15 @@ impl Error {
         )
     }
 
+    /// Two connections that had to be to one server were to two.
+    pub(crate) fn elsewhere(slot: &str) -> Self {
+        Self::new(
+            ErrorKind::Connect,
+            format!("the slot \"{slot}\" that was started is not the one that a second connection finds"),
+        )
+        .with_hint("The host's name leads to several servers, or somebody ended the stream just now. Name each server by itself, with target_session_attrs=primary.")
+    }
+
     /// The server's history does not hold what was handed out.
     pub(crate) fn diverged(what: String) -> Self {
         Self::new(ErrorKind::Diverged, what)

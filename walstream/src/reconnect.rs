@@ -82,7 +82,7 @@ impl Link {
         options: &StreamOptions,
         position: Lsn,
         policy: Reconnect,
-    ) -> Result<(Channel, Self, Lsn)> {
+    ) -> Result<(Channel, Self, Lsn, SystemIdentity)> {
         let mut client = Client::connect_replication(config).await?;
         let system = client.identify_system().await?;
         if position > system.wal_flush {
@@ -102,11 +102,11 @@ impl Link {
             },
             attempts: policy.backoff.begin(now),
             policy,
-            system_id: system.system_id,
+            system_id: system.system_id.clone(),
             timeline: system.timeline,
             furthest: Lsn::ZERO,
         };
-        Ok((channel, link, position.max(confirmed)))
+        Ok((channel, link, position.max(confirmed), system))
     }
 
     /// A connection that had received up to here is lost. The series of attempts begins anew if it came further than
@@ -192,14 +192,27 @@ impl Link {
 }
 
 /// Owns the slot and starts; only then looks how far it is confirmed, since until then others may move it.
-async fn own(config: &Config, options: &StreamOptions, client: Client) -> Result<(Channel, Lsn)> {
+async fn own(
+    config: &Config,
+    options: &StreamOptions,
+    mut client: Client,
+) -> Result<(Channel, Lsn)> {
+    let same = config.clone().with_endpoints([client.endpoint().clone()]);
+    // Asked of the server: a pooler in between has numbers of its own.
+    let process = client.query("SELECT pg_catalog.pg_backend_pid()").await?;
     let channel = client.start_replication(options, Lsn::ZERO).await?;
     // The stream's own connection takes no questions any more.
-    let mut other = Client::connect(config).await?;
+    let mut other = Client::connect(&same).await?;
     let slot = other
         .slot(&options.slot)
         .await?
         .ok_or_else(|| Error::slot_missing(&options.slot))?;
+    // One name may lead to several servers, each with a slot of that name.
+    let holder = slot.active_pid.map(|pid| pid.to_string());
+    let process = process.first().and_then(|row| row.get(0));
+    if process.is_none() || holder.as_deref() != process {
+        return Err(Error::elsewhere(&options.slot));
+    }
     // A connection that cannot say goodbye is none the less at its end.
     let _ = other.close().await;
     Ok((channel, slot.confirmed_flush.unwrap_or(Lsn::ZERO)))

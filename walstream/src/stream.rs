@@ -17,6 +17,7 @@ use crate::error::Error;
 use crate::progress::{Progress, Token};
 use crate::reconnect::{Link, Reconnect, Reconnected};
 use crate::spool::{Complete, Usage};
+use crate::system::SystemIdentity;
 use crate::transaction::Transaction;
 use crate::transactions::{AssembleError, Assembled, Assembler, Standalone, Whole};
 
@@ -123,6 +124,7 @@ impl Idle {
 #[derive(Debug)]
 pub struct Stream {
     running: Running<Queue>,
+    system: Option<SystemIdentity>,
 }
 
 impl Stream {
@@ -181,15 +183,15 @@ impl Stream {
         limits: Limits,
         reconnect: Reconnect,
     ) -> Result<Self, Error> {
-        let (channel, link, reached) = Link::first(config, options, position, reconnect).await?;
+        let (channel, link, reached, system) =
+            Link::first(config, options, position, reconnect).await?;
         let timeout = config.wal_sender_timeout;
-        Ok(Self::linked(
-            channel,
-            timeout,
-            decoder(options),
-            limits,
-            Some((link, reached)),
-        ))
+        let link = Some((link, reached));
+        let stream = Self::linked(channel, timeout, decoder(options), limits, link);
+        Ok(Self {
+            system: Some(system),
+            ..stream
+        })
     }
 
     /// On a connection that is streaming already.
@@ -228,6 +230,7 @@ impl Stream {
         };
         Self {
             running: Running::start(channel, timeout, assembling, queue, link),
+            system: None,
         }
     }
 
@@ -308,6 +311,11 @@ impl Stream {
         drop(inbox);
         shared.wake.notify_one();
         Some(event)
+    }
+
+    /// The server of the first connection as it was then; only with [`connect`](Self::connect).
+    pub const fn system(&self) -> Option<&SystemIdentity> {
+        self.system.as_ref()
     }
 
     /// How far the stream is; cheap to read, from any thread.

@@ -29,6 +29,16 @@ pub(super) async fn later(
     // The stream makes its own connections from here on.
     wire.close().await?;
     let stream = own(config, &connection, &options).await?;
+    if let Some(streaming) = stream.system()
+        && (&streaming.system_id, streaming.timeline) != (&system.system_id, system.timeline)
+    {
+        // Of several hosts another one answers now; what was compared until here is not true of it.
+        return Err(Error::retry(format!(
+            "the source changed while the run began: it was system {} on timeline {}, and is system {} on timeline {}",
+            system.system_id, system.timeline, streaming.system_id, streaming.timeline
+        ))
+        .with_hint("start again; with several hosts in --source, target_session_attrs=primary picks one"));
+    }
     let position = destination.raise_epoch(&config.slot, &holder()).await?;
 
     check_system(&position, system)?;

@@ -40,7 +40,7 @@ pub(super) async fn begin(
             }
             .failed(error)
         })?;
-    let (mut ready, state) = ready(channel, config)
+    let (mut ready, state) = ready(channel, asked)
         .await
         .map_err(|error| Step::Last.failed(error))?;
     match unwanted(&mut ready.channel, &state, wanted).await {
@@ -87,7 +87,7 @@ struct State {
 }
 
 /// From AuthenticationOk to the first ReadyForQuery.
-async fn ready(mut channel: Channel, config: &Config) -> Result<(Ready, State)> {
+async fn ready(mut channel: Channel, asked: Asked<'_>) -> Result<(Ready, State)> {
     let (mut version, mut process_id) = (None, 0);
     let mut state = State::default();
     loop {
@@ -134,11 +134,12 @@ async fn ready(mut channel: Channel, config: &Config) -> Result<(Ready, State)> 
             "the server is PostgreSQL {version}, and the oldest that can be used is 14"
         )));
     }
-    channel.set_limit(config.max_message_size);
+    channel.set_limit(asked.config.max_message_size);
     let ready = Ready {
         channel,
         version,
         process_id,
+        endpoint: asked.endpoint.clone(),
     };
     Ok((ready, state))
 }

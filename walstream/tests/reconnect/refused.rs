@@ -172,6 +172,35 @@ async fn a_position_that_does_not_fit_the_server_is_refused_at_once() {
 }
 
 #[tokio::test]
+async fn a_name_that_leads_to_two_servers_is_no_place_to_stream_from() {
+    let servers = [Server::start(Version::V18), Server::start(Version::V18)];
+    for server in &servers {
+        prepare(server, &SlotOptions::default()).await;
+    }
+    let proxy = Proxy::to(servers[0].port());
+    proxy.lead_in_turn(servers.each_ref().map(Server::port));
+    let error = connect(&at(proxy.port()), Lsn::ZERO)
+        .await
+        .expect_err("two servers");
+    assert_eq!(error.kind(), ErrorKind::Connect, "{error:?}");
+    assert!(error.to_string().contains("second connection"), "{error}");
+    assert!(error.hint().is_some_and(|hint| hint.contains("primary")));
+    proxy.lead_to(servers[0].port());
+    let stream = loop {
+        match connect(&at(proxy.port()), Lsn::ZERO).await {
+            Ok(stream) => break stream,
+            Err(error) => assert!(error.is_transient(), "{error:?}"),
+        }
+    };
+    let system = stream.system().expect("it connected by itself");
+    let expected = testdata::Client::connect(&servers[0], "postgres")
+        .and_then(|mut sql| sql.value("SELECT system_identifier FROM pg_control_system()"))
+        .expect("an identity");
+    assert_eq!((&*system.system_id, system.timeline), (&*expected, 1));
+    stream.finish().await.expect("a proper end");
+}
+
+#[tokio::test]
 async fn attempts_end_when_the_policy_says_so_with_what_happened_last() {
     let (server, proxy, reader) = site().await;
     reader.stream.finish().await.expect("a proper end");
