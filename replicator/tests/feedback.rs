@@ -70,9 +70,7 @@ fn with_timeout(site: &Site, timeout: &str, arguments: &[&str]) -> Running {
         .arg(format!("{}?wal_sender_timeout={timeout}", site.source()))
         .args(arguments);
     let mut running = Running::start(&mut command);
-    running.until("it streams", || {
-        site.slot_column("active").as_deref() == Some("true") && site.path().exists()
-    });
+    running.until_it_says(" streaming ");
     running
 }
 

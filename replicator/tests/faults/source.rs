@@ -4,28 +4,13 @@ use std::time::{Duration, Instant};
 
 use testdata::{Server, Version};
 
-use crate::common::{PATIENCE, Running, Site};
-
-/// A run whose start is over: until then a source that goes away ends it.
-fn started(site: &Site, arguments: &[&str]) -> Running {
-    let mut running = site.streaming(arguments);
-    let deadline = Instant::now() + PATIENCE;
-    while !running.stderr().contains("INFO streaming") {
-        assert!(
-            running.is_running() && Instant::now() < deadline,
-            "{}",
-            running.stderr()
-        );
-        std::thread::sleep(Duration::from_millis(10));
-    }
-    running
-}
+use crate::common::{PATIENCE, Site};
 
 #[test]
 fn a_source_that_restarts_or_crashes_is_waited_for() {
     for version in Version::ALL {
         let mut site = Site::own(Server::start(version));
-        let mut running = started(&site, &[]);
+        let mut running = site.streaming(&[]);
         for (id, crash) in [(3, false), (4, true)] {
             let value = if crash { "crashed" } else { "restarted" };
             site.sql(&format!("INSERT INTO t VALUES ({id}, 'before')"));
@@ -49,7 +34,7 @@ fn a_source_that_restarts_or_crashes_is_waited_for() {
 #[test]
 fn a_source_that_stays_away_ends_the_run_as_worth_retrying() {
     let mut site = Site::own(Server::start(Version::NEWEST));
-    let running = started(&site, &["--reconnect", "3"]);
+    let running = site.streaming(&["--reconnect", "3"]);
     let start = Instant::now();
     site.server_mut().stop();
     running.wait(PATIENCE).failed(1, &["connect"]);
@@ -63,7 +48,7 @@ fn a_source_that_stays_away_ends_the_run_as_worth_retrying() {
 #[test]
 fn an_end_is_possible_while_the_source_is_away() {
     let mut site = Site::own(Server::start(Version::NEWEST));
-    let mut running = started(&site, &[]);
+    let mut running = site.streaming(&[]);
     site.sql("INSERT INTO t VALUES (3, 'three')");
     running.until("the row arrives", || site.t().len() == 3);
     site.server_mut().kill();
@@ -80,7 +65,7 @@ fn an_end_is_possible_while_the_source_is_away() {
 #[test]
 fn a_lost_session_for_questions_is_replaced_while_the_stream_goes_on() {
     let site = Site::new();
-    let mut running = started(&site, &[]);
+    let mut running = site.streaming(&[]);
     site.sql("INSERT INTO t VALUES (3, 'three')");
     running.until("the row arrives", || site.t().len() == 3);
     let others = format!(
@@ -90,18 +75,7 @@ fn a_lost_session_for_questions_is_replaced_while_the_stream_goes_on() {
     );
     assert_ne!(site.ask(&others), "0");
     // The next look at the publications finds that nobody can be asked, and the one after it asks anew.
-    let deadline = Instant::now() + PATIENCE;
-    while !running
-        .stderr()
-        .contains("cannot be asked about its publications")
-    {
-        assert!(
-            running.is_running() && Instant::now() < deadline,
-            "{}",
-            running.stderr()
-        );
-        std::thread::sleep(Duration::from_millis(50));
-    }
+    running.until_it_says("cannot be asked about its publications");
     site.sql("DROP PUBLICATION replicator");
     running.wait(PATIENCE).failed(3, &["publication"]);
 }
@@ -109,7 +83,7 @@ fn a_lost_session_for_questions_is_replaced_while_the_stream_goes_on() {
 #[test]
 fn a_publication_that_vanished_while_the_source_was_away_stops_it() {
     let mut site = Site::own(Server::start(Version::NEWEST));
-    let running = started(&site, &[]);
+    let running = site.streaming(&[]);
     site.server_mut().stop();
     site.server_mut().start_again();
     site.sql("ALTER PUBLICATION replicator DROP TABLE t");

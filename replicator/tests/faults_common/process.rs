@@ -75,6 +75,19 @@ impl Running {
         }
     }
 
+    /// Waits until it has written this to standard error; it must go on meanwhile.
+    pub(crate) fn until_it_says(&mut self, text: &str) {
+        let deadline = Instant::now() + PATIENCE;
+        while !self.stderr().contains(text) {
+            assert!(
+                self.is_running() && Instant::now() < deadline,
+                "it did not say {text:?}:\n{}",
+                self.stderr()
+            );
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+
     /// Asks it to end properly, and waits.
     pub(crate) fn terminate(self) -> Outcome {
         self.signal("TERM");
