@@ -200,7 +200,7 @@ async fn own(
     let same = config.clone().with_endpoints([client.endpoint().clone()]);
     // Asked of the server: a pooler in between has numbers of its own.
     let process = client.query("SELECT pg_catalog.pg_backend_pid()").await?;
-    let channel = client.start_replication(options, Lsn::ZERO).await?;
+    let mut channel = client.start_replication(options, Lsn::ZERO).await?;
     // The stream's own connection takes no questions any more.
     let mut other = Client::connect(&same).await?;
     let slot = other
@@ -211,11 +211,28 @@ async fn own(
     let holder = slot.active_pid.map(|pid| pid.to_string());
     let process = process.first().and_then(|row| row.get(0));
     if process.is_none() || holder.as_deref() != process {
-        return Err(Error::elsewhere(&options.slot));
+        return Err(ended(&mut channel)
+            .await
+            .unwrap_or_else(|| Error::elsewhere(&options.slot)));
     }
     // A connection that cannot say goodbye is none the less at its end.
     let _ = other.close().await;
     Ok((channel, slot.confirmed_flush.unwrap_or(Lsn::ZERO)))
+}
+
+/// Why the server has ended a stream that was just started, if it has; its reason is on its way then.
+async fn ended(channel: &mut Channel) -> Option<Error> {
+    const PATIENCE: Duration = Duration::from_secs(1);
+    let reason = async {
+        loop {
+            match channel.recv().await {
+                Ok(message) if message.tag == b'E' => return Error::server(&message.body),
+                Ok(_) => {}
+                Err(error) => return error,
+            }
+        }
+    };
+    tokio::time::timeout(PATIENCE, reason).await.ok()
 }
 
 fn behind(reached: Lsn, system: &SystemIdentity) -> Error {

@@ -45,8 +45,14 @@ fn a_publication_dropped_between_two_runs_stops_the_second() {
             .hinted(&["drop", "run"]);
         // Made again it is another publication: what changed in between was never decoded with it.
         site.sql("CREATE PUBLICATION replicator FOR TABLE t");
+        // Before 18 the server may say so sooner than we do.
+        let word = if version == Version::V18 {
+            "changed"
+        } else {
+            "publication"
+        };
         site.catch_up(&[])
-            .failed(3, &["changed"])
+            .failed(3, &[word])
             .hinted(&["drop", "run"]);
         assert_eq!(site.t(), ["1|one", "2|two"]);
         site.sql("DROP PUBLICATION replicator");
