@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use testdata::{Client as Sql, Server, Version};
+use testdata::{Certificates, Client as Sql, Server, Version, Wish};
 use walstream::walproto::Lsn;
 use walstream::{
     Backoff, Client, Config, Event, Limits, Reconnect, SlotOptions, Stream, StreamOptions,
@@ -137,17 +137,19 @@ fn the_defaults_on_the_page_are_those_of_the_code() {
 async fn a_server_set_up_as_the_page_says_can_be_read_from() {
     let (conf, sql, hba) = (blocks("conf"), blocks("sql"), blocks("hba"));
     assert_eq!((conf.len(), sql.len(), hba.len()), (1, 2, 1));
+    let made = Certificates::new();
+    let authority = made.own("ca", &Wish::authority("/CN=root"));
+    let certificate = made.issued("server", &Wish::default(), &authority);
     for version in Version::ALL {
         let mut builder = Server::builder(version).setting("wal_level", "replica");
         for line in conf[0].lines() {
             let (name, value) = line.split_once(" = ").expect("name = value");
             builder = builder.setting(name, value);
         }
-        // TLS is a matter of its own, with tests of its own.
-        let line = hba[0].trim().replace("hostssl", "host");
         // Whoever is not let in by the page's line is not let in.
         let server = builder
-            .allow(&line)
+            .tls(&certificate)
+            .allow(hba[0].trim())
             .allow("host all all 127.0.0.1/32 reject")
             .start();
         let mut admin = Sql::connect(&server, "postgres").expect("a connection");
@@ -160,8 +162,9 @@ async fn a_server_set_up_as_the_page_says_can_be_read_from() {
         }
 
         let config: Config = format!(
-            "postgres://replicator:choose%20one@127.0.0.1:{}/shop?sslmode=disable",
-            server.port()
+            "postgres://replicator:choose%20one@localhost:{}/shop?sslmode=verify-full&sslrootcert={}",
+            server.port(),
+            authority.file.display()
         )
         .parse()
         .expect("a connection string");
