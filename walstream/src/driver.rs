@@ -226,24 +226,27 @@ impl<S: Sink> Driver<S> {
         link: &mut Link,
         end: Result<(), Error>,
     ) -> Result<Channel, Result<(), Error>> {
-        let received = self.shared.progress.received();
+        let now = Instant::now().into_std();
+        link.lost(self.shared.progress.received(), now);
+        let mut pause = link.pause(now);
         let reached = {
             let mut inbox = self.shared.inbox();
-            if inbox.stop || end.as_ref().is_err_and(|error| !error.is_disconnect()) {
+            let over = inbox.stop || end.as_ref().is_err_and(|error| !error.is_disconnect());
+            // What waits is handed out before the end, unless it is to come again.
+            if over || pause.is_none() {
                 return Err(end);
             }
             self.sink.restart(&mut inbox.waiting)
         };
         let mut lost = end.err().unwrap_or_else(Error::ended);
-        link.lost(received, Instant::now().into_std());
-        while let Some(pause) = link.pause(Instant::now().into_std()) {
+        while let Some(wait) = pause {
             tracing::warn!(
                 error = %lost.with_sources(),
-                pause_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX),
+                pause_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX),
                 "the stream is interrupted; connecting again"
             );
             let again = async {
-                tokio::time::sleep(pause).await;
+                tokio::time::sleep(wait).await;
                 link.connect(reached).await
             };
             let attempt = tokio::select! {
@@ -268,6 +271,7 @@ impl<S: Sink> Driver<S> {
                 Err(error) if error.is_disconnect() || is_not_promoted(&error) => lost = error,
                 Err(error) => return Err(Err(error)),
             }
+            pause = link.pause(Instant::now().into_std());
         }
         Err(Err(lost))
     }

@@ -238,7 +238,8 @@ impl Stream {
     ///
     /// # Errors
     ///
-    /// What ended the stream, once everything received before has been handed out.
+    /// What ended the stream, once everything received before has been handed out; after attempts to connect again, what
+    /// had not been handed out when the connection was lost is left to the next start.
     ///
     /// # Cancel safety
     ///

@@ -26,8 +26,8 @@ pub(super) async fn later(
         Vec::new()
     };
     let options = stream_options(config, &wire, &publications);
-    // The stream makes its own connections from here on.
-    wire.close().await?;
+    // The stream makes its own connections from here on; one that cannot say goodbye is none the less at its end.
+    let _ = wire.close().await;
     let stream = own(config, &connection, &options).await?;
     if let Some(streaming) = stream.system()
         && (&streaming.system_id, streaming.timeline) != (&system.system_id, system.timeline)

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use testdata::{Proxy, Server, Version};
 use walstream::walproto::Lsn;
-use walstream::{Backoff, Client, Error, ErrorKind, Limits, Reconnect, SlotOptions, Stream};
+use walstream::{Backoff, Client, Error, ErrorKind, Event, Limits, Reconnect, SlotOptions, Stream};
 
 use crate::flow::{Reader, Writer};
 use crate::{SLOT, at, connect, options, prepare, soon};
@@ -198,6 +198,45 @@ async fn a_name_that_leads_to_two_servers_is_no_place_to_stream_from() {
         .expect("an identity");
     assert_eq!((&*system.system_id, system.timeline), (&*expected, 1));
     stream.finish().await.expect("a proper end");
+}
+
+#[tokio::test]
+async fn without_another_attempt_what_was_received_is_handed_out_first() {
+    let server = Server::start(Version::V18);
+    prepare(&server, &SlotOptions::default()).await;
+    let proxy = Proxy::to(server.port());
+    let (config, options) = (at(proxy.port()), options());
+    let (limits, never) = (Limits::default(), Reconnect::never());
+    let stream = Stream::connect(&config, &options, Lsn::ZERO, limits, never)
+        .await
+        .expect("a stream");
+    sql(&server, "INSERT INTO t VALUES (1, 1, 'a')");
+    sql(&server, "INSERT INTO t VALUES (2, 1, 'b')");
+    let mut admin = testdata::Client::connect(&server, "postgres").expect("a connection");
+    let end: Lsn = admin
+        .value("SELECT pg_current_wal_lsn()")
+        .expect("a position")
+        .parse()
+        .expect("a position");
+    // Both wait for us before the connection goes.
+    while stream.progress().received() < end {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    proxy.cut();
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let mut stream = stream;
+    let mut transactions = 0;
+    let error = loop {
+        match stream.next().await {
+            Ok(Some(Event::Transaction(transaction))) => {
+                transactions += usize::from(!transaction.is_empty());
+            }
+            Ok(_) => {}
+            Err(error) => break error,
+        }
+    };
+    assert!(error.is_disconnect(), "{error:?}");
+    assert_eq!(transactions, 2);
 }
 
 #[tokio::test]
