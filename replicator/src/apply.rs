@@ -111,7 +111,7 @@ impl<D: Destination> Apply<'_, D> {
                 biased;
                 () = shutdown.asked() => break,
                 _ = watch.tick() => self.look().await?,
-                event = self.started.stream.next() => match event? {
+                event = self.started.stream.next_event() => match event? {
                     // Servers of 14 send what was not published as transactions without content.
                     Some(Event::Transaction(transaction)) if transaction.is_empty() => {
                         self.idle(transaction.into_token(), false, target).await?;

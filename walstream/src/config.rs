@@ -293,6 +293,30 @@ impl Config {
     }
 }
 
+impl TryFrom<&str> for Config {
+    type Error = Error;
+
+    /// As [`Config::parse`].
+    fn try_from(text: &str) -> Result<Self> {
+        Self::parse(text)
+    }
+}
+
+impl TryFrom<&String> for Config {
+    type Error = Error;
+
+    /// As [`Config::parse`].
+    fn try_from(text: &String) -> Result<Self> {
+        Self::parse(text)
+    }
+}
+
+impl From<&Self> for Config {
+    fn from(config: &Self) -> Self {
+        config.clone()
+    }
+}
+
 impl std::str::FromStr for Config {
     type Err = Error;
 

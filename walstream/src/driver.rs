@@ -15,6 +15,7 @@
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
@@ -67,9 +68,31 @@ pub(crate) struct Shared<W> {
     pub(crate) progress: Arc<Progress>,
     pub(crate) ledger: Arc<Ledger>,
     /// Tells the consumer that there is something.
-    pub(crate) ready: Notify,
+    pub(crate) ready: Bell,
     /// Tells the task that there is room, a position to report, or a wish.
     pub(crate) wake: Arc<Notify>,
+}
+
+/// Wakes the one consumer.
+#[derive(Debug, Default)]
+pub(crate) struct Bell(Mutex<Option<Waker>>);
+
+impl Bell {
+    /// Before looking: what is put there afterwards is heard of.
+    pub(crate) fn register(&self, waker: &Waker) {
+        let mut place = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match &mut *place {
+            Some(known) => known.clone_from(waker),
+            none => *none = Some(waker.clone()),
+        }
+    }
+
+    pub(crate) fn ring(&self) {
+        let waker = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
 }
 
 /// What lies between the two.
@@ -96,7 +119,7 @@ impl<W> Shared<W> {
             }),
             progress,
             ledger,
-            ready: Notify::new(),
+            ready: Bell::default(),
             wake,
         }
     }
@@ -217,7 +240,7 @@ impl<S: Sink> Driver<S> {
             }
         };
         self.shared.inbox().end = Some(end);
-        self.shared.ready.notify_one();
+        self.shared.ready.ring();
     }
 
     /// Another connection after one that ended like this, or how the stream ended for good.
@@ -265,7 +288,7 @@ impl<S: Sink> Driver<S> {
                     let mut inbox = self.shared.inbox();
                     self.sink.reconnected(&mut inbox.waiting, reconnected);
                     drop(inbox);
-                    self.shared.ready.notify_one();
+                    self.shared.ready.ring();
                     return Ok(channel);
                 }
                 Err(error) if error.is_disconnect() || is_not_promoted(&error) => lost = error,

@@ -259,6 +259,11 @@ impl Error {
         )
     }
 
+    pub(crate) fn other_event() -> Self {
+        Self::config("an event waits that is no transaction, and only transactions were asked for")
+            .with_hint("Take events with `next_event`; logical messages are among them because they were asked for.")
+    }
+
     pub(crate) fn two_phase(what: String) -> Self {
         Self::new(ErrorKind::TwoPhase, what)
     }
@@ -427,5 +432,11 @@ impl std::error::Error for Error {
             (None, Some(source)) => Some(&**source),
             (None, None) => None,
         }
+    }
+}
+
+impl From<std::convert::Infallible> for Error {
+    fn from(never: std::convert::Infallible) -> Self {
+        match never {}
     }
 }

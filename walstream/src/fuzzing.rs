@@ -9,7 +9,9 @@ use walproto::{Decoder, Feedback, Lsn};
 
 use crate::channel::Channel;
 use crate::error::ErrorKind;
-use crate::stream::{Event, Limits, Stream};
+use crate::event::Event;
+use crate::limits::Limits;
+use crate::stream::Stream;
 
 /// The largest message that is accepted here.
 const LARGEST: usize = 256 << 10;
@@ -77,7 +79,7 @@ async fn stream(bytes: &[u8], cuts: &[u8]) {
 async fn consume(stream: &mut Stream, sent: u64) -> Lsn {
     let (mut last, mut highest) = (Lsn::ZERO, Lsn::ZERO);
     loop {
-        match stream.next().await {
+        match stream.next_event().await {
             Ok(Some(Event::Reconnected(_))) => unreachable!("it has one connection"),
             Ok(Some(Event::Transaction(mut transaction))) => {
                 assert!(transaction.end_lsn() > last, "out of commit order");

@@ -1,26 +1,20 @@
 //! PostgreSQL logical replication client for tokio: whole transactions, positions that never lie.
 //!
 //! ```no_run
-//! use walstream::{Config, Event, Limits, Reconnect, Stream, StreamOptions, walproto::Lsn};
+//! use walstream::Stream;
 //!
 //! # async fn print() -> Result<(), walstream::Error> {
-//! let config = Config::parse("postgres://app@localhost/shop")?;
-//! let options = StreamOptions::new("my_slot", ["my_publication"]);
-//! let (limits, reconnect) = (Limits::default(), Reconnect::default());
-//! // From the position that is stored beside the data; 0/0 for wherever the slot is.
-//! let mut stream = Stream::connect(&config, &options, Lsn::ZERO, limits, reconnect).await?;
-//! while let Some(event) = stream.next().await? {
-//!     match event {
-//!         Event::Transaction(mut transaction) => {
-//!             let mut changes = transaction.changes()?;
-//!             while let Some((lsn, change)) = changes.next()? {
-//!                 println!("{lsn} {change:?}");
-//!             }
-//!             transaction.confirm(); // only once it is durable wherever you put it
-//!         }
-//!         Event::Idle(idle) => idle.confirm(),
-//!         _ => {}
+//! let mut stream = Stream::connect("postgres://app@localhost/shop")
+//!     .slot("my_slot")
+//!     .publication("my_publication")
+//!     .start()
+//!     .await?;
+//! while let Some(mut transaction) = stream.next().await? {
+//!     let mut changes = transaction.changes()?;
+//!     while let Some((lsn, change)) = changes.next()? {
+//!         println!("{lsn} {change:?}");
 //!     }
+//!     transaction.confirm(); // only once it is durable wherever you put it
 //! }
 //! stream.finish().await
 //! # }
@@ -122,12 +116,15 @@ mod command;
 mod config;
 mod connect;
 mod conninfo;
+mod delivery;
 mod driver;
 mod error;
+mod event;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
 mod holder;
+mod limits;
 mod progress;
 mod publication;
 mod raw;
@@ -160,8 +157,11 @@ pub use config::{
     AuthMethod, ChannelBinding, Config, Endpoint, Environment, Host, LoadBalanceHosts,
     RootCertificates, SslCertMode, SslMode, SslNegotiation, TargetSessionAttrs, TlsVersion,
 };
+pub use delivery::{Delivery, PreparedDelivery, StreamedDelivery};
 pub use error::{Error, ErrorKind, Result};
+pub use event::{Event, Idle, LogicalMessage};
 pub use holder::Holder;
+pub use limits::Limits;
 pub use progress::{Progress, RawToken, Token};
 pub use publication::{Publication, PublicationTable, PublishedName};
 pub use raw::{RawFrame, RawStream, reached};
@@ -170,7 +170,7 @@ pub use relations::{Relation, RelationColumn};
 pub use row::Row;
 pub use server_error::ServerError;
 pub use slot::{CreatedSlot, Slot, SlotState, WalStatus};
-pub use stream::{Event, Idle, Limits, LogicalMessage, Stream};
+pub use stream::{Stream, StreamBuilder};
 pub use system::{SystemIdentity, TimelineSwitch};
 pub use transaction::{Change, Changes, Transaction};
 pub use transactions::Origin;

@@ -1,7 +1,9 @@
 //! The raw stream: frames as the server sent them, each with how far one is once it is durable.
 
 use std::collections::VecDeque;
+use std::future::poll_fn;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -149,17 +151,20 @@ impl RawStream {
     ///
     /// Nothing is lost when the future is dropped; call it again.
     pub async fn next(&mut self) -> Result<Option<RawFrame>, Error> {
-        loop {
-            if let Some(frame) = self.next_taken() {
-                return Ok(Some(frame));
-            }
+        poll_fn(|cx| self.poll_frame(cx)).await
+    }
+
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<RawFrame>, Error>> {
+        if self.taken.is_empty() {
+            // Before looking: whoever puts something there afterwards wakes us.
+            self.running.shared().ready.register(cx.waker());
             if let Some(end) = self.refill() {
-                return end.map(|()| None);
+                return Poll::Ready(end.map(|()| None));
             }
-            if self.taken.is_empty() {
-                // Whoever put something there since left a permit.
-                self.running.shared().ready.notified().await;
-            }
+        }
+        match self.next_taken() {
+            Some(frame) => Poll::Ready(Ok(Some(frame))),
+            None => Poll::Pending,
         }
     }
 
@@ -296,7 +301,7 @@ impl Sink for Passing {
         }
         queue.bytes += std::mem::take(&mut self.bytes);
         drop(inbox);
-        shared.ready.notify_one();
+        shared.ready.ring();
     }
 
     fn is_full(&self) -> bool {

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use testdata::{Server, Version};
 use walstream::walproto::{Column, Lsn};
 use walstream::{
-    AlterSlot, Change, Client, Config, Error, ErrorKind, Event, Limits, RawStream, Reconnect,
-    SlotOptions, Stream, StreamOptions, Transaction,
+    AlterSlot, Change, Client, Config, Error, ErrorKind, Event, Limits, RawStream, SlotOptions,
+    Stream, StreamOptions, Transaction,
 };
 
 /// Polls a future so many times and then drops it, unless it was done before.
@@ -367,8 +367,7 @@ async fn a_dropped_connect_of_a_stream_leaves_no_session_and_the_slot_where_it_w
     let (config, options) = (config(&server), StreamOptions::new("s", ["p"]));
     let mut polls = 0;
     loop {
-        let (limits, reconnect) = (Limits::default(), Reconnect::default());
-        let connecting = Stream::connect(&config, &options, Lsn::ZERO, limits, reconnect);
+        let connecting = Stream::connect(&config).options(options.clone()).start();
         let done = polled(polls, connecting).await.is_some();
         nobody_is_left(&server).await;
         assert_eq!(sql(&server).value(slot).unwrap(), before);
@@ -437,7 +436,7 @@ async fn each_transaction_comes_once_however_often_next_is_dropped() {
     let (mut come, mut dropped, mut last) = (Vec::new(), 0, Lsn::ZERO);
     while come.len() < usize::try_from(ROWS).unwrap() {
         let polls = usize::try_from(random.below(3)).unwrap();
-        match polled(polls, stream.next()).await {
+        match polled(polls, stream.next_event()).await {
             None => {
                 dropped += 1;
                 tokio::task::yield_now().await;
@@ -504,7 +503,7 @@ async fn a_dropped_finish_closes_and_what_was_not_told_comes_again() {
         sql(&server).batch(&insert).unwrap();
         let mut stream = started(&server).await;
         let mut transaction = loop {
-            match stream.next().await.unwrap().unwrap() {
+            match stream.next_event().await.unwrap().unwrap() {
                 Event::Transaction(transaction) => break transaction,
                 Event::Idle(idle) => idle.confirm(),
                 other => panic!("{other:?}"),
@@ -534,7 +533,7 @@ async fn a_dropped_finish_closes_and_what_was_not_told_comes_again() {
         let mut stream = started(&server).await;
         while stream.progress().durable() < written {
             stream.ping();
-            match stream.next().await.unwrap().unwrap() {
+            match stream.next_event().await.unwrap().unwrap() {
                 Event::Transaction(transaction) => transaction.confirm(),
                 Event::Idle(idle) => idle.confirm(),
                 other => panic!("{other:?}"),

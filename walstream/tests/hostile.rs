@@ -155,7 +155,10 @@ async fn start_raw(place: &Place) -> RawStream {
 }
 
 async fn next(stream: &mut Stream) -> Result<Event, Error> {
-    stream.next().await.map(|event| event.expect("an event"))
+    stream
+        .next_event()
+        .await
+        .map(|event| event.expect("an event"))
 }
 
 /// An error with its causes, as it is to be printed.

@@ -34,7 +34,7 @@ async fn first(config: &Config) -> Result<Transaction, Error> {
     let options = StreamOptions::new("s", ["p"]);
     let mut stream = Stream::start(client, &options, Lsn::ZERO, Limits::default()).await?;
     loop {
-        match stream.next().await? {
+        match stream.next_event().await? {
             Some(Event::Transaction(transaction)) => return Ok(transaction),
             Some(Event::Idle(_)) => {}
             other => panic!("{other:?}"),

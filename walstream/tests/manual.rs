@@ -184,7 +184,7 @@ async fn a_server_set_up_as_the_page_says_can_be_read_from() {
             .expect("a row");
         let arrived = async {
             loop {
-                match stream.next().await.expect("no error") {
+                match stream.next_event().await.expect("no error") {
                     Some(Event::Transaction(transaction)) if !transaction.is_empty() => return,
                     Some(_) => {}
                     None => panic!("the stream ended"),

@@ -44,7 +44,7 @@ fn confirmed(server: &Server) -> Lsn {
 /// The next transaction; positions before it are confirmed.
 async fn transaction(stream: &mut Stream) -> Transaction {
     loop {
-        match stream.next().await.unwrap() {
+        match stream.next_event().await.unwrap() {
             Some(Event::Transaction(transaction)) => return transaction,
             Some(Event::Idle(idle)) => idle.confirm(),
             other => panic!("{other:?}"),
@@ -54,7 +54,7 @@ async fn transaction(stream: &mut Stream) -> Transaction {
 
 /// Confirms whatever comes until the stream ends.
 async fn confirm_all(mut stream: Stream) {
-    while let Ok(Some(event)) = stream.next().await {
+    while let Ok(Some(event)) = stream.next_event().await {
         match event {
             Event::Transaction(transaction) => transaction.confirm(),
             Event::Idle(idle) => idle.confirm(),
@@ -119,7 +119,7 @@ async fn a_shutdown_waits_for_who_does_not_confirm_and_ends_with_his_connection(
         // It asks again and again; each question is answered with a position that is true and does not suffice.
         let mut asked = 0;
         while asked < 3 {
-            match stream.next().await.unwrap() {
+            match stream.next_event().await.unwrap() {
                 Some(Event::Idle(idle)) => {
                     asked += u32::from(idle.reply_requested());
                     idle.confirm();

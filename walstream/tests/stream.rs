@@ -68,7 +68,12 @@ async fn stream(server: &Server) -> Stream {
 async fn transaction(stream: &mut Stream) -> Transaction {
     let wait = tokio::time::timeout(Duration::from_secs(60), async {
         loop {
-            match stream.next().await.unwrap().expect("the stream goes on") {
+            match stream
+                .next_event()
+                .await
+                .unwrap()
+                .expect("the stream goes on")
+            {
                 Event::Transaction(transaction) if transaction.is_empty() => transaction.confirm(),
                 Event::Transaction(transaction) => return transaction,
                 Event::Idle(idle) => idle.confirm(),
@@ -278,7 +283,7 @@ async fn an_idle_stream_moves_the_slot_by_what_others_write() {
         let mut reached = Lsn::ZERO;
         while reached < written {
             stream.ping();
-            match stream.next().await.unwrap() {
+            match stream.next_event().await.unwrap() {
                 Some(Event::Idle(idle)) => {
                     reached = idle.lsn();
                     idle.confirm();
@@ -303,7 +308,7 @@ async fn an_unconfirmed_idle_position_is_not_told() {
     let before = confirmed(&server);
     sql(&server).batch("INSERT INTO u VALUES ('x')").unwrap();
     stream.ping();
-    let Some(Event::Idle(idle)) = stream.next().await.unwrap() else {
+    let Some(Event::Idle(idle)) = stream.next_event().await.unwrap() else {
         panic!("no idle position")
     };
     assert!(idle.lsn() >= before);
@@ -367,7 +372,7 @@ async fn next_can_be_dropped_at_any_point() {
     let mut ids = Vec::new();
     while ids.len() < 200 {
         // Often too short, so the future is dropped while it waits.
-        match tokio::time::timeout(Duration::from_micros(200), stream.next()).await {
+        match tokio::time::timeout(Duration::from_micros(200), stream.next_event()).await {
             Err(_) => {}
             Ok(Ok(Some(Event::Transaction(mut transaction)))) => {
                 ids.extend(inserted(&mut transaction));
@@ -390,7 +395,7 @@ async fn a_shutdown_of_the_server_waits_for_us_and_ends_the_stream() {
     let consumer = tokio::spawn(async move {
         let mut ids = Vec::new();
         loop {
-            match stream.next().await {
+            match stream.next_event().await {
                 Ok(Some(Event::Transaction(mut transaction))) => {
                     ids.extend(inserted(&mut transaction));
                     transaction.confirm();
@@ -421,7 +426,7 @@ async fn a_killed_server_is_an_error_worth_retrying() {
     let mut stream = stream(&server).await;
     server.kill();
     let error = loop {
-        match stream.next().await {
+        match stream.next_event().await {
             Ok(Some(_)) => {}
             Ok(None) => panic!("the stream ended as if in order"),
             Err(error) => break error,
@@ -452,7 +457,7 @@ async fn a_slot_with_two_phase_stops_with_an_error_that_says_so() {
         .batch("BEGIN; INSERT INTO t VALUES (1, ''); PREPARE TRANSACTION 'gid'")
         .unwrap();
     let error = loop {
-        match stream.next().await {
+        match stream.next_event().await {
             Ok(Some(Event::Idle(idle))) => idle.confirm(),
             Ok(other) => panic!("{other:?}"),
             Err(error) => break error,
@@ -475,7 +480,7 @@ async fn a_spool_past_its_bound_stops_with_the_option_to_raise() {
         .batch("INSERT INTO t SELECT i, repeat('x', 1000) FROM generate_series(1, 5000) i")
         .unwrap();
     let error = loop {
-        match stream.next().await {
+        match stream.next_event().await {
             Ok(Some(Event::Idle(idle))) => idle.confirm(),
             Ok(other) => panic!("{other:?}"),
             Err(error) => break error,

@@ -117,7 +117,7 @@ async fn attach(server: &Server, name: &str) -> Result<Stream, Failure> {
 async fn tell(sql: &mut Sql, stream: &mut Stream) -> Result<Duration, Failure> {
     commit(sql)?;
     let transaction = loop {
-        match stream.next().await?.ok_or("the stream ended")? {
+        match stream.next_event().await?.ok_or("the stream ended")? {
             Event::Transaction(transaction) => break transaction,
             Event::Idle(idle) => idle.confirm(),
             _ => {}
@@ -143,7 +143,7 @@ fn commit(sql: &mut Sql) -> Result<Duration, Failure> {
 
 /// What a destination that takes no time does.
 async fn confirm_all(mut stream: Stream) {
-    while let Ok(Some(event)) = stream.next().await {
+    while let Ok(Some(event)) = stream.next_event().await {
         match event {
             Event::Transaction(transaction) => transaction.confirm(),
             Event::Idle(idle) => idle.confirm(),

@@ -1,6 +1,5 @@
 //! A later start: own the slot, raise the epoch, compare, hand over.
 
-use walstream::walproto::Lsn;
 use walstream::{Client, Limits, Stream, StreamOptions, SystemIdentity};
 
 use super::{Started, check_system, holder, publication_changed};
@@ -114,8 +113,13 @@ async fn own(
         folder: config.spool.clone(),
     };
     // At the slot's own position: the destination's is read once the slot is ours, and compared below.
-    let connect = async |options| {
-        Stream::connect(connection, options, Lsn::ZERO, limits(), config.policy()).await
+    let connect = async |options: &StreamOptions| {
+        Stream::connect(connection)
+            .options(options.clone())
+            .limits(limits())
+            .reconnect(config.policy())
+            .start()
+            .await
     };
     let mut started = connect(options).await;
     if let Err(holder) = &started

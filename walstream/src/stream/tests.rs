@@ -24,7 +24,7 @@ fn start(timeout: Duration, limits: Limits) -> (UnixStream, Stream) {
 }
 
 async fn transaction(stream: &mut Stream) -> Transaction {
-    match stream.next().await.unwrap() {
+    match stream.next_event().await.unwrap() {
         Some(Event::Transaction(transaction)) => transaction,
         other => panic!("{other:?}"),
     }
@@ -111,10 +111,10 @@ async fn what_came_before_an_error_is_handed_out_first() {
     server.write_all(&message(b"?")).await.unwrap();
     let mut transaction = transaction(&mut stream).await;
     assert_eq!(rows(&mut transaction), ["1"]);
-    let error = stream.next().await.unwrap_err();
+    let error = stream.next_event().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Protocol);
     assert!(
-        stream.next().await.unwrap().is_none(),
+        stream.next_event().await.unwrap().is_none(),
         "the error is told once"
     );
     let mut rest = Vec::new();
@@ -129,7 +129,7 @@ async fn what_came_before_an_error_is_handed_out_first() {
 async fn a_length_that_lies_is_an_error() {
     let (mut server, mut stream) = start(TIMEOUT, Limits::default());
     server.write_all(&[b'd', 0, 0, 0, 3]).await.unwrap();
-    let error = stream.next().await.unwrap_err();
+    let error = stream.next_event().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Protocol, "{error}");
 }
 
@@ -147,7 +147,7 @@ async fn a_keepalive_behind_a_waiting_transaction_confirms_nothing() {
         "received is not durable"
     );
     let transaction = transaction(&mut stream).await;
-    let Some(Event::Idle(idle)) = stream.next().await.unwrap() else {
+    let Some(Event::Idle(idle)) = stream.next_event().await.unwrap() else {
         panic!("no idle position")
     };
     assert_eq!((idle.lsn(), idle.reply_requested()), (Lsn(500), true));
@@ -168,7 +168,7 @@ async fn a_keepalive_behind_a_waiting_transaction_confirms_nothing() {
 #[tokio::test(start_paused = true)]
 async fn a_silent_server_is_given_up() {
     let (_server, mut stream) = start(TIMEOUT, Limits::default());
-    let error = stream.next().await.unwrap_err();
+    let error = stream.next_event().await.unwrap_err();
     assert!(error.is_transient(), "{error}");
 }
 
@@ -274,7 +274,7 @@ async fn minutes_in_the_middle_of_a_transaction_change_nothing() {
     let commit = message(&writer::commit(0, 200, 208, 0));
     server.write_all(&commit).await.unwrap();
     let mut last = loop {
-        match stream.next().await.unwrap().unwrap() {
+        match stream.next_event().await.unwrap().unwrap() {
             Event::Transaction(transaction) => break transaction,
             Event::Idle(_) => {}
             other => panic!("{other:?}"),
@@ -350,7 +350,7 @@ async fn a_server_that_stops_asks_until_all_is_confirmed() {
         server.write_all(&keepalive(120, 1)).await.unwrap();
         assert_eq!(update(&mut server).await, (0, false));
     }
-    let Some(Event::Idle(idle)) = stream.next().await.unwrap() else {
+    let Some(Event::Idle(idle)) = stream.next_event().await.unwrap() else {
         panic!("no idle position")
     };
     assert!(
@@ -363,7 +363,7 @@ async fn a_server_that_stops_asks_until_all_is_confirmed() {
     assert_eq!(update(&mut server).await, (120, false));
     let done = [&b"C\0\0\0\x0b"[..], b"COPY 0\0"].concat();
     server.write_all(&done).await.unwrap();
-    assert!(stream.next().await.unwrap().is_none());
+    assert!(stream.next_event().await.unwrap().is_none());
 }
 
 #[tokio::test(start_paused = true)]
@@ -372,8 +372,8 @@ async fn an_end_said_by_the_server_comes_after_everything_before_it() {
     let end = [&whole(100, &[insert("1")])[..], b"c\0\0\0\x04"].concat();
     server.write_all(&end).await.unwrap();
     assert_eq!(rows(&mut transaction(&mut stream).await), ["1"]);
-    assert!(stream.next().await.unwrap().is_none());
-    assert!(stream.next().await.unwrap().is_none());
+    assert!(stream.next_event().await.unwrap().is_none());
+    assert!(stream.next_event().await.unwrap().is_none());
 }
 
 #[tokio::test(start_paused = true)]
@@ -391,7 +391,7 @@ async fn an_error_of_the_server_comes_after_everything_before_it() {
     for end in [108, 208] {
         assert_eq!(transaction(&mut stream).await.end_lsn(), Lsn(end));
     }
-    let error = stream.next().await.unwrap_err();
+    let error = stream.next_event().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::ServerShutdown);
     assert_eq!(error.sqlstate(), Some("57P01"));
     assert_eq!(
@@ -466,7 +466,7 @@ async fn a_server_that_neither_reads_nor_speaks_is_given_up() {
     }
     let silent = Instant::now();
     let error = loop {
-        match stream.next().await {
+        match stream.next_event().await {
             Ok(event) => drop(event),
             Err(error) => break error,
         }

@@ -37,7 +37,7 @@ async fn publications_of_any_name_are_found_and_missing_ones_named_on_every_vers
             .await
             .unwrap();
         loop {
-            let event = tokio::time::timeout(Duration::from_secs(20), stream.next())
+            let event = tokio::time::timeout(Duration::from_secs(20), stream.next_event())
                 .await
                 .unwrap();
             if let Some(walstream::Event::Transaction(_)) = event.unwrap() {

@@ -111,7 +111,7 @@ impl Reader {
 
     /// Takes one event.
     pub(crate) async fn step(&mut self) -> Result<(), walstream::Error> {
-        match self.stream.next().await?.expect("the stream goes on") {
+        match self.stream.next_event().await?.expect("the stream goes on") {
             Event::Transaction(mut transaction) => {
                 self.check(&mut transaction);
                 self.held.push_back(transaction.into_token());

@@ -10,9 +10,7 @@ use std::time::Duration;
 
 use testdata::Server;
 use walstream::walproto::Lsn;
-use walstream::{
-    Backoff, Client, Config, Error, Limits, Reconnect, SlotOptions, Stream, StreamOptions,
-};
+use walstream::{Backoff, Client, Config, Error, Reconnect, SlotOptions, Stream, StreamOptions};
 
 pub(crate) const SLOT: &str = "s";
 
@@ -47,7 +45,12 @@ pub(crate) fn options() -> StreamOptions {
 }
 
 pub(crate) async fn connect(config: &Config, position: Lsn) -> Result<Stream, Error> {
-    Stream::connect(config, &options(), position, Limits::default(), soon()).await
+    Stream::connect(config)
+        .options(options())
+        .position(position)
+        .reconnect(soon())
+        .start()
+        .await
 }
 
 /// Table, publication and slot.

@@ -6,8 +6,7 @@ use std::time::{Duration, Instant};
 use testdata::{Proxy, Server, Version};
 use walstream::walproto::Lsn;
 use walstream::{
-    Client, Endpoint, ErrorKind, Failover, Limits, Reconnect, SlotOptions, Stream,
-    TargetSessionAttrs,
+    Client, Endpoint, ErrorKind, Failover, Reconnect, SlotOptions, Stream, TargetSessionAttrs,
 };
 
 use crate::flow::{Reader, Writer};
@@ -133,15 +132,12 @@ async fn a_promoted_standby_ends_the_stream_where_that_is_the_policy() {
         failover: Failover::Stop,
         ..soon()
     };
-    let stream = Stream::connect(
-        &at(proxy.port()),
-        &options(),
-        Lsn::ZERO,
-        Limits::default(),
-        policy,
-    )
-    .await
-    .expect("a stream");
+    let stream = Stream::connect(&at(proxy.port()))
+        .options(options())
+        .reconnect(policy)
+        .start()
+        .await
+        .expect("a stream");
     let mut reader = Reader::new(stream);
     let (mut primary, standby) = synchronise(&mut reader, primary, standby).await;
     primary.stop_immediate();

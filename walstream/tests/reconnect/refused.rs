@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use testdata::{Proxy, Server, Version};
 use walstream::walproto::Lsn;
-use walstream::{Backoff, Client, Error, ErrorKind, Event, Limits, Reconnect, SlotOptions, Stream};
+use walstream::{Backoff, Client, Error, ErrorKind, Event, Reconnect, SlotOptions, Stream};
 
 use crate::flow::{Reader, Writer};
 use crate::{SLOT, at, connect, options, prepare, soon};
@@ -205,9 +205,10 @@ async fn without_another_attempt_what_was_received_is_handed_out_first() {
     let server = Server::start(Version::V18);
     prepare(&server, &SlotOptions::default()).await;
     let proxy = Proxy::to(server.port());
-    let (config, options) = (at(proxy.port()), options());
-    let (limits, never) = (Limits::default(), Reconnect::never());
-    let stream = Stream::connect(&config, &options, Lsn::ZERO, limits, never)
+    let stream = Stream::connect(at(proxy.port()))
+        .options(options())
+        .reconnect(Reconnect::never())
+        .start()
         .await
         .expect("a stream");
     sql(&server, "INSERT INTO t VALUES (1, 1, 'a')");
@@ -227,7 +228,7 @@ async fn without_another_attempt_what_was_received_is_handed_out_first() {
     let mut stream = stream;
     let mut transactions = 0;
     let error = loop {
-        match stream.next().await {
+        match stream.next_event().await {
             Ok(Some(Event::Transaction(transaction))) => {
                 transactions += usize::from(!transaction.is_empty());
             }
@@ -259,9 +260,11 @@ async fn attempts_end_when_the_policy_says_so_with_what_happened_last() {
             ..Reconnect::default()
         };
         let stream = loop {
-            let (config, options) = (at(proxy.port()), options());
-            let limits = Limits::default();
-            match Stream::connect(&config, &options, Lsn::ZERO, limits, reconnect.clone()).await {
+            let starting = Stream::connect(at(proxy.port()))
+                .options(options())
+                .reconnect(reconnect.clone())
+                .start();
+            match starting.await {
                 Ok(stream) => break stream,
                 Err(error) if matches!(error.kind(), ErrorKind::SlotInUse { .. }) => {
                     tokio::time::sleep(Duration::from_millis(50)).await;
@@ -274,7 +277,7 @@ async fn attempts_end_when_the_policy_says_so_with_what_happened_last() {
         proxy.cut();
         let mut stream = stream;
         let error = loop {
-            if let Err(error) = stream.next().await {
+            if let Err(error) = stream.next_event().await {
                 break error;
             }
         };
@@ -285,7 +288,7 @@ async fn attempts_end_when_the_policy_says_so_with_what_happened_last() {
             ErrorKind::ConnectionClosed,
             "{attempts}: {error:?}"
         );
-        assert!(stream.next().await.expect("told once").is_none());
+        assert!(stream.next_event().await.expect("told once").is_none());
     }
     drop(server);
 }

@@ -64,7 +64,7 @@ async fn thousands_of_rows_and_large_ones_come_whole_while_nobody_takes_them() {
 
         let (mut ids, mut lengths) = (Vec::new(), Vec::new());
         while ids.len() < ROWS as usize + LARGE.len() {
-            let event = tokio::time::timeout(Duration::from_secs(60), stream.next());
+            let event = tokio::time::timeout(Duration::from_secs(60), stream.next_event());
             match event.await.expect("an event in time").unwrap().unwrap() {
                 Event::Transaction(mut transaction) => {
                     let mut changes = transaction.changes().unwrap();

@@ -148,7 +148,7 @@ pub(super) async fn in_the_stream(server: &Server, table: &mut Table) {
         .unwrap();
     let end = async {
         loop {
-            match stream.next().await? {
+            match stream.next_event().await? {
                 Some(Event::Idle(idle)) => {
                     let rows = client.query("SELECT pg_current_wal_flush_lsn()").await?;
                     let flushed: Lsn = rows[0].get(0).unwrap_or_default().parse().unwrap();

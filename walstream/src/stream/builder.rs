@@ -1,0 +1,147 @@
+//! What a stream is to be, told step by step.
+
+use std::sync::Mutex;
+
+use walproto::Lsn;
+
+use super::{Stop, Stream, decoder};
+use crate::command::StreamOptions;
+use crate::config::Config;
+use crate::delivery::{Delivery, PreparedDelivery, StreamedDelivery};
+use crate::error::Error;
+use crate::limits::Limits;
+use crate::reconnect::{Link, Reconnect};
+
+/// What a [`Stream`] is to be; made by [`Stream::connect`].
+#[derive(Debug)]
+#[must_use = "nothing happens before `start`"]
+pub struct StreamBuilder {
+    config: Result<Config, Error>,
+    options: StreamOptions,
+    position: Lsn,
+    limits: Limits,
+    reconnect: Reconnect,
+    delivery: Delivery,
+    stop: Stop,
+}
+
+impl StreamBuilder {
+    pub(super) fn new(config: Result<Config, Error>) -> Self {
+        Self {
+            config,
+            options: StreamOptions::new("", [""; 0]),
+            position: Lsn::ZERO,
+            limits: Limits::default(),
+            reconnect: Reconnect::default(),
+            delivery: Delivery::default(),
+            stop: Stop::Never,
+        }
+    }
+
+    /// The slot, which must exist.
+    pub fn slot(mut self, name: impl Into<String>) -> Self {
+        self.options.slot = name.into();
+        self
+    }
+
+    /// A publication; one more with each call.
+    pub fn publication(mut self, name: impl Into<String>) -> Self {
+        self.options.publications.push(name.into());
+        self
+    }
+
+    /// What to ask the server for, slot and publications included.
+    pub fn options(mut self, options: StreamOptions) -> Self {
+        self.options = options;
+        self
+    }
+
+    /// Where the consumer is: everything that commits before it is left out, and a slot that is confirmed past it is
+    /// refused, because what lies between would be missing. 0/0, the default, means wherever the slot is.
+    pub const fn position(mut self, position: Lsn) -> Self {
+        self.position = position;
+        self
+    }
+
+    /// How much may wait, and where.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// What to do when the connection is lost.
+    pub fn reconnect(mut self, reconnect: Reconnect) -> Self {
+        self.reconnect = reconnect;
+        self
+    }
+
+    /// When prepared transactions are handed over.
+    pub const fn prepared(mut self, prepared: PreparedDelivery) -> Self {
+        self.delivery.prepared = prepared;
+        self
+    }
+
+    /// When transactions are handed over that the server streams before they have ended.
+    pub const fn streamed(mut self, streamed: StreamedDelivery) -> Self {
+        self.delivery.streamed = streamed;
+        self
+    }
+
+    /// Ends the stream at a position.
+    ///
+    /// Everything that commits before it is handed over, and so is, whole, a transaction that began before it and
+    /// commits behind it. Then [`Stream::next`] says `None`; until the server has come that far, it waits.
+    pub const fn until(mut self, position: Lsn) -> Self {
+        self.delivery.until = Some(position);
+        self
+    }
+
+    /// Ends the stream once `stop` is ready: a signal, a cancellation token's `cancelled_owned()`, anything.
+    ///
+    /// [`Stream::next`] then says `None`, though more may wait; that comes again at the next start.
+    pub fn stop_when(mut self, stop: impl Future<Output = ()> + Send + 'static) -> Self {
+        self.stop = Stop::When(Mutex::new(Box::pin(stop)));
+        self
+    }
+
+    /// Connects, starts streaming, and connects again whenever the connection is lost.
+    ///
+    /// A lost connection is not seen by the consumer, but for an [`Event::Reconnected`](crate::Event::Reconnected).
+    /// What was handed out before does not come again, what was not comes from the server once more, and tokens from
+    /// before are handed back as ever. Each new connection is checked first: the same system, a timeline that holds
+    /// everything that was handed out, a slot that nobody moved. The first connection is not tried again: who starts
+    /// wants to know.
+    ///
+    /// # Errors
+    ///
+    /// Slot missing, lost, or in use for longer than [`StreamOptions::slot_wait`], publication missing, options that this
+    /// server does not have: see [`Error::kind`]. [`ErrorKind::SlotAhead`](crate::ErrorKind::SlotAhead) and
+    /// [`ErrorKind::Diverged`](crate::ErrorKind::Diverged) where the position does not fit the server.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future closes the connections.
+    pub async fn start(self) -> Result<Stream, Error> {
+        let Self {
+            config,
+            options,
+            position,
+            limits,
+            reconnect,
+            delivery,
+            stop,
+        } = self;
+        let config = config?;
+        let (channel, link, reached, system) =
+            Link::first(&config, &options, position, reconnect).await?;
+        let timeout = config.wal_sender_timeout;
+        let link = Some((link, reached));
+        let stream = Stream::linked(channel, timeout, decoder(&options), limits, delivery, link);
+        Ok(Stream {
+            system: Some(system),
+            confirms_idle: position.is_zero(),
+            stop,
+            ..stream
+        })
+    }
+}
