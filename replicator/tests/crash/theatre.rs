@@ -1,28 +1,20 @@
-//! kill -9 under load, half of the times at random moments and half at chosen places: no row lost, none twice.
-//!
-//! One round is a whole life of a replication: a first start that is killed, later starts that are killed, the source
-//! or the connection lost, then an end in peace and a comparison. `CRASH_ROUNDS=n` plays n rounds at each protocol
-//! version (5 without it, `testdata/crash` plays 50), `CRASH_SEED=n` repeats the choices of a run, `CRASH_VERSION=n`
-//! takes another server than 18 for it.
-
-mod common;
+//! The parts that are played: the places where a process dies, and a whole life of a replication.
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
-use common::{
-    Finished, Job, OnDrop, Running, assert_equal, connect, destination_rows, differences,
-    published, quiet,
-};
 use testdata::workload::{Random, Workload};
-use testdata::{Client, ClientError, Server, Version};
+use testdata::{Client, Server};
+
+use crate::common::{
+    Finished, Job, Running, assert_equal, connect, destination_rows, differences, published,
+};
 
 /// Places of a first start.
-const FIRST: &[&str] = &[
+pub(crate) const FIRST: &[&str] = &[
     "intent-written",
     "slot-made",
     "table-made",
@@ -32,7 +24,7 @@ const FIRST: &[&str] = &[
 ];
 
 /// Places of the stream.
-const LATER: &[&str] = &[
+pub(crate) const LATER: &[&str] = &[
     "batch-begun",
     "batch-middle",
     "batch-before-commit",
@@ -42,7 +34,7 @@ const LATER: &[&str] = &[
 ];
 
 /// What else a run kills.
-const OTHERS: &[&str] = &[
+pub(crate) const OTHERS: &[&str] = &[
     "at random in the first start",
     "at random in the stream",
     "with changes in the spool",
@@ -51,27 +43,19 @@ const OTHERS: &[&str] = &[
     "a stream that went on by itself",
 ];
 
-const ABORTED: i32 = 6;
-const KILLED: i32 = 9;
+pub(crate) const ABORTED: i32 = 6;
+pub(crate) const KILLED: i32 = 9;
 
 /// Longer than a start takes, with a slot that has to be waited for.
-const PATIENCE: Duration = Duration::from_secs(60);
-
-fn number(name: &str) -> Option<u64> {
-    let text = std::env::var(name).ok()?;
-    Some(
-        text.parse()
-            .unwrap_or_else(|_| panic!("{name}={text} is not a number")),
-    )
-}
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A source under load.
-struct Theatre<'a> {
-    server: &'a Mutex<Server>,
-    workload: &'a Mutex<Workload>,
-    random: Random,
-    options: Vec<String>,
-    met: BTreeMap<String, u64>,
+pub(crate) struct Theatre<'a> {
+    pub(crate) server: &'a Mutex<Server>,
+    pub(crate) workload: &'a Mutex<Workload>,
+    pub(crate) random: Random,
+    pub(crate) options: Vec<String>,
+    pub(crate) met: BTreeMap<String, u64>,
 }
 
 impl Theatre<'_> {
@@ -213,7 +197,8 @@ impl Theatre<'_> {
         self.lose_the_source(running, lives_on);
     }
 
-    fn round(&mut self, round: usize) {
+    /// A whole life.
+    pub(crate) fn round(&mut self, round: usize) {
         let slot = format!("crash_{round}");
         let job = self.job(&slot);
 
@@ -329,22 +314,22 @@ impl Theatre<'_> {
 }
 
 /// A replicator that lives on when the source is lost, or ends.
-fn start_to_lose_the_source(job: &Job, lives_on: bool) -> Running {
+pub(crate) fn start_to_lose_the_source(job: &Job, lives_on: bool) -> Running {
     job.start(if lives_on { &[] } else { &["--reconnect", "0"] })
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     // A panic elsewhere is the failure; here only its end is wanted.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn lines(file: &std::path::Path) -> usize {
+pub(crate) fn lines(file: &std::path::Path) -> usize {
     fs::read_to_string(file).unwrap_or_default().lines().count()
 }
 
 /// How often the server fell over by itself. Seen about once in two hundred rounds with 18.4, by a segmentation fault
 /// in CREATE_REPLICATION_SLOT while transactions change catalogs; to us it is one more crash of the source.
-fn own_crashes(server: &Mutex<Server>) -> usize {
+pub(crate) fn own_crashes(server: &Mutex<Server>) -> usize {
     lock(server)
         .log()
         .matches("was terminated by signal 11")
@@ -353,22 +338,11 @@ fn own_crashes(server: &Mutex<Server>) -> usize {
 
 /// Seen about as often, on 17 and 18: the server loses sight of a table that an open transaction has altered or
 /// emptied, and ends the stream. The transaction is sent again, and if that did not help the test would fail.
-fn is_lost_to_the_server(finished: &Finished) -> bool {
+pub(crate) fn is_lost_to_the_server(finished: &Finished) -> bool {
     finished.log.contains("could not map filenumber")
 }
 
-/// Goes on after such a crash, with what the server holds; any other error is one.
-fn recover(workload: &mut Workload, server: &Mutex<Server>, error: &ClientError) {
-    assert!(own_crashes(server) > 0, "{error}");
-    println!("PostgreSQL crashed by itself: {error}");
-    let deadline = Instant::now() + PATIENCE;
-    while let Err(error) = workload.recover(&lock(server)) {
-        assert!(Instant::now() < deadline, "{error}");
-        thread::sleep(Duration::from_millis(100));
-    }
-}
-
-fn run_to_current(job: &Job) -> String {
+pub(crate) fn run_to_current(job: &Job) -> String {
     let deadline = Instant::now() + PATIENCE;
     loop {
         let finished = job.run(&["--until", "current"]);
@@ -382,14 +356,14 @@ fn run_to_current(job: &Job) -> String {
 }
 
 /// Whether the first start has come to its end.
-fn is_active(job: &Job) -> bool {
+pub(crate) fn is_active(job: &Job) -> bool {
     let sql = "SELECT count(*) FROM _replicator_position WHERE state <> 'intent'";
     let count: Result<i64, _> = job.sqlite().query_row(sql, [], |row| row.get(0));
     count.is_ok_and(|count| count > 0)
 }
 
 /// Whether the process has a file in `folder` open; the spool's files have no name.
-fn has_open(running: &Running, folder: &std::path::Path) -> bool {
+pub(crate) fn has_open(running: &Running, folder: &std::path::Path) -> bool {
     let Ok(files) = fs::read_dir(format!("/proc/{}/fd", running.id())) else {
         return false;
     };
@@ -397,229 +371,4 @@ fn has_open(running: &Running, folder: &std::path::Path) -> bool {
         .flatten()
         .filter_map(|file| fs::read_link(file.path()).ok())
         .any(|target| target.starts_with(folder))
-}
-
-fn survives(version: Version, protocol: u8, streaming: &str, rounds: usize) {
-    let seed = number("CRASH_SEED").unwrap_or_else(|| {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-        u64::from(now.subsec_nanos()) % 1_000_000
-    });
-    println!("PostgreSQL {version}, protocol {protocol}, streaming {streaming}: CRASH_SEED={seed}");
-    let server = quiet(version)
-        .setting("logical_decoding_work_mem", "64kB")
-        .start();
-    connect(&server, "postgres")
-        .batch(
-            "CREATE TABLE bulk (id int PRIMARY KEY, n int, v text);
-             INSERT INTO bulk SELECT i, 0, repeat('b', 400) FROM generate_series(1, 5000) i",
-        )
-        .unwrap();
-    let mut workload = Workload::new(&server, "postgres", seed, 3).unwrap();
-    for _ in 0..400 {
-        workload.step().unwrap();
-    }
-    let (server, workload) = (Mutex::new(server), Mutex::new(workload));
-    let stop = AtomicBool::new(false);
-    thread::scope(|scope| {
-        scope.spawn(|| {
-            while !stop.load(Ordering::Relaxed) {
-                for _ in 0..10 {
-                    let mut workload = lock(&workload);
-                    if let Err(error) = workload.step() {
-                        recover(&mut workload, &server, &error);
-                    }
-                }
-                thread::sleep(Duration::from_millis(15));
-            }
-        });
-        let _stopper = OnDrop(|| stop.store(true, Ordering::Relaxed));
-        let protocol = protocol.to_string();
-        let mut theatre = Theatre {
-            server: &server,
-            workload: &workload,
-            random: Random::new(seed),
-            options: ["--protocol", &protocol, "--streaming", streaming]
-                .map(str::to_owned)
-                .into(),
-            met: BTreeMap::new(),
-        };
-        for round in 0..rounds {
-            theatre.round(round);
-        }
-        println!("{rounds} rounds: {:?}", theatre.met);
-        for place in FIRST.iter().chain(LATER).chain(OTHERS) {
-            assert!(
-                theatre.met.contains_key(*place),
-                "{place} was never hit: {:?}",
-                theatre.met
-            );
-        }
-    });
-}
-
-/// The version for which many rounds are played.
-fn chosen() -> Version {
-    number("CRASH_VERSION").map_or(Version::V18, |major| {
-        let major = u32::try_from(major).unwrap();
-        Version::of(major).unwrap_or_else(|| panic!("CRASH_VERSION={major} is not tested"))
-    })
-}
-
-fn rounds() -> usize {
-    number("CRASH_ROUNDS").map_or(5, |rounds| usize::try_from(rounds).unwrap())
-}
-
-#[test]
-fn nothing_is_lost_or_twice_at_protocol_1() {
-    survives(chosen(), 1, "off", rounds());
-}
-
-#[test]
-fn nothing_is_lost_or_twice_at_protocol_2() {
-    survives(chosen(), 2, "on", rounds());
-}
-
-#[test]
-fn nothing_is_lost_or_twice_at_protocol_3() {
-    survives(chosen(), 3, "on", rounds());
-}
-
-#[test]
-fn nothing_is_lost_or_twice_at_protocol_4() {
-    survives(chosen(), 4, "parallel", rounds());
-}
-
-/// As few rounds as come by every place.
-const SHORT: usize = 3;
-
-#[test]
-fn nothing_is_lost_or_twice_on_14() {
-    survives(Version::V14, 2, "on", SHORT);
-}
-
-#[test]
-fn nothing_is_lost_or_twice_on_15() {
-    survives(Version::V15, 3, "on", SHORT);
-}
-
-#[test]
-fn nothing_is_lost_or_twice_on_16() {
-    survives(Version::V16, 4, "parallel", SHORT);
-}
-
-#[test]
-fn nothing_is_lost_or_twice_on_17() {
-    survives(Version::V17, 4, "on", SHORT);
-}
-
-/// Ten thousand rows with one position, and a process that dies among them.
-#[test]
-fn a_copy_of_10000_rows_killed_in_the_middle_arrives_once() {
-    let server = quiet(Version::V18)
-        .setting("logical_decoding_work_mem", "64kB")
-        .start();
-    let mut source = connect(&server, "postgres");
-    source
-        .batch("CREATE TABLE t (id int PRIMARY KEY, v text)")
-        .unwrap();
-    for (protocol, streaming) in [
-        ("1", "off"),
-        ("2", "on"),
-        ("3", "on"),
-        ("4", "parallel"),
-        ("4", "off"),
-    ] {
-        let slot = format!("p{protocol}_{streaming}");
-        let job = Job::new(&server, "postgres").slot(&slot).options(&[
-            "--protocol",
-            protocol,
-            "--streaming",
-            streaming,
-        ]);
-        run_to_current(&job);
-        let data: String = (1..=10_000).map(|id| format!("{id}\trow {id}\n")).collect();
-        source.batch("TRUNCATE t").unwrap();
-        source
-            .copy_in("COPY t FROM STDIN", data.as_bytes())
-            .unwrap();
-        for place in [
-            "batch-middle:5000",
-            "batch-middle:9999",
-            "batch-before-commit:1",
-            "committed:1",
-        ] {
-            let mut command = job.command(&[]);
-            command.env("REPLICATOR_FAILPOINT", place);
-            let finished = job.start_command(command).wait();
-            assert_eq!(finished.signal, Some(ABORTED), "{place}: {}", finished.log);
-        }
-        run_to_current(&job);
-        assert_equal(&job, &mut source);
-        let count = "SELECT count(*) FROM t";
-        let count: i64 = job.sqlite().query_row(count, [], |row| row.get(0)).unwrap();
-        assert_eq!(count, 10_000);
-    }
-}
-
-/// After the destination has committed and before the source is told, only the stored position keeps a transaction
-/// from being applied again. Without it, the second time is noticed.
-#[test]
-fn what_is_sent_again_is_skipped_by_position_and_would_be_noticed_without() {
-    let server = quiet(Version::V18).start();
-    let mut source = connect(&server, "postgres");
-    source
-        .batch("CREATE TABLE t (id int PRIMARY KEY, v text); INSERT INTO t VALUES (1, 'copied')")
-        .unwrap();
-    let job = Job::new(&server, "postgres");
-    run_to_current(&job);
-    let position = "SELECT lsn FROM _replicator_position";
-    let before: String = job
-        .sqlite()
-        .query_row(position, [], |row| row.get(0))
-        .unwrap();
-
-    let mut command = job.command(&[]);
-    command.env("REPLICATOR_FAILPOINT", "committed:1");
-    let running = job.start_command(command);
-    source
-        .batch("INSERT INTO t VALUES (2, 'streamed')")
-        .unwrap();
-    let finished = running.wait();
-    assert_eq!(finished.signal, Some(ABORTED), "{}", finished.log);
-    assert_equal(&job, &mut source);
-    let after: String = job
-        .sqlite()
-        .query_row(position, [], |row| row.get(0))
-        .unwrap();
-    let ahead = format!("SELECT confirmed_flush_lsn < '{after}' FROM pg_replication_slots");
-    assert_eq!(
-        source.value(&ahead).unwrap(),
-        "t",
-        "the server was told already"
-    );
-
-    // The filter broken: the position says less than is there.
-    let set = "UPDATE _replicator_position SET lsn = ?1";
-    job.sqlite().execute(set, [&before]).unwrap();
-    let finished = job.run(&["--until", "current"]);
-    assert_eq!(finished.code, Some(3), "{}", finished.log);
-    for word in ["conflict", "public.t", "id = 2"] {
-        assert!(finished.log.contains(word), "{word}: {}", finished.log);
-    }
-    assert_equal(&job, &mut source);
-    assert_eq!(
-        source.value(&ahead).unwrap(),
-        "t",
-        "a conflict confirms nothing"
-    );
-
-    // The filter as it is.
-    job.sqlite().execute(set, [&after]).unwrap();
-    run_to_current(&job);
-    assert_equal(&job, &mut source);
-    assert_eq!(
-        source.value(&ahead).unwrap(),
-        "f",
-        "the end of the run tells the server"
-    );
 }
