@@ -106,6 +106,17 @@ fn confirmed(server: &Server) -> Lsn {
     sql(server).value(&sql_text).unwrap().parse().unwrap()
 }
 
+/// Ends the stream in order: the slot is where the last confirmation was, not a byte before or behind.
+async fn finish(stream: Stream, server: &Server) {
+    let (durable, before) = (stream.progress().durable(), confirmed(server));
+    assert!(
+        before <= durable || durable.is_zero(),
+        "the slot is at {before}, and only {durable} was confirmed"
+    );
+    stream.finish().await.unwrap();
+    assert_eq!(confirmed(server), durable.max(before));
+}
+
 /// Waits until the server's slot is there.
 fn wait_for_slot(server: &Server, what: impl Fn(Lsn) -> bool) -> Lsn {
     let deadline = Instant::now() + Duration::from_secs(20);
@@ -175,7 +186,7 @@ async fn whole_transactions_at_every_version_and_protocol() {
             let end = large.end_lsn();
             short.confirm();
             large.confirm();
-            stream.finish().await.unwrap();
+            finish(stream, &server).await;
             assert!(
                 confirmed(&server) >= end,
                 "{version:?}: the end of the stream tells the last position"
@@ -219,7 +230,7 @@ async fn no_message_is_lost_however_many_come_at_once() {
                 .all(|(&id, expected)| id == expected)
         );
         large.confirm();
-        stream.finish().await.unwrap();
+        finish(stream, &server).await;
     }
 }
 
@@ -247,7 +258,7 @@ async fn only_what_was_confirmed_moves_the_slot() {
     tokio::time::sleep(Duration::from_millis(300)).await;
     assert_eq!(stream.progress().durable(), first_end);
     drop(second);
-    stream.finish().await.unwrap();
+    finish(stream, &server).await;
     assert_eq!(confirmed(&server), first_end);
 
     // What was not confirmed comes again.
@@ -261,7 +272,7 @@ async fn only_what_was_confirmed_moves_the_slot() {
     assert_eq!((inserted(&mut last), last.end_lsn()), (vec![3], third_end));
     again.confirm();
     last.confirm();
-    stream.finish().await.unwrap();
+    finish(stream, &server).await;
     assert!(confirmed(&server) >= third_end);
 }
 
@@ -297,7 +308,7 @@ async fn an_idle_stream_moves_the_slot_by_what_others_write() {
         }
         let after = wait_for_slot(&server, |lsn| lsn >= written);
         assert!(after > before);
-        stream.finish().await.unwrap();
+        finish(stream, &server).await;
     }
 }
 
@@ -315,7 +326,7 @@ async fn an_unconfirmed_idle_position_is_not_told() {
     drop(idle);
     stream.ping();
     tokio::time::sleep(Duration::from_millis(300)).await;
-    stream.finish().await.unwrap();
+    finish(stream, &server).await;
     assert_eq!(confirmed(&server), before);
 }
 
@@ -354,7 +365,7 @@ async fn a_blocked_consumer_does_not_cost_the_connection() {
         transaction.confirm();
     }
     assert_eq!(client.value(sender).unwrap(), pid, "the same connection");
-    stream.finish().await.unwrap();
+    finish(stream, &server).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -384,7 +395,7 @@ async fn next_can_be_dropped_at_any_point() {
     }
     writer.join().unwrap();
     assert_eq!(ids, (1..=200).collect::<Vec<_>>());
-    stream.finish().await.unwrap();
+    finish(stream, &server).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
