@@ -48,6 +48,11 @@ pub(crate) trait Sink: Send + 'static {
     /// Whether it is time to look whether reading must wait.
     fn is_full(&self) -> bool;
 
+    /// Whether it waits for the server to say how far it is.
+    fn asks(&self) -> bool {
+        false
+    }
+
     /// Whether reading must wait for the consumer.
     fn hold(&mut self, waiting: &mut Self::Waiting) -> Result<bool, Error>;
 
@@ -300,10 +305,17 @@ impl<S: Sink> Driver<S> {
     }
 
     async fn drive(&mut self, channel: Channel) -> Result<(), Error> {
+        /// How often a server is asked that may have nothing to say but how far it is.
+        const ASK: Duration = Duration::from_secs(1);
         let (mut reader, mut writer) = channel.split();
         let mut received = reader.received();
+        let mut ask = Instant::now();
         loop {
             let now = Instant::now();
+            if self.sink.asks() && now >= ask {
+                self.session.ping();
+                ask = now + ASK;
+            }
             // A part of a message is a sign of life too: on a slow way a large one takes longer than our patience.
             if reader.received() > received {
                 received = reader.received();
@@ -328,7 +340,10 @@ impl<S: Sink> Driver<S> {
                     "the server has been silent, and did not answer a ping",
                 ));
             }
-            let deadline = Instant::from_std(self.session.deadline(blocked));
+            let mut deadline = Instant::from_std(self.session.deadline(blocked));
+            if self.sink.asks() {
+                deadline = deadline.min(ask);
+            }
             tokio::select! {
                 message = reader.recv(), if !hold => {
                     let message = message?;

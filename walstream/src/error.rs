@@ -6,7 +6,7 @@ mod kind;
 use std::borrow::Cow;
 use std::{fmt, io};
 
-use walproto::Lsn;
+use walproto::{Lsn, Xid};
 
 use crate::holder::Holder;
 use crate::server_error::ServerError;
@@ -261,11 +261,33 @@ impl Error {
 
     pub(crate) fn other_event() -> Self {
         Self::config("an event waits that is no transaction, and only transactions were asked for")
-            .with_hint("Take events with `next_event`; logical messages are among them because they were asked for.")
+            .with_hint(
+                "Take events with `next_event`: logical messages, prepared transactions and pieces of streamed ones \
+                 are among them where the options ask for them.",
+            )
     }
 
-    pub(crate) fn two_phase(what: String) -> Self {
-        Self::new(ErrorKind::TwoPhase, what)
+    /// A prepared transaction committed, and what is in it is not to be had any more.
+    pub(crate) fn two_phase(gid: &str, xid: Xid, commit_lsn: Lsn) -> Self {
+        Self::new(
+            ErrorKind::TwoPhase,
+            format!(
+                "prepared transaction {gid:?} ({xid}) committed at {commit_lsn}, and its changes did not come: the slot \
+                 was confirmed behind its prepare before this stream began"
+            ),
+        )
+    }
+
+    /// The server asks again and again, as one does that shuts down, and a prepared transaction holds the position.
+    pub(crate) fn held_at_shutdown(wal_end: Lsn) -> Self {
+        Self::new(
+            ErrorKind::ConnectionClosed,
+            format!(
+                "the server waits to shut down until {wal_end} is durable, which a prepared transaction holds that has \
+                 not ended"
+            ),
+        )
+        .with_hint("Connect again once the server is up: the prepared transaction comes again, with its end.")
     }
 
     pub(crate) fn slot_name(name: &str) -> Self {

@@ -98,6 +98,7 @@ async fn consume(stream: &mut Stream, sent: u64) -> Lsn {
                 idle.confirm();
             }
             Ok(Some(Event::Message(message))) => message.confirm(),
+            Ok(Some(other)) => unreachable!("not asked for: {other:?}"),
             Ok(None) => break,
             Err(error) => {
                 assert!(!error.to_string().is_empty());

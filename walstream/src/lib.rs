@@ -104,12 +104,14 @@
 //! every change that survived, none of a subtransaction that was rolled back. What is large waits in files without a
 //! name, which vanish with the process and are never a reason to confirm anything.
 //!
-//! Prepared transactions arrive at COMMIT PREPARED on a slot without `two_phase`; a slot that has it stops with an
-//! error.
+//! Prepared transactions arrive at COMMIT PREPARED: from a slot without `two_phase` the server sends them then, from one
+//! that has it they wait here. [`PreparedDelivery`] hands them over at their prepare instead, [`StreamedDelivery`] those
+//! that the server streams in the pieces that come, and [`StreamBuilder::until`] ends at a position.
 
 mod auth;
 mod backoff;
 mod blocker;
+mod changes;
 mod channel;
 mod client;
 mod command;
@@ -148,6 +150,7 @@ pub use walproto;
 
 pub use backoff::{Attempts, Backoff};
 pub use blocker::Blocker;
+pub use changes::{Change, Changes};
 pub use client::{Client, CopyOut};
 pub use command::{
     AlterSlot, SlotOptions, Snapshot, StreamOptions, Streaming, check_slot_name, quote_identifier,
@@ -159,7 +162,10 @@ pub use config::{
 };
 pub use delivery::{Delivery, PreparedDelivery, StreamedDelivery};
 pub use error::{Error, ErrorKind, Result};
-pub use event::{Event, Idle, LogicalMessage};
+pub use event::{
+    CommitPrepared, Event, Idle, LogicalMessage, Prepared, PreparedId, RollbackPrepared,
+    StreamAbort, StreamChunk, StreamCommit, StreamPrepare,
+};
 pub use holder::Holder;
 pub use limits::Limits;
 pub use progress::{Progress, RawToken, Token};
@@ -172,7 +178,7 @@ pub use server_error::ServerError;
 pub use slot::{CreatedSlot, Slot, SlotState, WalStatus};
 pub use stream::{Stream, StreamBuilder};
 pub use system::{SystemIdentity, TimelineSwitch};
-pub use transaction::{Change, Changes, Transaction};
+pub use transaction::Transaction;
 pub use transactions::Origin;
 pub use version::ServerVersion;
 

@@ -1,6 +1,6 @@
 //! How far we are: four positions that only rise, and the tokens that raise them.
 
-use std::collections::VecDeque;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, PoisonError};
 
@@ -70,17 +70,37 @@ pub(crate) struct Ledger {
     wake: Box<dyn Fn() + Send + Sync>,
 }
 
+/// What was handed out and not confirmed, by number. What is confirmed takes no room, however long something before
+/// it is held.
 #[derive(Debug, Default)]
 struct Open {
-    /// Number of the first entry.
-    first: u64,
-    entries: VecDeque<Entry>,
+    /// Number of the next entry.
+    next: u64,
+    entries: BTreeMap<u64, Entry>,
 }
 
 #[derive(Debug)]
 struct Entry {
     lsn: Lsn,
-    confirmed: bool,
+    /// The highest of those confirmed between this and the next that is open.
+    behind: Lsn,
+}
+
+impl Open {
+    /// Takes an entry out; what it and those behind it reach, if nothing before them is open.
+    fn close(&mut self, number: u64) -> Lsn {
+        let Some(entry) = self.entries.remove(&number) else {
+            return Lsn::ZERO;
+        };
+        let reached = entry.lsn.max(entry.behind);
+        match self.entries.range_mut(..number).next_back() {
+            Some((_, before)) => {
+                before.behind = before.behind.max(reached);
+                Lsn::ZERO
+            }
+            None => reached,
+        }
+    }
 }
 
 impl Ledger {
@@ -98,34 +118,30 @@ impl Ledger {
     /// A token behind all those handed out before; `lsn` counts once it and they are confirmed.
     pub(crate) fn issue(self: &Arc<Self>, lsn: Lsn) -> Token {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        let number = open.first + open.entries.len() as u64;
-        open.entries.push_back(Entry {
-            lsn,
-            confirmed: false,
-        });
+        let number = open.next;
+        open.next += 1;
+        let behind = Lsn::ZERO;
+        open.entries.insert(number, Entry { lsn, behind });
         Token {
             ledger: Arc::clone(self),
             number,
+            hold: None,
             lsn,
         }
     }
 
-    fn confirm(&self, number: u64) {
+    /// Whether the position cannot move before one of these is confirmed.
+    pub(crate) fn waits_for<'a>(&self, mut tokens: impl Iterator<Item = &'a Token>) -> bool {
+        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let first = open.entries.keys().next().copied();
+        drop(open);
+        first.is_some_and(|first| tokens.any(|token| token.number == first))
+    }
+
+    fn confirm(&self, number: u64, hold: Option<u64>) {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        let entry = number
-            .checked_sub(open.first)
-            .and_then(|at| usize::try_from(at).ok());
-        if let Some(entry) = entry.and_then(|at| open.entries.get_mut(at)) {
-            entry.confirmed = true;
-        }
-        let mut reached = Lsn::ZERO;
-        while open.entries.front().is_some_and(|entry| entry.confirmed) {
-            reached = open
-                .entries
-                .pop_front()
-                .map_or(reached, |entry| reached.max(entry.lsn));
-            open.first += 1;
-        }
+        let held = hold.map_or(Lsn::ZERO, |hold| open.close(hold));
+        let reached = held.max(open.close(number));
         // Raised under the lock: a later confirmation cannot overtake an earlier one.
         self.progress.durable.fetch_max(reached.0, Ordering::AcqRel);
         self.progress.applied.fetch_max(reached.0, Ordering::AcqRel);
@@ -171,6 +187,8 @@ impl fmt::Debug for Ledger {
 pub struct Token {
     ledger: Arc<Ledger>,
     number: u64,
+    /// An earlier place that it stands for as well.
+    hold: Option<u64>,
     lsn: Lsn,
 }
 
@@ -185,7 +203,15 @@ impl Token {
     /// The server may then delete that WAL, so call this after the destination has committed, not before. The
     /// server is told once everything received earlier is confirmed too, in whatever order that happens.
     pub fn confirm(self) {
-        self.ledger.confirm(self.number);
+        self.ledger.confirm(self.number, self.hold);
+    }
+
+    /// Stands for the place of `hold` as well, which came before.
+    pub(crate) fn with(self, hold: Self) -> Self {
+        Self {
+            hold: Some(hold.number),
+            ..self
+        }
     }
 }
 
@@ -240,6 +266,36 @@ mod tests {
         b.confirm();
         assert_eq!(progress.durable(), Lsn(30));
         assert_eq!(progress.applied(), Lsn(30));
+    }
+
+    #[test]
+    fn a_token_with_a_hold_stands_for_both_places() {
+        let (progress, ledger) = ledger();
+        let first = ledger.issue(Lsn(10));
+        let hold = ledger.issue(Lsn::ZERO);
+        ledger.issue(Lsn(20)).confirm();
+        first.confirm();
+        assert_eq!(progress.durable(), Lsn(10), "held");
+        let last = ledger.issue(Lsn(40));
+        let middle = ledger.issue(Lsn(30)).with(hold);
+        last.confirm();
+        assert_eq!(progress.durable(), Lsn(10), "still held");
+        middle.confirm();
+        assert_eq!(progress.durable(), Lsn(40));
+    }
+
+    #[test]
+    fn what_is_confirmed_behind_a_hold_takes_no_room() {
+        let (progress, ledger) = ledger();
+        let hold = ledger.issue(Lsn::ZERO);
+        (1..=1000).for_each(|lsn| ledger.issue(Lsn(lsn)).confirm());
+        assert_eq!(ledger.open.lock().unwrap().entries.len(), 1);
+        assert!(ledger.waits_for([&hold].into_iter()));
+        let open = ledger.issue(Lsn(2000));
+        hold.confirm();
+        assert_eq!(progress.durable(), Lsn(1000));
+        open.confirm();
+        assert_eq!(progress.durable(), Lsn(2000));
     }
 
     #[test]

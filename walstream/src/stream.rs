@@ -2,6 +2,7 @@
 
 mod assembling;
 mod builder;
+mod handover;
 mod queue;
 
 use std::fmt;
@@ -22,7 +23,7 @@ use crate::config::Config;
 use crate::delivery::Delivery;
 use crate::driver::{Inbox, Running};
 use crate::error::Error;
-use crate::event::{Event, Idle, LogicalMessage};
+use crate::event::Event;
 use crate::limits::Limits;
 use crate::progress::Progress;
 use crate::reconnect::Link;
@@ -113,14 +114,12 @@ impl Stream {
         link: Option<(Link, Lsn)>,
     ) -> Self {
         let (link, reached) = link.unzip();
-        let queue = Queue {
-            reached: Reached {
-                lsn: reached.unwrap_or_default(),
-                message: Lsn::ZERO,
-            },
-            ..Queue::default()
+        let reached = Reached {
+            lsn: reached.unwrap_or_default(),
+            message: Lsn::ZERO,
         };
-        let assembling = Assembling::new(decoder, limits, delivery, queue.reached);
+        let assembling = Assembling::new(decoder, limits, delivery, reached);
+        let queue = Queue::new(reached, assembling.is_ended());
         Self {
             running: Running::start(channel, timeout, assembling, queue, link),
             system: None,
@@ -193,7 +192,7 @@ impl Stream {
                 None => return Poll::Pending,
             };
             match inbox.waiting.events.front() {
-                Some(Waiting::Transaction(_, _)) => {
+                Some(Waiting::Transaction(_)) => {
                     if let Event::Transaction(transaction) = self.take(inbox) {
                         return Poll::Ready(Ok(Some(transaction)));
                     }
@@ -205,15 +204,15 @@ impl Stream {
                     }
                 }
                 None => inbox.waiting.idle = None,
-                Some(Waiting::Message(_)) => return Poll::Ready(Err(Error::other_event())),
+                Some(_) => return Poll::Ready(Err(Error::other_event())),
             }
         }
     }
 
     /// A transaction that is there already, without waiting; for gathering batches.
     pub fn try_transaction(&mut self) -> Option<Transaction> {
-        let inbox = self.running.shared().inbox();
-        let Some(Waiting::Transaction(_, _)) = inbox.waiting.events.front() else {
+        let inbox = self.settled();
+        let Some(Waiting::Transaction(_)) = inbox.waiting.events.front() else {
             return None;
         };
         match self.take(inbox) {
@@ -234,11 +233,24 @@ impl Stream {
         matches!(self.stop, Stop::Stopped)
     }
 
+    /// What waits, with something for the consumer at its front.
+    fn settled(&self) -> MutexGuard<'_, Inbox<Queue>> {
+        let shared = self.running.shared();
+        let mut inbox = shared.inbox();
+        if inbox.waiting.settle(&shared.ledger) {
+            shared.wake.notify_one();
+        }
+        inbox
+    }
+
     /// What there is to take, or how the stream ended.
     fn look(&self) -> Option<Result<MutexGuard<'_, Inbox<Queue>>, Result<(), Error>>> {
-        let mut inbox = self.running.shared().inbox();
-        if !inbox.waiting.events.is_empty() || inbox.waiting.idle.is_some() {
+        let mut inbox = self.settled();
+        if !inbox.waiting.is_empty() {
             return Some(Ok(inbox));
+        }
+        if inbox.waiting.ended {
+            return Some(Err(Ok(())));
         }
         inbox.take_end().map(Err)
     }
@@ -247,31 +259,7 @@ impl Stream {
     /// connection is lost comes again, and what was does not.
     fn take(&self, mut inbox: MutexGuard<'_, Inbox<Queue>>) -> Event {
         let shared = self.running.shared();
-        let queue = &mut inbox.waiting;
-        let event = match queue.events.pop_front() {
-            Some(Waiting::Transaction(whole, complete)) => {
-                queue.reached.lsn = queue.reached.lsn.max(whole.end_lsn);
-                let token = shared.ledger.issue(whole.end_lsn);
-                Event::Transaction(Transaction::new(whole, token).counted(complete))
-            }
-            Some(Waiting::Message(message)) => {
-                queue.reached.message = queue.reached.message.max(message.lsn);
-                // It holds its place among the others and moves nothing itself: transactions that began before it
-                // may still be open.
-                let token = shared.ledger.issue(Lsn::ZERO);
-                Event::Message(LogicalMessage { message, token })
-            }
-            Some(Waiting::Reconnected(reconnected)) => Event::Reconnected(reconnected),
-            None => {
-                let (lsn, reply_requested) = queue.idle.take().unwrap_or_default();
-                queue.reached.lsn = queue.reached.lsn.max(lsn);
-                let token = shared.ledger.issue(lsn);
-                Event::Idle(Idle {
-                    reply_requested,
-                    token,
-                })
-            }
-        };
+        let event = inbox.waiting.take(&shared.ledger);
         drop(inbox);
         shared.wake.notify_one();
         event

@@ -1,17 +1,29 @@
 //! Joins messages to whole transactions, for all four protocol versions.
 //!
-//! Transactions that are sent whole (`B` … `C`) and streamed ones (`S` … `E` blocks, then `c` or `A`) leave here in
-//! the same form, in commit order. Pure: messages in, transactions out.
+//! Transactions that are sent whole (`B` … `C`), streamed (`S` … `E` blocks, then `c` or `A`) and prepared (`b` … `P` or
+//! blocks and `p`, then `K` or `r`) leave here in the same form, in commit order; if asked for, prepared ones at their
+//! prepare and streamed ones in pieces. Pure: messages in, transactions out.
 
-use std::collections::{HashMap, HashSet};
+mod assembled;
+mod held;
+mod part;
+
+use std::collections::HashMap;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use walproto::{Decoder, Lsn, Message, Timestamp, Xid};
+use walproto::{Decoded, Decoder, Logical, Lsn, Message, StreamStart, Timestamp, Xid};
 
+pub use assembled::Origin;
+pub(crate) use assembled::{Assembled, Body, Ended, Piece, Prepare, RolledBack, Standalone, Whole};
+
+use crate::delivery::{Delivery, PreparedDelivery, StreamedDelivery};
+use crate::event::{PreparedId, StreamAbort};
 use crate::relations::{Relation, Relations};
 use crate::spool::{Contents, Usage};
+use held::Held;
+use part::Part;
 
 /// Why a message could not be taken.
 #[derive(Debug, thiserror::Error)]
@@ -24,85 +36,50 @@ pub(crate) enum AssembleError {
     Contradiction(String),
     #[error("relation {relation} has two columns named {column:?}")]
     ColumnTwice { relation: String, column: String },
-    #[error("the server sent {0} of a prepared transaction, which are not supported yet")]
-    TwoPhase(&'static str),
     #[error("the spool cannot be written")]
     Spool(#[source] io::Error),
 }
 
-/// What a message completed.
-#[derive(Debug)]
-pub(crate) enum Assembled {
-    Transaction(Box<Whole>),
-    /// A logical message outside any transaction.
-    Message(Standalone),
-}
-
-/// A committed transaction with all its changes.
-#[derive(Debug)]
-pub(crate) struct Whole {
-    pub(crate) xid: Xid,
-    pub(crate) commit_lsn: Lsn,
-    pub(crate) end_lsn: Lsn,
-    pub(crate) commit_time: Timestamp,
-    pub(crate) origin: Option<Origin>,
-    pub(crate) contents: Contents,
-    /// Subtransactions that were rolled back; their messages are to be left out.
-    pub(crate) aborted: HashSet<Xid>,
-    /// The relations before its first change.
-    pub(crate) relations: Arc<Relations>,
-    /// Reads the messages in `contents`.
-    pub(crate) decoder: Decoder,
-}
-
-/// A logical message outside any transaction.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Standalone {
-    pub(crate) lsn: Lsn,
-    pub(crate) prefix: String,
-    pub(crate) content: Vec<u8>,
-}
-
-/// Where a transaction was first written, when it reached this server by replication.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Origin {
-    /// Commit position on the node that wrote it first; 0/0 for a streamed transaction.
-    pub commit_lsn: Lsn,
-    /// Name given to `pg_replication_origin_create`.
-    pub name: String,
-}
-
-/// A transaction that is not complete.
-#[derive(Debug)]
-struct Part {
-    contents: Contents,
-    origin: Option<Origin>,
-    aborted: HashSet<Xid>,
-    /// Relations seen, with the (sub)transaction that carried them.
-    relations: Vec<(Option<Xid>, Arc<Relation>)>,
-}
+type Result<T, E = AssembleError> = std::result::Result<T, E>;
 
 #[derive(Debug)]
 enum State {
     Idle,
-    InTransaction {
-        xid: Xid,
-        final_lsn: Lsn,
-        part: Part,
-    },
-    InBlock {
-        xid: Xid,
-        part: Part,
-    },
+    InTransaction { part: Part, final_lsn: Lsn },
+    InPrepare { part: Part, announced: Prepared },
+    InBlock { part: Part },
+}
+
+impl State {
+    fn out_of_place(&self, what: &'static str) -> AssembleError {
+        let place = match self {
+            Self::Idle => "outside any transaction".to_owned(),
+            Self::InTransaction { part, .. } => format!("inside transaction {}", part.xid),
+            Self::InPrepare { part, .. } => format!("inside prepared transaction {}", part.xid),
+            Self::InBlock { part } => format!("inside a stream block of {}", part.xid),
+        };
+        AssembleError::OutOfPlace { what, place }
+    }
+}
+
+/// What `b`, `P` and `p` say of a prepare.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Prepared {
+    id: PreparedId,
+    lsn: Lsn,
+    time: Timestamp,
 }
 
 /// Keeps open transactions apart until they are whole.
 #[derive(Debug)]
 pub(crate) struct Assembler {
     decoder: Decoder,
+    delivery: Delivery,
     state: State,
     /// Streamed transactions between their blocks.
     open: HashMap<Xid, Part>,
+    /// Prepared transactions that wait for their end here.
+    held: Held,
     /// Relations that count for the next transaction to commit.
     relations: Arc<Relations>,
     last_end: Lsn,
@@ -113,11 +90,19 @@ pub(crate) struct Assembler {
 
 impl Assembler {
     /// `memory` bounds what all transactions hold in memory; what is beyond lies in `folder`.
-    pub(crate) fn new(decoder: Decoder, usage: Arc<Usage>, folder: PathBuf, memory: u64) -> Self {
+    pub(crate) fn new(
+        decoder: Decoder,
+        delivery: Delivery,
+        usage: Arc<Usage>,
+        folder: PathBuf,
+        memory: u64,
+    ) -> Self {
         Self {
             decoder,
+            delivery,
             state: State::Idle,
             open: HashMap::new(),
+            held: Held::default(),
             relations: Arc::default(),
             last_end: Lsn::ZERO,
             usage,
@@ -126,154 +111,218 @@ impl Assembler {
         }
     }
 
-    fn part(&self) -> Part {
-        Part {
-            contents: Contents::new(Arc::clone(&self.usage), Arc::clone(&self.folder)),
-            origin: None,
-            aborted: HashSet::new(),
-            relations: Vec::new(),
-        }
+    /// Transactions of which pieces were handed over, and that have not ended.
+    pub(crate) fn in_pieces(&self) -> Vec<Xid> {
+        let open = self.open.values().filter(|part| part.handed());
+        let mut xids: Vec<Xid> = open
+            .map(|part| part.xid)
+            .chain(self.held.handed())
+            .collect();
+        xids.sort_unstable_by_key(|xid| xid.0);
+        xids
     }
 
     /// Takes the message that came at `lsn`; says what it completed.
     ///
     /// After an error nothing may be fed any more: the stream cannot be understood from there.
-    pub(crate) fn receive(
-        &mut self,
-        lsn: Lsn,
-        bytes: &[u8],
-    ) -> Result<Option<Assembled>, AssembleError> {
+    pub(crate) fn receive(&mut self, lsn: Lsn, bytes: &[u8]) -> Result<Option<Assembled>> {
         let decoded = self.decoder.decode(bytes).map_err(AssembleError::Decode)?;
-        match decoded.message {
-            Message::Insert(_)
-            | Message::Update(_)
-            | Message::Delete(_)
-            | Message::Truncate(_)
-            | Message::Type(_) => {
+        let Decoded { xid, message, .. } = decoded;
+        match message {
+            Message::Insert(_) | Message::Update(_) | Message::Delete(_) | Message::Truncate(_) => {
                 self.current("a change")?
-                    .contents
-                    .push(lsn, bytes)
+                    .push(lsn, xid, bytes)
                     .map_err(AssembleError::Spool)?;
+                return self.pushed();
+            }
+            Message::Type(_) => {
+                // Between transactions it belongs to none; the server sends it again where it is used.
+                if let State::Idle = self.state {
+                    return Ok(None);
+                }
+                self.current("a type")?
+                    .push(lsn, xid, bytes)
+                    .map_err(AssembleError::Spool)?;
+                return self.pushed();
             }
             Message::Relation(wire) => {
-                let relation =
-                    Relation::read(&wire).map_err(|column| AssembleError::ColumnTwice {
-                        relation: format!("{}.{}", wire.namespace, wire.name),
-                        column: column.to_owned(),
-                    })?;
+                let relation = relation(&wire)?;
+                if let State::Idle = self.state {
+                    Arc::make_mut(&mut self.relations).put(Arc::new(relation));
+                    return Ok(None);
+                }
                 let part = self.current("a relation")?;
-                part.relations.push((decoded.xid, Arc::new(relation)));
-                part.contents
-                    .push(lsn, bytes)
-                    .map_err(AssembleError::Spool)?;
+                part.push(lsn, xid, bytes).map_err(AssembleError::Spool)?;
+                part.relation(xid, relation);
+                return self.pushed();
             }
             Message::Logical(message) if message.transactional => {
                 self.current("a transactional message")?
-                    .contents
-                    .push(lsn, bytes)
+                    .push(lsn, xid, bytes)
                     .map_err(AssembleError::Spool)?;
+                return self.pushed();
             }
-            Message::Logical(message) => {
-                return Ok(Some(Assembled::Message(Standalone {
-                    lsn: message.lsn,
-                    prefix: message.prefix.to_owned(),
-                    content: message.content.to_owned(),
-                })));
-            }
-            Message::Origin(origin) => {
-                let part = self.current("an origin")?;
-                if part.origin.is_some() || !part.contents.is_empty() {
-                    return Err(out_of_place(
-                        "an origin",
-                        "behind the beginning of a transaction",
-                    ));
-                }
-                part.origin = Some(Origin {
-                    commit_lsn: origin.commit_lsn,
-                    name: origin.name.to_owned(),
-                });
-            }
+            Message::Logical(message) => return Ok(Some(standalone(&message))),
+            Message::Origin(origin) => self.origin(origin)?,
             Message::Begin(begin) => {
                 self.expect_idle("a begin")?;
-                let part = self.part();
                 self.state = State::InTransaction {
-                    xid: begin.xid,
+                    part: Part::new(begin.xid, self.contents(), lsn, false),
                     final_lsn: begin.final_lsn,
-                    part,
                 };
             }
             Message::Commit(commit) => {
-                let State::InTransaction {
-                    xid,
-                    final_lsn,
-                    part,
-                } = std::mem::replace(&mut self.state, State::Idle)
-                else {
-                    return Err(out_of_place("a commit", "without a begin"));
+                let (part, final_lsn) = match self.leave() {
+                    State::InTransaction { part, final_lsn } => (part, final_lsn),
+                    other => return Err(other.out_of_place("a commit")),
                 };
                 if commit.commit_lsn != final_lsn {
                     return Err(AssembleError::Contradiction(format!(
-                        "transaction {xid} was to commit at {final_lsn} and committed at {}",
-                        commit.commit_lsn
+                        "transaction {} was to commit at {final_lsn} and committed at {}",
+                        part.xid, commit.commit_lsn
                     )));
                 }
-                let ends = (commit.commit_lsn, commit.end_lsn, commit.commit_time);
-                return self.complete(xid, ends, part, false).map(Some);
-            }
-            Message::StreamStart(start) => {
-                self.expect_idle("a stream start")?;
-                let known = self.open.remove(&start.xid);
-                let part = match (start.first_segment, known) {
-                    // Sent from the beginning once more: what we have is of no use.
-                    (true, _) => self.part(),
-                    (false, Some(part)) => part,
-                    (false, None) => {
-                        return Err(AssembleError::Contradiction(format!(
-                            "transaction {} goes on, but its first block never came",
-                            start.xid
-                        )));
-                    }
+                let ended = Ended {
+                    xid: part.xid,
+                    commit_lsn: commit.commit_lsn,
+                    end_lsn: commit.end_lsn,
+                    commit_time: commit.commit_time,
+                    first: part.first,
                 };
-                self.state = State::InBlock {
-                    xid: start.xid,
-                    part,
-                };
+                self.order(&ended)?;
+                return Ok(Some(self.whole(part, ended, false)));
             }
+            Message::StreamStart(start) => return self.block(start, lsn),
             Message::StreamStop => {
-                let State::InBlock { xid, part } = std::mem::replace(&mut self.state, State::Idle)
-                else {
-                    return Err(out_of_place("a stream stop", "outside a stream block"));
+                let mut part = match self.leave() {
+                    State::InBlock { part } => part,
+                    other => return Err(other.out_of_place("a stream stop")),
                 };
-                self.open.insert(xid, part);
+                part.fresh = false;
+                let piece = part.cut(self.contents(), self.decoder.inside_block(true));
+                self.open.insert(part.xid, part);
+                return Ok(piece.map(|piece| Assembled::Piece(Box::new(piece))));
             }
             Message::StreamCommit(commit) => {
-                self.expect_idle("a stream commit")?;
-                let Some(part) = self.open.remove(&commit.xid) else {
-                    return Err(AssembleError::Contradiction(format!(
-                        "streamed transaction {} committed, but no block of it came",
-                        commit.xid
-                    )));
+                let part = self.streamed("a stream commit", commit.xid, "committed")?;
+                let ended = Ended {
+                    xid: commit.xid,
+                    commit_lsn: commit.commit_lsn,
+                    end_lsn: commit.end_lsn,
+                    commit_time: commit.commit_time,
+                    first: part.first,
                 };
-                let ends = (commit.commit_lsn, commit.end_lsn, commit.commit_time);
-                return self.complete(commit.xid, ends, part, true).map(Some);
+                self.order(&ended)?;
+                return Ok(Some(self.whole(part, ended, true)));
             }
             Message::StreamAbort(abort) => {
                 self.expect_idle("a stream abort")?;
-                // Either may be unknown: nothing of it was sent, or it was dropped before.
-                if abort.xid == abort.subxid {
-                    self.open.remove(&abort.xid);
-                } else if let Some(part) = self.open.get_mut(&abort.xid) {
-                    part.aborted.insert(abort.subxid);
-                    part.relations.retain(|(xid, _)| *xid != Some(abort.subxid));
+                return Ok(self.abort(abort.xid, abort.subxid).map(Assembled::Abort));
+            }
+            Message::BeginPrepare(begin) => {
+                self.expect_idle("a begin of a prepared transaction")?;
+                self.state = State::InPrepare {
+                    part: Part::new(begin.xid, self.contents(), lsn, false),
+                    announced: Prepared {
+                        id: id(begin.gid, begin.xid, begin.end_lsn),
+                        lsn: begin.prepare_lsn,
+                        time: begin.prepare_time,
+                    },
+                };
+            }
+            Message::Prepare(prepare) => {
+                let (part, announced) = match self.leave() {
+                    State::InPrepare { part, announced } => (part, announced),
+                    other => return Err(other.out_of_place("a prepare")),
+                };
+                let prepared = Prepared {
+                    id: id(prepare.gid, prepare.xid, prepare.end_lsn),
+                    lsn: prepare.prepare_lsn,
+                    time: prepare.prepare_time,
+                };
+                if prepared != announced {
+                    return Err(AssembleError::Contradiction(format!(
+                        "{announced} was announced and {prepared} came"
+                    )));
                 }
+                return self.prepare(part, prepared, false).map(Some);
             }
-            Message::BeginPrepare(_) => return Err(AssembleError::TwoPhase("the changes")),
-            Message::Prepare(_) | Message::StreamPrepare(_) => {
-                return Err(AssembleError::TwoPhase("the end"));
+            Message::StreamPrepare(prepare) => {
+                let part = self.streamed("a stream prepare", prepare.xid, "was prepared")?;
+                let prepared = Prepared {
+                    id: id(prepare.gid, prepare.xid, prepare.end_lsn),
+                    lsn: prepare.prepare_lsn,
+                    time: prepare.prepare_time,
+                };
+                return self.prepare(part, prepared, true).map(Some);
             }
-            Message::CommitPrepared(_) => return Err(AssembleError::TwoPhase("the commit")),
-            Message::RollbackPrepared(_) => return Err(AssembleError::TwoPhase("the rollback")),
-            _ => return Err(out_of_place("a message", "that this client does not know")),
+            Message::CommitPrepared(commit) => {
+                self.expect_idle("a commit of a prepared transaction")?;
+                let ended = Ended {
+                    xid: commit.xid,
+                    commit_lsn: commit.commit_lsn,
+                    end_lsn: commit.end_lsn,
+                    commit_time: commit.commit_time,
+                    first: Lsn::ZERO,
+                };
+                self.order(&ended)?;
+                return self.held.commit(commit.gid, ended).map(Some);
+            }
+            Message::RollbackPrepared(rollback) => {
+                self.expect_idle("a rollback of a prepared transaction")?;
+                let rolled_back = RolledBack {
+                    id: id(rollback.gid, rollback.xid, rollback.prepare_end_lsn),
+                    end_lsn: rollback.rollback_end_lsn,
+                    time: rollback.rollback_time,
+                };
+                self.order_end(
+                    &format_args!("prepared transaction {} was rolled back", rollback.xid),
+                    rollback.rollback_end_lsn,
+                )?;
+                return Ok(Some(self.held.roll_back(rolled_back)));
+            }
+            _ => {
+                return Err(AssembleError::OutOfPlace {
+                    what: "a message",
+                    place: "that this client does not know".to_owned(),
+                });
+            }
+        }
+        Ok(None)
+    }
+
+    fn contents(&self) -> Contents {
+        Contents::new(Arc::clone(&self.usage), Arc::clone(&self.folder))
+    }
+
+    fn leave(&mut self) -> State {
+        std::mem::replace(&mut self.state, State::Idle)
+    }
+
+    fn current(&mut self, what: &'static str) -> Result<&mut Part> {
+        match &mut self.state {
+            State::InTransaction { part, .. }
+            | State::InPrepare { part, .. }
+            | State::InBlock { part } => Ok(part),
+            State::Idle => Err(State::Idle.out_of_place(what)),
+        }
+    }
+
+    fn expect_idle(&self, what: &'static str) -> Result<()> {
+        match &self.state {
+            State::Idle => Ok(()),
+            other => Err(other.out_of_place(what)),
+        }
+    }
+
+    /// Something was put into the current transaction, which may be too large now.
+    fn pushed(&mut self) -> Result<Option<Assembled>> {
+        let (decoder, empty) = (self.decoder, self.contents());
+        if let State::InBlock { part } = &mut self.state
+            && part.is_due()
+            && let Some(piece) = part.cut(empty, decoder)
+        {
+            return Ok(Some(Assembled::Piece(Box::new(piece))));
         }
         if self.usage.memory() > self.memory {
             self.spill_largest()?;
@@ -281,87 +330,229 @@ impl Assembler {
         Ok(None)
     }
 
-    fn current(&mut self, what: &'static str) -> Result<&mut Part, AssembleError> {
-        match &mut self.state {
-            State::InTransaction { part, .. } | State::InBlock { part, .. } => Ok(part),
-            State::Idle => Err(out_of_place(what, "outside any transaction")),
+    fn origin(&mut self, origin: walproto::Origin<'_>) -> Result<()> {
+        let part = self.current("an origin")?;
+        if !part.fresh {
+            return Err(AssembleError::OutOfPlace {
+                what: "an origin",
+                place: format!(
+                    "in transaction {}, not right behind its beginning",
+                    part.xid
+                ),
+            });
         }
+        part.fresh = false;
+        part.origin = Some(Origin {
+            commit_lsn: origin.commit_lsn,
+            name: origin.name.to_owned(),
+        });
+        Ok(())
     }
 
-    fn expect_idle(&self, what: &'static str) -> Result<(), AssembleError> {
-        match &self.state {
-            State::Idle => Ok(()),
-            State::InTransaction { xid, .. } => {
-                Err(out_of_place(what, &format!("inside transaction {xid}")))
+    fn block(&mut self, start: StreamStart, lsn: Lsn) -> Result<Option<Assembled>> {
+        self.expect_idle("a stream start")?;
+        let xid = start.xid;
+        let (mut part, gone) = match (start.first_segment, self.open.remove(&xid)) {
+            // Sent from the beginning once more: what we have is of no use.
+            (true, known) => {
+                if known.is_some() {
+                    tracing::warn!(%xid, "the server began a streamed transaction again");
+                }
+                let in_pieces = self.delivery.streamed == StreamedDelivery::AsReceived;
+                let gone = known.is_some_and(|part| part.handed());
+                (Part::new(xid, self.contents(), lsn, in_pieces), gone)
             }
-            State::InBlock { xid, .. } => Err(out_of_place(
-                what,
-                &format!("inside a stream block of {xid}"),
-            )),
-        }
+            (false, Some(part)) => (part, false),
+            (false, None) => {
+                return Err(AssembleError::Contradiction(format!(
+                    "transaction {xid} goes on, but its first block never came"
+                )));
+            }
+        };
+        part.resume(&self.relations);
+        self.state = State::InBlock { part };
+        Ok(gone.then_some(Assembled::Abort(StreamAbort {
+            xid,
+            savepoint: None,
+        })))
     }
 
-    fn complete(
-        &mut self,
-        xid: Xid,
-        (commit_lsn, end_lsn, commit_time): (Lsn, Lsn, Timestamp),
-        part: Part,
-        streamed: bool,
-    ) -> Result<Assembled, AssembleError> {
-        if end_lsn <= self.last_end || end_lsn <= commit_lsn {
+    /// Takes a streamed transaction that ends.
+    fn streamed(&mut self, what: &'static str, xid: Xid, how: &str) -> Result<Part> {
+        self.expect_idle(what)?;
+        self.open.remove(&xid).ok_or_else(|| {
+            AssembleError::Contradiction(format!(
+                "streamed transaction {xid} {how}, but no block of it came"
+            ))
+        })
+    }
+
+    /// Either may be unknown: nothing of it was sent, or it was dropped before.
+    fn abort(&mut self, xid: Xid, subxid: Xid) -> Option<StreamAbort> {
+        let (handed, savepoint) = if xid == subxid {
+            (self.open.remove(&xid)?.handed(), None)
+        } else {
+            (self.open.get_mut(&xid)?.abort(subxid), Some(subxid))
+        };
+        handed.then_some(StreamAbort { xid, savepoint })
+    }
+
+    /// A commit must lie behind everything that ended before.
+    fn order(&mut self, ended: &Ended) -> Result<()> {
+        let Ended {
+            xid,
+            commit_lsn,
+            end_lsn,
+            ..
+        } = *ended;
+        if end_lsn <= commit_lsn {
             return Err(AssembleError::Contradiction(format!(
-                "transaction {xid} committed at {commit_lsn} and ended at {end_lsn}, after one that ended at {}",
+                "transaction {xid} committed at {commit_lsn} and ended at {end_lsn}"
+            )));
+        }
+        self.order_end(
+            &format_args!("transaction {xid} committed at {commit_lsn}"),
+            end_lsn,
+        )
+    }
+
+    fn order_end(&mut self, what: &dyn std::fmt::Display, end_lsn: Lsn) -> Result<()> {
+        if end_lsn <= self.last_end {
+            return Err(AssembleError::Contradiction(format!(
+                "{what} and ended at {end_lsn}, after one that ended at {}",
                 self.last_end
             )));
         }
         self.last_end = end_lsn;
-        let before = Arc::clone(&self.relations);
-        if !part.relations.is_empty() {
-            // From the commit on the server takes these as known to us for every transaction.
-            let relations = Arc::make_mut(&mut self.relations);
-            part.relations
-                .into_iter()
-                .for_each(|(_, relation)| relations.put(relation));
+        Ok(())
+    }
+
+    fn whole(&mut self, part: Part, ended: Ended, streamed: bool) -> Assembled {
+        if part.pieces.is_some() {
+            let handed = part.handed();
+            self.adopt(part);
+            return Assembled::StreamCommit {
+                ended,
+                prepared: None,
+                handed,
+            };
         }
-        Ok(Assembled::Transaction(Box::new(Whole {
-            xid,
-            commit_lsn,
-            end_lsn,
-            commit_time,
-            origin: part.origin,
-            contents: part.contents,
-            aborted: part.aborted,
-            relations: before,
-            decoder: self.decoder.inside_block(streamed),
-        })))
+        let body = self.adopted(part, streamed);
+        Assembled::Transaction(Box::new(Whole {
+            body,
+            ended,
+            prepared: None,
+        }))
+    }
+
+    fn prepare(&mut self, part: Part, prepared: Prepared, streamed: bool) -> Result<Assembled> {
+        let Prepared { id, lsn, time } = prepared;
+        if id.end_lsn <= lsn {
+            return Err(AssembleError::Contradiction(format!(
+                "transaction {} was prepared at {lsn}, which ended at {}",
+                id.xid, id.end_lsn
+            )));
+        }
+        // One that was prepared before the slot had `two_phase` lies before others.
+        self.last_end = self.last_end.max(id.end_lsn);
+        let in_pieces = part.pieces.is_some();
+        let handed = part.handed();
+        // At a stream prepare, unlike at a stream commit, the server does not take the relations as known to us.
+        let body = if streamed {
+            part.finish(&self.relations, self.decoder.inside_block(true))
+                .0
+        } else {
+            self.adopted(part, false)
+        };
+        let prepare = Box::new(Prepare {
+            id,
+            prepare_lsn: lsn,
+            prepare_time: time,
+            body,
+        });
+        match (self.delivery.prepared, in_pieces) {
+            (PreparedDelivery::AtCommit, _) => {
+                let pieces = in_pieces.then_some(handed);
+                self.held.put(prepare, pieces).map(Assembled::Held)
+            }
+            (PreparedDelivery::AtPrepare, true) => Ok(Assembled::StreamPrepare { prepare, handed }),
+            (PreparedDelivery::AtPrepare, false) => Ok(Assembled::Prepared(prepare)),
+        }
+    }
+
+    /// What is in a part; its relations count for others from here on, as the server takes them as known to us.
+    fn adopted(&mut self, part: Part, streamed: bool) -> Body {
+        let before = Arc::clone(&self.relations);
+        let (body, own) = part.finish(&before, self.decoder.inside_block(streamed));
+        if !own.is_empty() {
+            let relations = Arc::make_mut(&mut self.relations);
+            for (_, relation) in own {
+                relations.put(relation);
+            }
+        }
+        body
+    }
+
+    /// The same, without its content.
+    fn adopt(&mut self, part: Part) {
+        drop(self.adopted(part, true));
     }
 
     /// Moves the memory of the largest incomplete transaction to its file, unless that would hardly help.
-    fn spill_largest(&mut self) -> Result<(), AssembleError> {
+    fn spill_largest(&mut self) -> Result<()> {
         const WORTH_IT: usize = 64 * 1024;
         let current = match &mut self.state {
-            State::InTransaction { part, .. } | State::InBlock { part, .. } => Some(part),
+            State::InTransaction { part, .. }
+            | State::InPrepare { part, .. }
+            | State::InBlock { part } => Some(&mut part.contents),
             State::Idle => None,
         };
-        let largest = self
-            .open
-            .values_mut()
+        let open = self.open.values_mut().map(|part| &mut part.contents);
+        let largest = open
             .chain(current)
-            .max_by_key(|part| part.contents.in_memory());
+            .chain(self.held.contents())
+            .max_by_key(|contents| contents.in_memory());
         match largest {
-            Some(part) if part.contents.in_memory() >= WORTH_IT => {
-                part.contents.spill().map_err(AssembleError::Spool)
+            Some(contents) if contents.in_memory() >= WORTH_IT => {
+                contents.spill().map_err(AssembleError::Spool)
             }
             _ => Ok(()),
         }
     }
 }
 
-fn out_of_place(what: &'static str, place: &str) -> AssembleError {
-    AssembleError::OutOfPlace {
-        what,
-        place: place.to_owned(),
+impl std::fmt::Display for Prepared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { id, lsn, time } = self;
+        write!(
+            f,
+            "transaction {} prepared as {:?} from {lsn} to {} at {time}",
+            id.xid, id.gid, id.end_lsn
+        )
     }
+}
+
+fn id(gid: &str, xid: Xid, end_lsn: Lsn) -> PreparedId {
+    PreparedId {
+        gid: gid.to_owned(),
+        xid,
+        end_lsn,
+    }
+}
+
+fn relation(wire: &walproto::Relation<'_>) -> Result<Relation> {
+    Relation::read(wire).map_err(|column| AssembleError::ColumnTwice {
+        relation: format!("{}.{}", wire.namespace, wire.name),
+        column: column.to_owned(),
+    })
+}
+
+fn standalone(message: &Logical<'_>) -> Assembled {
+    Assembled::Message(Standalone {
+        lsn: message.lsn,
+        prefix: message.prefix.to_owned(),
+        content: message.content.to_owned(),
+    })
 }
 
 #[cfg(test)]

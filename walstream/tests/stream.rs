@@ -447,38 +447,6 @@ async fn a_killed_server_is_an_error_worth_retrying() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_slot_with_two_phase_stops_with_an_error_that_says_so() {
-    let server = Server::start(Version::NEWEST);
-    sql(&server)
-        .batch("CREATE TABLE t (id int PRIMARY KEY, v text); CREATE PUBLICATION p FOR TABLE t")
-        .unwrap();
-    let mut wire = Client::connect_replication(&config(&server)).await.unwrap();
-    wire.create_slot(
-        SLOT,
-        &SlotOptions {
-            two_phase: true,
-            ..SlotOptions::default()
-        },
-    )
-    .await
-    .unwrap();
-    drop(wire);
-    let mut stream = stream(&server).await;
-    sql(&server)
-        .batch("BEGIN; INSERT INTO t VALUES (1, ''); PREPARE TRANSACTION 'gid'")
-        .unwrap();
-    let error = loop {
-        match stream.next_event().await {
-            Ok(Some(Event::Idle(idle))) => idle.confirm(),
-            Ok(other) => panic!("{other:?}"),
-            Err(error) => break error,
-        }
-    };
-    assert_eq!(error.kind(), ErrorKind::TwoPhase);
-    assert!(error.needs_person());
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn a_spool_past_its_bound_stops_with_the_option_to_raise() {
     let server = server(Version::NEWEST).await;
     let limits = Limits {

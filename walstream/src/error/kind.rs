@@ -37,6 +37,7 @@
 /// | connecting a stream | IDENTIFY_SYSTEM, TIMELINE_HISTORY | the log or the timeline ends before the position | [`Diverged`](Self::Diverged) | no | compare, or copy again |
 /// | connecting a stream again | IDENTIFY_SYSTEM | another timeline, with `Failover::Stop` | [`Promoted`](Self::Promoted) | no | see that it is the source, start again |
 /// | streaming | 42704 | a publication, before 18; from 18 on the server is silent | [`PublicationMissing`](Self::PublicationMissing) | no | the same |
+/// | streaming | none | the commit of a prepared transaction, and its prepare was confirmed by another consumer | [`TwoPhase`](Self::TwoPhase) | no | take it at its prepare, or copy again |
 /// | a query, a copy | 42501 | | [`Rights`](Self::Rights) | no | GRANT SELECT and USAGE |
 /// | any time | classes 08, 40, 53, 57, 58, and 55P03 | but for 08P01, 58P01 | [`Server`](Self::Server) | yes | by class |
 /// | any time | any other | | [`Server`](Self::Server) | no | the server's own words |
@@ -103,7 +104,7 @@ pub enum ErrorKind {
     Limit,
     /// The spool could not be written or read.
     Spool,
-    /// The server sent a prepared transaction.
+    /// A prepared transaction committed whose changes went to somebody else, who confirmed its prepare.
     TwoPhase,
     /// The server refused a statement for another reason; see [`Error::sqlstate`](crate::Error::sqlstate).
     Server,
@@ -196,7 +197,7 @@ impl ErrorKind {
                 "Free space in the folder of the spool (Limits::folder), or choose another."
             }
             Self::TwoPhase => {
-                "Use a slot that was created, and has always been used, without two_phase."
+                "Take prepared transactions at their prepare (PreparedDelivery::AtPrepare) where its content was kept; else make the slot anew and copy the tables again."
             }
             Self::Server => match sqlstate.and_then(|code| code.get(..2)) {
                 Some("53") => {

@@ -7,9 +7,10 @@ use tokio::time::Instant;
 use walproto::Column;
 
 use super::*;
+use crate::changes::Change;
 use crate::error::ErrorKind;
 use crate::scripted::{copy_data, insert, message, update, whole};
-use crate::transaction::Change;
+use crate::transaction::Transaction;
 
 const TIMEOUT: Duration = Duration::from_secs(15);
 

@@ -4,8 +4,9 @@ use testdata::writer::{self, Value};
 use walproto::{Column, ErrorKind};
 
 use super::*;
+use crate::changes::Change;
 use crate::progress::{Ledger, Progress};
-use crate::transaction::{Change, Transaction};
+use crate::transaction::Transaction;
 
 const TABLE: u32 = 16384;
 const OTHER: u32 = 16385;
@@ -15,7 +16,7 @@ fn assembler_with(memory: u64) -> (Arc<Usage>, Assembler) {
     let folder = std::env::temp_dir();
     (
         Arc::clone(&usage),
-        Assembler::new(Decoder::new(), usage, folder, memory),
+        Assembler::new(Decoder::new(), Delivery::default(), usage, folder, memory),
     )
 }
 
@@ -28,8 +29,9 @@ fn feed(assembler: &mut Assembler, messages: &[Vec<u8>]) -> Vec<(u32, Vec<String
     let mut out = Vec::new();
     for message in messages {
         match assembler.receive(Lsn(7), message).unwrap() {
-            Some(Assembled::Transaction(whole)) => out.push((whole.xid.0, rows(whole))),
+            Some(Assembled::Transaction(whole)) => out.push((whole.ended.xid.0, rows(whole))),
             Some(Assembled::Message(message)) => out.push((0, vec![message.prefix])),
+            Some(other) => panic!("{other:?}"),
             None => {}
         }
     }
@@ -44,7 +46,7 @@ fn refuse(assembler: &mut Assembler, messages: &[Vec<u8>]) -> AssembleError {
 
 /// What the changes of a transaction say: `table:value`, or the kind for others.
 fn rows(whole: Box<Whole>) -> Vec<String> {
-    let token = Ledger::new(Arc::<Progress>::default(), || {}).issue(whole.end_lsn);
+    let token = Ledger::new(Arc::<Progress>::default(), || {}).issue(whole.ended.end_lsn);
     let mut transaction = Transaction::new(whole, token);
     let mut changes = transaction.changes().unwrap();
     let mut rows = Vec::new();
@@ -328,7 +330,7 @@ fn an_origin_stands_right_behind_the_beginning() {
         panic!("no transaction");
     };
     assert_eq!(
-        whole.origin,
+        whole.body.origin,
         Some(Origin {
             commit_lsn: Lsn(55),
             name: "node".to_owned()
@@ -366,7 +368,6 @@ fn truncate_names_every_table() {
 fn sequences_that_are_not_legal_are_refused() {
     let cases: Vec<(&str, Vec<Vec<u8>>)> = vec![
         ("a change outside", vec![insert(None, "1")]),
-        ("a relation outside", vec![relation(None)]),
         (
             "a begin inside",
             vec![writer::begin(100, 0, 700), writer::begin(200, 0, 701)],
@@ -441,19 +442,6 @@ fn a_message_inside_a_block_that_cannot_be_there_is_a_decoding_error() {
 }
 
 #[test]
-fn prepared_transactions_stop_with_an_error_that_says_so() {
-    let messages = [
-        writer::begin_prepare(100, 108, 0, 700, "gid"),
-        writer::commit_prepared(0, 100, 108, 0, 700, "gid"),
-        writer::rollback_prepared(0, 100, 108, 0, 0, 700, "gid"),
-    ];
-    for message in messages {
-        let error = assembler().receive(Lsn(7), &message).unwrap_err();
-        assert!(matches!(error, AssembleError::TwoPhase(_)), "{error:?}");
-    }
-}
-
-#[test]
 fn past_the_memory_bound_the_largest_goes_to_its_file() {
     let (usage, mut assembler) = assembler_with(100_000);
     let value = "x".repeat(1000);
@@ -478,7 +466,13 @@ fn past_the_memory_bound_the_largest_goes_to_its_file() {
 #[test]
 fn a_spool_that_cannot_be_written_is_an_error() {
     let folder = Path::new("/nonexistent/folder").to_owned();
-    let mut assembler = Assembler::new(Decoder::new(), Arc::default(), folder, 0);
+    let mut assembler = Assembler::new(
+        Decoder::new(),
+        Delivery::default(),
+        Arc::default(),
+        folder,
+        0,
+    );
     let large = insert(None, &"x".repeat(100_000));
     let error = refuse(
         &mut assembler,
@@ -506,7 +500,7 @@ fn rows_that_do_not_fit_their_relation_are_refused_with_both_readings() {
         let Some(Assembled::Transaction(whole)) = assembler.receive(Lsn(7), commit).unwrap() else {
             panic!()
         };
-        let token = Ledger::new(Arc::<Progress>::default(), || {}).issue(whole.end_lsn);
+        let token = Ledger::new(Arc::<Progress>::default(), || {}).issue(whole.ended.end_lsn);
         let mut transaction = Transaction::new(whole, token);
         let mut changes = transaction.changes().unwrap();
         changes.next().unwrap();
