@@ -89,8 +89,12 @@ impl StreamBuilder {
 
     /// Ends the stream at a position.
     ///
-    /// Everything that commits before it is handed over, and so is, whole, a transaction that began before it and
-    /// commits behind it. Then [`Stream::next`] says `None`; until the server has come that far, it waits.
+    /// Everything that commits before it is handed over, and so is, whole, a transaction that began before it and is the
+    /// next to commit behind it. Then [`Stream::next`] says `None`, and the stream goes on to tell the server what is
+    /// confirmed until it is [finished](Stream::finish). Until the server has come that far, it waits, and asks once a second.
+    ///
+    /// The end is also there when the server says that it has come to this position: a transaction that is still open then is
+    /// not waited for, as it may never end. Nothing that it holds is confirmed by that: it comes at the next start.
     pub const fn until(mut self, position: Lsn) -> Self {
         self.delivery.until = Some(position);
         self
