@@ -111,15 +111,18 @@ impl Stream {
         decoder: Decoder,
         limits: Limits,
         delivery: Delivery,
-        link: Option<(Link, Lsn)>,
+        link: Option<Linked>,
     ) -> Self {
-        let (link, reached) = link.unzip();
+        let (reached, written, link) = match link {
+            Some(it) => (it.reached, it.written, Some(it.link)),
+            None => (Lsn::ZERO, Lsn::ZERO, None),
+        };
         let reached = Reached {
-            lsn: reached.unwrap_or_default(),
+            lsn: reached,
             message: Lsn::ZERO,
         };
-        let assembling = Assembling::new(decoder, limits, delivery, reached);
-        let queue = Queue::new(reached, assembling.is_ended());
+        let assembling = Assembling::new(decoder, limits, delivery, reached, written);
+        let queue = Queue::new(reached);
         Self {
             running: Running::start(channel, timeout, assembling, queue, link),
             system: None,
@@ -295,6 +298,15 @@ impl Stream {
     pub async fn finish(self) -> Result<(), Error> {
         self.running.finish().await
     }
+}
+
+/// What a stream knows that connects by itself.
+struct Linked {
+    link: Link,
+    /// Where the consumer is.
+    reached: Lsn,
+    /// Where the server's log ended at the beginning.
+    written: Lsn,
 }
 
 fn decoder(options: &StreamOptions) -> Decoder {

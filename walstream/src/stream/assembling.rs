@@ -1,6 +1,5 @@
 //! Makes transactions out of frames, on the task's side.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -39,11 +38,18 @@ struct Insisting {
 }
 
 impl Assembling {
-    pub(super) fn new(decoder: Decoder, limits: Limits, delivery: Delivery, skip: Reached) -> Self {
+    /// For a consumer that has everything up to `reached`, on a server whose log ends at `written`.
+    pub(super) fn new(
+        decoder: Decoder,
+        limits: Limits,
+        delivery: Delivery,
+        reached: Reached,
+        written: Lsn,
+    ) -> Self {
         let usage = Arc::<Usage>::default();
         Self {
             assembler: assembler(decoder, delivery, &usage, &limits),
-            handover: Handover::new(delivery, skip, HashSet::new()),
+            handover: Handover::new(delivery, reached, written),
             decoder,
             delivery,
             usage,
@@ -51,11 +57,6 @@ impl Assembling {
             out: Vec::new(),
             insisting: Insisting::default(),
         }
-    }
-
-    /// Whether there is nothing to hand over from the beginning.
-    pub(super) const fn is_ended(&self) -> bool {
-        self.handover.is_ended()
     }
 }
 
@@ -108,11 +109,9 @@ impl Sink for Assembling {
         queue.restart();
         // Open transactions, their files and the relations go with it: a new session sends all of them again.
         self.assembler = assembler(self.decoder, self.delivery, &self.usage, &self.limits);
-        self.handover = Handover::new(self.delivery, queue.reached, queue.prepared.clone());
+        self.handover
+            .restart(queue.reached, queue.prepared.clone(), queue.ended);
         self.insisting = Insisting::default();
-        if queue.ended {
-            self.handover.end();
-        }
         queue.reached.lsn
     }
 

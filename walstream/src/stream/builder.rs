@@ -4,7 +4,7 @@ use std::sync::Mutex;
 
 use walproto::Lsn;
 
-use super::{Stop, Stream, decoder};
+use super::{Linked, Stop, Stream, decoder};
 use crate::command::StreamOptions;
 use crate::config::Config;
 use crate::delivery::{Delivery, PreparedDelivery, StreamedDelivery};
@@ -91,10 +91,11 @@ impl StreamBuilder {
     ///
     /// Everything that commits before it is handed over, and so is, whole, a transaction that began before it and is the
     /// next to commit behind it. Then [`Stream::next`] says `None`, and the stream goes on to tell the server what is
-    /// confirmed until it is [finished](Stream::finish). Until the server has come that far, it waits, and asks once a second.
+    /// confirmed until it is [finished](Stream::finish).
     ///
-    /// The end is also there when the server says that it has come to this position: a transaction that is still open then is
-    /// not waited for, as it may never end. Nothing that it holds is confirmed by that: it comes at the next start.
+    /// Until the server has come that far, the stream waits, and asks once a second. The end is also there when the server
+    /// says that it has come to this position, and to where its log ended when the stream began: a transaction that is still
+    /// open then is not waited for, as it may never end. Nothing of it is confirmed by that: it comes at the next start.
     pub const fn until(mut self, position: Lsn) -> Self {
         self.delivery.until = Some(position);
         self
@@ -139,7 +140,11 @@ impl StreamBuilder {
         let (channel, link, reached, system) =
             Link::first(&config, &options, position, reconnect).await?;
         let timeout = config.wal_sender_timeout;
-        let link = Some((link, reached));
+        let link = Some(Linked {
+            link,
+            reached,
+            written: system.wal_flush,
+        });
         let stream = Stream::linked(channel, timeout, decoder(&options), limits, delivery, link);
         Ok(Stream {
             system: Some(system),

@@ -20,6 +20,9 @@ pub(super) struct Handover {
     known: HashSet<PreparedId>,
     /// A prepare from before `skip` that may be a repeat: what follows tells.
     doubtful: Option<Doubtful>,
+    /// The end of the server's log when the stream began. What had committed then is not missed because of when the
+    /// server happens to say how far it is.
+    written: Lsn,
     ended: bool,
 }
 
@@ -30,14 +33,23 @@ enum Doubtful {
 }
 
 impl Handover {
-    pub(super) fn new(delivery: Delivery, skip: Reached, known: HashSet<PreparedId>) -> Self {
+    pub(super) fn new(delivery: Delivery, skip: Reached, written: Lsn) -> Self {
         Self {
             delivery,
             skip,
-            known,
+            known: HashSet::new(),
             doubtful: None,
-            ended: delivery.until.is_some_and(|until| until <= skip.lsn),
+            written,
+            ended: false,
         }
+    }
+
+    /// Another connection begins, for a consumer that has this, and with `ended` all that is wanted.
+    pub(super) fn restart(&mut self, skip: Reached, known: HashSet<PreparedId>, ended: bool) {
+        self.skip = skip;
+        self.known = known;
+        self.doubtful = None;
+        self.ended = ended;
     }
 
     /// What commits before it is a repeat.
@@ -50,11 +62,6 @@ impl Handover {
         self.ended
     }
 
-    /// The consumer has everything that was wanted.
-    pub(super) const fn end(&mut self) {
-        self.ended = true;
-    }
-
     /// Whether an end is wanted that has not come.
     pub(super) const fn wants_end(&self) -> bool {
         self.delivery.until.is_some() && !self.ended
@@ -62,7 +69,8 @@ impl Handover {
 
     /// The server has come this far, and has sent everything that ends before it.
     pub(super) fn passed(&mut self, lsn: Lsn) {
-        self.ended |= self.delivery.until.is_some_and(|until| until <= lsn);
+        let until = self.delivery.until;
+        self.ended |= until.is_some_and(|until| until.max(self.written) <= lsn);
     }
 
     /// Puts what is for the consumer behind `out`.
@@ -82,13 +90,14 @@ impl Handover {
             Assembled::Transaction(whole) => {
                 if self.repeats(&whole.ended) {
                     out.extend(whole.prepared.map(Waiting::Released));
-                } else if self.qualifies(whole.ended.commit_lsn, whole.ended.first) {
-                    self.passed(whole.ended.end_lsn);
+                } else if self.qualifies(&whole.ended) {
                     out.push(Waiting::Transaction(whole));
                 }
             }
             Assembled::Message(message) => {
-                if message.lsn > self.skip.message && self.qualifies_end(message.lsn) {
+                let within = self.delivery.until.is_none_or(|it| message.lsn <= it);
+                self.passed(message.lsn);
+                if within && message.lsn > self.skip.message {
                     out.push(Waiting::Message(message));
                 }
             }
@@ -110,30 +119,26 @@ impl Handover {
                 self.prepare(Doubtful::InPieces(prepare, handed), out);
             }
             Assembled::CommitPrepared { gid, ended } => {
-                if self.repeats(&ended) || !self.qualifies(ended.commit_lsn, Lsn::ZERO) {
+                if self.repeats(&ended) || !self.qualifies(&ended) {
                     return Ok(());
                 }
                 if self.delivery.prepared == PreparedDelivery::AtCommit {
                     return Err(Error::two_phase(&gid, ended.xid, ended.commit_lsn));
                 }
-                self.passed(ended.end_lsn);
                 out.push(Waiting::CommitPrepared(gid, ended));
             }
             Assembled::RollbackPrepared(rolled_back) => {
                 // Where contents wait here, one that does not needs no rollback.
                 if self.delivery.prepared == PreparedDelivery::AtPrepare
                     && rolled_back.end_lsn > self.skip.lsn
-                    && self.qualifies_end(rolled_back.end_lsn)
+                    // Its last byte; where the record begins is not said.
+                    && self.lies_before(Lsn(rolled_back.end_lsn.0.saturating_sub(1)), Lsn::ZERO)
                 {
                     out.push(Waiting::RollbackPrepared(rolled_back));
                 }
             }
-            Assembled::Piece(piece) => {
-                let first = piece.body.first;
-                if first.is_zero() || self.qualifies(first, first) {
-                    out.push(Waiting::Piece(piece));
-                }
-            }
+            // Whether the end lies before its commit is not known; if it does, it is undone then.
+            Assembled::Piece(piece) => out.push(Waiting::Piece(piece)),
             Assembled::Abort(abort) => out.push(Waiting::Abort(abort)),
             Assembled::StreamCommit {
                 ended,
@@ -147,8 +152,7 @@ impl Handover {
                 if self.repeats(&ended) {
                     out.extend(undone);
                     out.extend(prepared.map(Waiting::Released));
-                } else if self.qualifies(ended.commit_lsn, ended.first) {
-                    self.passed(ended.end_lsn);
+                } else if self.qualifies(&ended) {
                     out.push(Waiting::StreamCommit(ended, prepared));
                 } else {
                     out.extend(undone);
@@ -162,30 +166,28 @@ impl Handover {
         ended.commit_lsn < self.skip.lsn
     }
 
-    /// Whether what ends with the record at `last`, and began at `first`, lies before the end. If not, the end is here.
-    fn qualifies(&mut self, last: Lsn, first: Lsn) -> bool {
-        let begins = if first.is_zero() { last } else { first };
-        let within = self
-            .delivery
-            .until
-            .is_none_or(|until| last < until || begins < until);
-        self.ended |= !within;
-        within
+    fn qualifies(&mut self, ended: &Ended) -> bool {
+        self.lies_before(ended.commit_lsn, ended.first)
     }
 
-    /// The same for a record that ends at `end`.
-    fn qualifies_end(&mut self, end: Lsn) -> bool {
-        self.passed(end);
-        self.delivery.until.is_none_or(|until| end <= until)
+    /// Whether what began at `first` (0/0 when that is not known) and ends with the record at `last` is handed over. The
+    /// first that is not is the end, and so is one that crosses it.
+    ///
+    /// One that ends with its last byte before it is not: the next may cross.
+    fn lies_before(&mut self, last: Lsn, first: Lsn) -> bool {
+        let Some(until) = self.delivery.until else {
+            return true;
+        };
+        self.ended |= last >= until;
+        last < until || !first.is_zero() && first < until
     }
 
     fn prepare(&mut self, prepare: Doubtful, out: &mut Vec<Waiting>) {
         let (Doubtful::Whole(it) | Doubtful::InPieces(it, _)) = &prepare;
         let id = &it.id;
         if id.end_lsn > self.skip.lsn {
-            let (last, first, end) = (it.prepare_lsn, it.body.first, id.end_lsn);
-            if self.qualifies(last, first) {
-                self.passed(end);
+            let (last, first) = (it.prepare_lsn, it.body.first);
+            if self.lies_before(last, first) {
                 prepare.give(out);
             } else {
                 prepare.undo(out);

@@ -71,10 +71,9 @@ impl Waiting {
 }
 
 impl Queue {
-    pub(super) fn new(reached: Reached, ended: bool) -> Self {
+    pub(super) fn new(reached: Reached) -> Self {
         Self {
             reached,
-            ended,
             ..Self::default()
         }
     }
