@@ -7,68 +7,27 @@
 mod assembled;
 mod held;
 mod part;
+mod state;
 
 use std::collections::HashMap;
-use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use walproto::{Decoded, Decoder, Logical, Lsn, Message, StreamStart, Timestamp, Xid};
+use walproto::{Decoded, Decoder, Logical, Lsn, Message, StreamStart, Xid};
 
 pub use assembled::Origin;
 pub(crate) use assembled::{Assembled, Body, Ended, Piece, Prepare, RolledBack, Standalone, Whole};
 
 use crate::delivery::{Delivery, PreparedDelivery, StreamedDelivery};
-use crate::event::{PreparedId, StreamAbort};
+use crate::event::StreamAbort;
 use crate::relations::{Relation, Relations};
 use crate::spool::{Contents, Usage};
 use held::Held;
 use part::Part;
-
-/// Why a message could not be taken.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum AssembleError {
-    #[error("the server sent a message that cannot be read")]
-    Decode(#[source] walproto::Error),
-    #[error("the server sent {what} {place}")]
-    OutOfPlace { what: &'static str, place: String },
-    #[error("{0}")]
-    Contradiction(String),
-    #[error("relation {relation} has two columns named {column:?}")]
-    ColumnTwice { relation: String, column: String },
-    #[error("the spool cannot be written")]
-    Spool(#[source] io::Error),
-}
+pub(crate) use state::AssembleError;
+use state::{Prepared, State, id};
 
 type Result<T, E = AssembleError> = std::result::Result<T, E>;
-
-#[derive(Debug)]
-enum State {
-    Idle,
-    InTransaction { part: Part, final_lsn: Lsn },
-    InPrepare { part: Part, announced: Prepared },
-    InBlock { part: Part },
-}
-
-impl State {
-    fn out_of_place(&self, what: &'static str) -> AssembleError {
-        let place = match self {
-            Self::Idle => "outside any transaction".to_owned(),
-            Self::InTransaction { part, .. } => format!("inside transaction {}", part.xid),
-            Self::InPrepare { part, .. } => format!("inside prepared transaction {}", part.xid),
-            Self::InBlock { part } => format!("inside a stream block of {}", part.xid),
-        };
-        AssembleError::OutOfPlace { what, place }
-    }
-}
-
-/// What `b`, `P` and `p` say of a prepare.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Prepared {
-    id: PreparedId,
-    lsn: Lsn,
-    time: Timestamp,
-}
 
 /// Keeps open transactions apart until they are whole.
 #[derive(Debug)]
@@ -317,12 +276,12 @@ impl Assembler {
 
     /// Something was put into the current transaction, which may be too large now.
     fn pushed(&mut self) -> Result<Option<Assembled>> {
-        let (decoder, empty) = (self.decoder, self.contents());
-        if let State::InBlock { part } = &mut self.state
+        if let State::InBlock { part } = &self.state
             && part.is_due()
-            && let Some(piece) = part.cut(empty, decoder)
         {
-            return Ok(Some(Assembled::Piece(Box::new(piece))));
+            let (decoder, empty) = (self.decoder, self.contents());
+            let piece = self.current("a change")?.cut(empty, decoder);
+            return Ok(piece.map(|piece| Assembled::Piece(Box::new(piece))));
         }
         if self.usage.memory() > self.memory {
             self.spill_largest()?;
@@ -518,25 +477,6 @@ impl Assembler {
             }
             _ => Ok(()),
         }
-    }
-}
-
-impl std::fmt::Display for Prepared {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { id, lsn, time } = self;
-        write!(
-            f,
-            "transaction {} prepared as {:?} from {lsn} to {} at {time}",
-            id.xid, id.gid, id.end_lsn
-        )
-    }
-}
-
-fn id(gid: &str, xid: Xid, end_lsn: Lsn) -> PreparedId {
-    PreparedId {
-        gid: gid.to_owned(),
-        xid,
-        end_lsn,
     }
 }
 

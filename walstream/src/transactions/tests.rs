@@ -1,12 +1,14 @@
+mod pieces;
+mod prepared;
+mod sequences;
+
 use std::path::Path;
 
 use testdata::writer::{self, Value};
-use walproto::{Column, ErrorKind};
+use walproto::Column;
 
 use super::*;
 use crate::changes::Change;
-use crate::progress::{Ledger, Progress};
-use crate::transaction::Transaction;
 
 const TABLE: u32 = 16384;
 const OTHER: u32 = 16385;
@@ -18,6 +20,16 @@ fn assembler_with(memory: u64) -> (Arc<Usage>, Assembler) {
         Arc::clone(&usage),
         Assembler::new(Decoder::new(), Delivery::default(), usage, folder, memory),
     )
+}
+
+fn delivering(prepared: PreparedDelivery, streamed: StreamedDelivery) -> Assembler {
+    let delivery = Delivery {
+        prepared,
+        streamed,
+        until: None,
+    };
+    let (usage, folder) = (Arc::default(), std::env::temp_dir());
+    Assembler::new(Decoder::new(), delivery, usage, folder, u64::MAX)
 }
 
 fn assembler() -> Assembler {
@@ -46,9 +58,12 @@ fn refuse(assembler: &mut Assembler, messages: &[Vec<u8>]) -> AssembleError {
 
 /// What the changes of a transaction say: `table:value`, or the kind for others.
 fn rows(whole: Box<Whole>) -> Vec<String> {
-    let token = Ledger::new(Arc::<Progress>::default(), || {}).issue(whole.ended.end_lsn);
-    let mut transaction = Transaction::new(whole, token);
-    let mut changes = transaction.changes().unwrap();
+    let Whole { mut body, .. } = *whole;
+    texts(&mut body)
+}
+
+fn texts(body: &mut Body) -> Vec<String> {
+    let mut changes = body.changes().unwrap();
     let mut rows = Vec::new();
     while let Some((_, change)) = changes.next().unwrap() {
         rows.push(match change {
@@ -64,6 +79,7 @@ fn rows(whole: Box<Whole>) -> Vec<String> {
                 .collect::<Vec<_>>()
                 .join("+"),
             Change::Message(message) => format!("message {}", message.prefix),
+            Change::Savepoint(subxid) => format!("savepoint {subxid}"),
             Change::Relation(_) | Change::Type(_) => continue,
             other => format!("{other:?}"),
         });
@@ -365,83 +381,6 @@ fn truncate_names_every_table() {
 }
 
 #[test]
-fn sequences_that_are_not_legal_are_refused() {
-    let cases: Vec<(&str, Vec<Vec<u8>>)> = vec![
-        ("a change outside", vec![insert(None, "1")]),
-        (
-            "a begin inside",
-            vec![writer::begin(100, 0, 700), writer::begin(200, 0, 701)],
-        ),
-        (
-            "a commit without a begin",
-            vec![writer::commit(0, 100, 108, 0)],
-        ),
-        (
-            "a commit elsewhere",
-            vec![writer::begin(100, 0, 700), writer::commit(0, 101, 108, 0)],
-        ),
-        (
-            "a block inside",
-            vec![writer::begin(100, 0, 700), writer::stream_start(701, 1)],
-        ),
-        (
-            "a block without its first",
-            vec![writer::stream_start(700, 0)],
-        ),
-        (
-            "a stream commit without blocks",
-            vec![stream_commit(700, 100)],
-        ),
-        (
-            "a stream commit inside",
-            vec![writer::begin(100, 0, 700), stream_commit(701, 100)],
-        ),
-        (
-            "a stream abort inside",
-            vec![
-                writer::begin(100, 0, 700),
-                writer::stream_abort(701, 701, None),
-            ],
-        ),
-        (
-            "an end before the last",
-            [whole(700, 100, &[]), whole(701, 90, &[])].concat(),
-        ),
-        ("a column twice", {
-            let column = writer::Column {
-                flags: 0,
-                name: "id",
-                type_oid: 23,
-                typmod: -1,
-            };
-            vec![
-                writer::begin(100, 0, 700),
-                writer::relation(None, 1, "s", "t", b'd', &[column, column]),
-            ]
-        }),
-    ];
-    for (name, messages) in cases {
-        let error = refuse(&mut assembler(), &messages);
-        assert!(
-            !matches!(error, AssembleError::Decode(_) | AssembleError::Spool(_)),
-            "{name}: {error:?}"
-        );
-    }
-}
-
-#[test]
-fn a_message_inside_a_block_that_cannot_be_there_is_a_decoding_error() {
-    let error = refuse(
-        &mut assembler(),
-        &[writer::stream_start(700, 1), writer::begin(100, 0, 701)],
-    );
-    assert!(
-        matches!(error, AssembleError::Decode(error) if error.kind == ErrorKind::InsideBlock),
-        "{error:?}"
-    );
-}
-
-#[test]
 fn past_the_memory_bound_the_largest_goes_to_its_file() {
     let (usage, mut assembler) = assembler_with(100_000);
     let value = "x".repeat(1000);
@@ -500,9 +439,8 @@ fn rows_that_do_not_fit_their_relation_are_refused_with_both_readings() {
         let Some(Assembled::Transaction(whole)) = assembler.receive(Lsn(7), commit).unwrap() else {
             panic!()
         };
-        let token = Ledger::new(Arc::<Progress>::default(), || {}).issue(whole.ended.end_lsn);
-        let mut transaction = Transaction::new(whole, token);
-        let mut changes = transaction.changes().unwrap();
+        let Whole { mut body, .. } = *whole;
+        let mut changes = body.changes().unwrap();
         changes.next().unwrap();
         let error = changes.next().unwrap_err();
         assert!(error.to_string().contains(expected), "{error}");
