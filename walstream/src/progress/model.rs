@@ -99,6 +99,34 @@ fn no_position_passes_an_entry_that_is_not_confirmed() {
 }
 
 #[test]
+fn a_token_with_a_hold_opens_both_places_in_one_step() {
+    model(|| {
+        let (progress, ledger) = ledger();
+        let hold = ledger.issue(Lsn::ZERO);
+        let behind = ledger.issue(Lsn(10));
+        let both = ledger.issue(Lsn(20)).with(hold);
+        let threads = [confirming(both), confirming(behind)];
+        watch(&progress);
+        join(threads);
+        assert_eq!((progress.durable(), progress.applied()), (Lsn(20), Lsn(20)));
+    });
+}
+
+#[test]
+fn what_is_behind_a_hold_waits_for_it() {
+    model(|| {
+        let (progress, ledger) = ledger();
+        let hold = ledger.issue(Lsn::ZERO);
+        let [a, b] = [10, 20].map(|lsn| ledger.issue(Lsn(lsn)));
+        let threads = [confirming(b), confirming(a)];
+        assert_eq!(progress.durable(), Lsn::ZERO);
+        hold.confirm();
+        join(threads);
+        assert_eq!(progress.durable(), Lsn(20));
+    });
+}
+
+#[test]
 fn who_sees_a_position_sees_what_was_done_before_it_was_confirmed() {
     model(|| {
         let (progress, ledger) = ledger();

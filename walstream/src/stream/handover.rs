@@ -238,3 +238,6 @@ fn undo(id: &PreparedId) -> Waiting {
         savepoint: None,
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -211,3 +211,132 @@ impl Queue {
         self.events.extend(aborts);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::progress::Progress;
+
+    fn ledger() -> (Arc<Progress>, Arc<Ledger>) {
+        let progress = Arc::<Progress>::default();
+        (Arc::clone(&progress), Ledger::new(progress, || {}))
+    }
+
+    fn id(gid: &str) -> PreparedId {
+        PreparedId {
+            gid: gid.to_owned(),
+            xid: Xid(700),
+            end_lsn: Lsn(108),
+        }
+    }
+
+    /// A commit in pieces stands for any transaction: it has no content.
+    fn commit(lsn: u64, prepared: Option<&str>) -> Waiting {
+        let ended = Ended {
+            xid: Xid(700),
+            commit_lsn: Lsn(lsn - 8),
+            end_lsn: Lsn(lsn),
+            commit_time: walproto::Timestamp(0),
+            first: Lsn::ZERO,
+        };
+        Waiting::StreamCommit(ended, prepared.map(id))
+    }
+
+    fn take(queue: &mut Queue, ledger: &Arc<Ledger>) -> Token {
+        queue.settle(ledger);
+        match queue.take(ledger) {
+            Event::StreamCommit(commit) => commit.into_token(),
+            Event::Idle(idle) => idle.into_token(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_prepare_holds_the_position_until_its_transaction_is_confirmed() {
+        let (progress, ledger) = ledger();
+        let mut queue = Queue::default();
+        queue.events.extend([
+            commit(50, None),
+            Waiting::Held(id("a")),
+            commit(200, None),
+            commit(300, Some("a")),
+            commit(400, None),
+        ]);
+        let [one, two, held, last] = std::array::from_fn(|_| take(&mut queue, &ledger));
+        last.confirm();
+        two.confirm();
+        one.confirm();
+        assert_eq!(progress.durable(), Lsn(50));
+        held.confirm();
+        assert_eq!(progress.durable(), Lsn(400));
+        assert!(!queue.is_held(&ledger));
+    }
+
+    #[test]
+    fn a_rollback_lets_go_and_moves_nothing_that_the_consumer_did_not_store() {
+        let (progress, ledger) = ledger();
+        let mut queue = Queue::default();
+        queue.events.extend([
+            commit(50, None),
+            Waiting::Held(id("a")),
+            Waiting::Released(id("a")),
+        ]);
+        take(&mut queue, &ledger).confirm();
+        assert!(queue.settle(&ledger));
+        assert!(queue.is_empty());
+        assert_eq!(
+            progress.durable(),
+            Lsn(50),
+            "the prepare has no position of its own"
+        );
+        queue.idle = Some((Lsn(300), false));
+        take(&mut queue, &ledger).confirm();
+        assert_eq!(progress.durable(), Lsn(300));
+    }
+
+    #[test]
+    fn an_idle_position_behind_a_prepare_waits_with_it() {
+        let (progress, ledger) = ledger();
+        let mut queue = Queue::default();
+        queue.events.push_back(Waiting::Held(id("a")));
+        queue.idle = Some((Lsn(300), false));
+        take(&mut queue, &ledger).confirm();
+        assert_eq!(progress.durable(), Lsn::ZERO);
+        assert!(queue.is_held(&ledger));
+        queue.events.push_back(Waiting::Released(id("a")));
+        queue.settle(&ledger);
+        assert_eq!(progress.durable(), Lsn(300));
+    }
+
+    #[test]
+    fn a_prepare_that_comes_again_keeps_its_place() {
+        let (progress, ledger) = ledger();
+        let mut queue = Queue::default();
+        queue
+            .events
+            .extend([Waiting::Held(id("a")), commit(200, None)]);
+        take(&mut queue, &ledger).confirm();
+        queue.restart();
+        queue
+            .events
+            .extend([Waiting::Held(id("a")), commit(300, Some("a"))]);
+        take(&mut queue, &ledger).confirm();
+        assert_eq!(progress.durable(), Lsn(300));
+    }
+
+    #[test]
+    fn a_restart_keeps_the_end_only_where_everything_was_handed_out() {
+        let (_, ledger) = ledger();
+        let mut queue = Queue {
+            ended: true,
+            ..Queue::default()
+        };
+        queue.events.push_back(commit(50, None));
+        queue.restart();
+        assert!(!queue.ended, "it comes again, and the end behind it");
+        queue.ended = true;
+        queue.restart();
+        assert!(queue.ended);
+        assert_eq!(take(&mut queue, &ledger).lsn(), Lsn::ZERO);
+    }
+}

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use walstream::PreparedDelivery::AtPrepare;
+use walstream::{ErrorKind, PreparedDelivery::AtPrepare};
 
 use super::*;
 
@@ -27,6 +27,21 @@ async fn the_content_comes_at_the_prepare_and_its_end_alone() {
         reader.until_slot(&server, |lsn| lsn >= ended).await;
         reader.finish(&server).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_takes_only_transactions_is_told_and_loses_nothing() {
+    let server = server(Version::NEWEST, true).await;
+    let mut reader = Reader::start(builder(&server, AtPrepare)).await;
+    prepare(&server, "a", 1);
+    for _ in 0..2 {
+        let next = tokio::time::timeout(Duration::from_secs(60), reader.stream.next());
+        let error = next.await.expect("an answer in time").unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Config);
+        assert!(error.hint().unwrap().contains("next_event"));
+    }
+    reader.expect(&["prepared a: 1"]).await;
+    reader.finish(&server).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
