@@ -237,7 +237,7 @@ impl Stream {
     }
 
     /// What waits, with something for the consumer at its front.
-    fn settled(&self) -> MutexGuard<'_, Inbox<Queue>> {
+    fn settled(&self) -> Place<'_> {
         let shared = self.running.shared();
         let mut inbox = shared.inbox();
         if inbox.waiting.settle(&shared.ledger) {
@@ -247,7 +247,7 @@ impl Stream {
     }
 
     /// What there is to take, or how the stream ended.
-    fn look(&self) -> Option<Result<MutexGuard<'_, Inbox<Queue>>, Result<(), Error>>> {
+    fn look(&self) -> Option<Result<Place<'_>, End>> {
         let mut inbox = self.settled();
         if !inbox.waiting.is_empty() {
             return Some(Ok(inbox));
@@ -260,7 +260,7 @@ impl Stream {
 
     /// Hands out the first thing that waits. In one step with noting that it was: what is not handed out when the
     /// connection is lost comes again, and what was does not.
-    fn take(&self, mut inbox: MutexGuard<'_, Inbox<Queue>>) -> Event {
+    fn take(&self, mut inbox: Place<'_>) -> Event {
         let shared = self.running.shared();
         let event = inbox.waiting.take(&shared.ledger);
         drop(inbox);
@@ -299,6 +299,12 @@ impl Stream {
         self.running.finish().await
     }
 }
+
+/// What lies between the task and the consumer, for as long as somebody looks at it.
+type Place<'a> = MutexGuard<'a, Inbox<Queue>>;
+
+/// How a stream ended.
+type End = Result<(), Error>;
 
 /// What a stream knows that connects by itself.
 struct Linked {

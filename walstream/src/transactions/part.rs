@@ -11,6 +11,9 @@ use crate::changes::mark;
 use crate::relations::{Relation, Relations};
 use crate::spool::Contents;
 
+/// Relations that a transaction described, with the (sub)transaction that carried them.
+pub(super) type Own = Vec<(Option<Xid>, Arc<Relation>)>;
+
 /// A transaction that is not complete.
 #[derive(Debug)]
 pub(super) struct Part {
@@ -22,8 +25,7 @@ pub(super) struct Part {
     /// Nothing came of it but its beginning.
     pub(super) fresh: bool,
     aborted: HashSet<Xid>,
-    /// Relations seen, with the (sub)transaction that carried them.
-    relations: Vec<(Option<Xid>, Arc<Relation>)>,
+    relations: Own,
     /// Only where it is handed over in pieces.
     pub(super) pieces: Option<Pieces>,
 }
@@ -143,11 +145,7 @@ impl Part {
     }
 
     /// All that is here; `relations` are those before its first change. Beside it the transaction's own.
-    pub(super) fn finish(
-        self,
-        relations: &Arc<Relations>,
-        decoder: Decoder,
-    ) -> (Body, Vec<(Option<Xid>, Arc<Relation>)>) {
+    pub(super) fn finish(self, relations: &Arc<Relations>, decoder: Decoder) -> (Body, Own) {
         let body = Body {
             xid: self.xid,
             origin: self.origin,

@@ -132,7 +132,7 @@ async fn a_promoted_standby_ends_the_stream_where_that_is_the_policy() {
         failover: Failover::Stop,
         ..soon()
     };
-    let stream = Stream::connect(&at(proxy.port()))
+    let stream = Stream::connect(at(proxy.port()))
         .options(options())
         .reconnect(policy)
         .start()

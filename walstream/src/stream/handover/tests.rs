@@ -176,11 +176,9 @@ fn an_older_prepare_comes_only_directly_before_its_commit() {
     let delivery = prepared(PreparedDelivery::AtPrepare);
     let old = prepare("a", 700, 100);
     let with = |next: Vec<(u64, Vec<u8>)>| [old.clone(), next].concat();
-    let cases: [(Vec<(u64, Vec<u8>)>, &[&str]); 6] = [
-        (
-            with(vec![commit("a", 700, 200)]),
-            &["prepared a", "commit a"],
-        ),
+    let both: &[&str] = &["prepared a", "commit a"];
+    let cases = [
+        (with(vec![commit("a", 700, 200)]), both),
         // Both are repeats.
         (with(vec![commit("a", 700, 190)]), &[]),
         (with(vec![commit("b", 700, 200)]), &["commit b"]),
