@@ -1,5 +1,7 @@
 //! The driver against a scripted server, for what a real one does only now and then.
 
+mod ending;
+
 use testdata::writer;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;

@@ -104,19 +104,21 @@ fn who_goes_back_forgets_the_savepoints_set_after_it() {
     messages.extend(rows_of(700, 701, &["2"]));
     messages.extend(rows_of(700, 702, &["3"]));
     messages.extend(rows_of(700, 703, &["4"]));
+    messages.extend(rows_of(700, 704, &["4"]));
     say(&mut assembler, &messages);
     let aborts = [
-        writer::stream_abort(700, 702, None), // with it the one inside
+        writer::stream_abort(700, 702, None), // with it those inside
         writer::stream_abort(700, 703, None),
+        writer::stream_abort(700, 704, None),
         writer::stream_abort(700, 799, None), // nothing came of it
     ];
     assert_eq!(say(&mut assembler, &aborts), ["back 700 702"]);
     let mut messages = rows_of(700, 701, &["5"]);
-    messages.extend(rows_of(700, 704, &["6"]));
+    messages.extend(rows_of(700, 705, &["6"]));
     messages.push(stream_commit(700, 100));
     assert_eq!(
         say(&mut assembler, &messages),
-        ["700: t:5", "700: savepoint 704 t:6", "commit 700"]
+        ["700: t:5", "700: savepoint 705 t:6", "commit 700"]
     );
 }
 
