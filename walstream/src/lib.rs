@@ -132,6 +132,8 @@ mod publication;
 mod raw;
 mod reconnect;
 mod relations;
+#[cfg(feature = "serde")]
+mod router;
 mod row;
 #[cfg(test)]
 mod scripted;
@@ -173,6 +175,8 @@ pub use publication::{Publication, PublicationTable, PublishedName};
 pub use raw::{RawFrame, RawStream, reached};
 pub use reconnect::{Failover, Reconnect, Reconnected};
 pub use relations::{Relation, RelationColumn};
+#[cfg(feature = "serde")]
+pub use router::{Begin, Commit, Handle, Otherwise, Outcome, Route, Router, RowChange};
 pub use row::Row;
 pub use server_error::ServerError;
 pub use slot::{CreatedSlot, Slot, SlotState, WalStatus};

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use walproto::{Decoder, Lsn};
 
+use builder::Source;
 pub use builder::StreamBuilder;
 
 use crate::channel::Channel;
@@ -91,7 +92,14 @@ impl Stream {
     where
         C: TryInto<Config, Error: Into<Error>>,
     {
-        StreamBuilder::new(config.try_into().map_err(Into::into))
+        let config = config.try_into().map_err(Into::into);
+        StreamBuilder::new(Source::Config(Box::new(config)))
+    }
+
+    /// Begins to describe a stream on a replication connection that is there already, and becomes the stream's: the one
+    /// that made a temporary slot, or read the tables in the slot's snapshot. When it is lost, the stream ends.
+    pub fn on(client: Client) -> StreamBuilder {
+        StreamBuilder::new(Source::Client(Box::new(client)))
     }
 
     /// On a connection that is streaming already.
@@ -114,7 +122,7 @@ impl Stream {
         link: Option<Linked>,
     ) -> Self {
         let (reached, written, link) = match link {
-            Some(it) => (it.reached, it.written, Some(it.link)),
+            Some(it) => (it.reached, it.written, it.link),
             None => (Lsn::ZERO, Lsn::ZERO, None),
         };
         let reached = Reached {
@@ -214,6 +222,9 @@ impl Stream {
 
     /// A transaction that is there already, without waiting; for gathering batches.
     pub fn try_transaction(&mut self) -> Option<Transaction> {
+        if matches!(self.stop, Stop::Stopped) {
+            return None;
+        }
         let inbox = self.settled();
         let Some(Waiting::Transaction(_)) = inbox.waiting.events.front() else {
             return None;
@@ -268,7 +279,7 @@ impl Stream {
         event
     }
 
-    /// The server of the first connection as it was then; only with [`connect`](Self::connect).
+    /// The server of the first connection as it was then; not with [`start`](Self::start).
     pub const fn system(&self) -> Option<&SystemIdentity> {
         self.system.as_ref()
     }
@@ -306,9 +317,10 @@ type Place<'a> = MutexGuard<'a, Inbox<Queue>>;
 /// How a stream ended.
 type End = Result<(), Error>;
 
-/// What a stream knows that connects by itself.
+/// What a stream knows of its beginning.
 struct Linked {
-    link: Link,
+    /// What makes the next connection, unless this is to be the only one.
+    link: Option<Link>,
     /// Where the consumer is.
     reached: Lsn,
     /// Where the server's log ended at the beginning.

@@ -38,6 +38,8 @@
 /// | connecting a stream again | IDENTIFY_SYSTEM | another timeline, with `Failover::Stop` | [`Promoted`](Self::Promoted) | no | see that it is the source, start again |
 /// | streaming | 42704 | a publication, before 18; from 18 on the server is silent | [`PublicationMissing`](Self::PublicationMissing) | no | the same |
 /// | streaming | none | the commit of a prepared transaction, and its prepare was confirmed by another consumer | [`TwoPhase`](Self::TwoPhase) | no | take it at its prepare, or copy again |
+/// | routing | none | a row that does not fit the handler's type | [`Row`](Self::Row) | no | correct the type |
+/// | routing | none | a handler's error | [`Handler`](Self::Handler) | no | its own words |
 /// | a query, a copy | 42501 | | [`Rights`](Self::Rights) | no | GRANT SELECT and USAGE |
 /// | any time | classes 08, 40, 53, 57, 58, and 55P03 | but for 08P01, 58P01 | [`Server`](Self::Server) | yes | by class |
 /// | any time | any other | | [`Server`](Self::Server) | no | the server's own words |
@@ -106,6 +108,10 @@ pub enum ErrorKind {
     Spool,
     /// A prepared transaction committed whose changes went to somebody else, who confirmed its prepare.
     TwoPhase,
+    /// A row does not fit the type that the consumer reads it into.
+    Row,
+    /// The consumer's own handler failed; its error is the source.
+    Handler,
     /// The server refused a statement for another reason; see [`Error::sqlstate`](crate::Error::sqlstate).
     Server,
 }
@@ -198,6 +204,12 @@ impl ErrorKind {
             }
             Self::TwoPhase => {
                 "Take prepared transactions at their prepare (PreparedDelivery::AtPrepare) where its content was kept; else make the slot anew and copy the tables again."
+            }
+            Self::Row => {
+                "Make the type fit the column that is named; the transaction was not confirmed and comes again at the next start."
+            }
+            Self::Handler => {
+                "See to what the handler's own error says; the transaction was not confirmed and comes again at the next start."
             }
             Self::Server => match sqlstate.and_then(|code| code.get(..2)) {
                 Some("53") => {

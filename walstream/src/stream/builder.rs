@@ -5,6 +5,7 @@ use std::sync::Mutex;
 use walproto::Lsn;
 
 use super::{Linked, Stop, Stream, decoder};
+use crate::client::Client;
 use crate::command::StreamOptions;
 use crate::config::Config;
 use crate::delivery::{Delivery, PreparedDelivery, StreamedDelivery};
@@ -12,11 +13,11 @@ use crate::error::Error;
 use crate::limits::Limits;
 use crate::reconnect::{Link, Reconnect};
 
-/// What a [`Stream`] is to be; made by [`Stream::connect`].
+/// What a [`Stream`] is to be; made by [`Stream::connect`] and [`Stream::on`].
 #[derive(Debug)]
 #[must_use = "nothing happens before `start`"]
 pub struct StreamBuilder {
-    config: Result<Config, Error>,
+    source: Source,
     options: StreamOptions,
     position: Lsn,
     limits: Limits,
@@ -25,10 +26,17 @@ pub struct StreamBuilder {
     stop: Stop,
 }
 
+/// Where the connection comes from.
+#[derive(Debug)]
+pub(super) enum Source {
+    Config(Box<Result<Config, Error>>),
+    Client(Box<Client>),
+}
+
 impl StreamBuilder {
-    pub(super) fn new(config: Result<Config, Error>) -> Self {
+    pub(super) fn new(source: Source) -> Self {
         Self {
-            config,
+            source,
             options: StreamOptions::new("", [""; 0]),
             position: Lsn::ZERO,
             limits: Limits::default(),
@@ -58,6 +66,8 @@ impl StreamBuilder {
 
     /// Where the consumer is: everything that commits before it is left out, and a slot that is confirmed past it is
     /// refused, because what lies between would be missing. 0/0, the default, means wherever the slot is.
+    ///
+    /// Only with [`Stream::connect`], which asks the server about the slot while it owns it.
     pub const fn position(mut self, position: Lsn) -> Self {
         self.position = position;
         self
@@ -69,7 +79,7 @@ impl StreamBuilder {
         self
     }
 
-    /// What to do when the connection is lost.
+    /// What to do when the connection is lost; with [`Stream::on`] the stream ends.
     pub fn reconnect(mut self, reconnect: Reconnect) -> Self {
         self.reconnect = reconnect;
         self
@@ -109,7 +119,7 @@ impl StreamBuilder {
         self
     }
 
-    /// Connects, starts streaming, and connects again whenever the connection is lost.
+    /// Starts streaming; with [`Stream::connect`] connects first, and again whenever the connection is lost.
     ///
     /// A lost connection is not seen by the consumer, but for an [`Event::Reconnected`](crate::Event::Reconnected).
     /// What was handed out before does not come again, what was not comes from the server once more, and tokens from
@@ -128,7 +138,7 @@ impl StreamBuilder {
     /// Dropping the future closes the connections.
     pub async fn start(self) -> Result<Stream, Error> {
         let Self {
-            config,
+            source,
             options,
             position,
             limits,
@@ -136,10 +146,24 @@ impl StreamBuilder {
             delivery,
             stop,
         } = self;
-        let config = config?;
-        let (channel, link, reached, system) =
-            Link::first(&config, &options, position, reconnect).await?;
-        let timeout = config.wal_sender_timeout;
+        let (channel, link, reached, system, timeout) = match source {
+            Source::Config(config) => {
+                let config = (*config)?;
+                let (channel, link, reached, system) =
+                    Link::first(&config, &options, position, reconnect).await?;
+                let timeout = config.wal_sender_timeout;
+                (channel, Some(link), reached, system, timeout)
+            }
+            Source::Client(mut client) => {
+                if !position.is_zero() {
+                    return Err(positioned());
+                }
+                let system = client.identify_system().await?;
+                let timeout = client.wal_sender_timeout();
+                let channel = client.start_replication(&options, Lsn::ZERO).await?;
+                (channel, None, Lsn::ZERO, system, timeout)
+            }
+        };
         let link = Some(Linked {
             link,
             reached,
@@ -153,4 +177,9 @@ impl StreamBuilder {
             ..stream
         })
     }
+}
+
+fn positioned() -> Error {
+    Error::config("a position was given for a stream on a connection that is there already")
+        .with_hint("Use `Stream::connect`, which can see that the slot has not passed it.")
 }
