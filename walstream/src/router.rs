@@ -64,7 +64,9 @@ use handle::{Place, Step};
 /// be seen is for [`otherwise`](Self::otherwise). Logical messages, which only come when they are asked for, must have
 /// somebody who takes them.
 ///
-/// Nothing is boxed: a handler's future is polled where it is, and its type is part of the router's.
+/// Nothing is boxed: a handler's future is polled where it is, and its type is part of the router's. For a router in
+/// a task of its own write `async move |…|`, so that the handlers own what they use; the compiler does not believe of
+/// a borrow inside of them that it may go to another thread.
 pub struct Router<S, H = ()> {
     handlers: H,
     /// Tables of which was said that nobody takes them.
