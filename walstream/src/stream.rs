@@ -352,4 +352,6 @@ impl fmt::Debug for Stop {
 }
 
 #[cfg(test)]
+mod awake;
+#[cfg(test)]
 mod tests;
