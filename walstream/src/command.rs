@@ -81,6 +81,18 @@ pub enum Snapshot {
     Use,
 }
 
+impl SlotOptions {
+    /// A slot that ends with its session.
+    pub const fn temporary() -> Self {
+        Self {
+            temporary: true,
+            snapshot: Snapshot::Nothing,
+            two_phase: false,
+            failover: false,
+        }
+    }
+}
+
 impl StreamOptions {
     /// This slot and these publications, the highest protocol, transactions streamed in blocks, columns as text.
     pub fn new<P: Into<String>>(

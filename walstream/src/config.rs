@@ -311,6 +311,15 @@ impl TryFrom<&String> for Config {
     }
 }
 
+impl TryFrom<String> for Config {
+    type Error = Error;
+
+    /// As [`Config::parse`].
+    fn try_from(text: String) -> Result<Self> {
+        Self::parse(&text)
+    }
+}
+
 impl From<&Self> for Config {
     fn from(config: &Self) -> Self {
         config.clone()

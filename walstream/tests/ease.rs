@@ -199,7 +199,8 @@ async fn a_message_between_transactions_waits_for_who_takes_events() {
     let mut second = next(&mut stream).await;
     assert_eq!(ids(&mut second), ["2"]);
     let end = second.end_lsn();
-    (first.confirm(), second.confirm());
+    first.confirm();
+    second.confirm();
     wait_for_slot(&server, |at| at >= end).await;
 }
 

@@ -12,6 +12,9 @@ use walstream::{
     StreamOptions, Transaction,
 };
 
+/// Longer than anything here takes.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 fn sql(server: &Server) -> testdata::Client {
     testdata::Client::connect(server, "postgres").unwrap()
 }
@@ -37,19 +40,17 @@ async fn server(version: Version, tables: &str) -> Server {
 
 const USERS: &str = "CREATE TABLE users (id int PRIMARY KEY, name text, bio text)";
 
-/// A stream that ends with everything that is committed by now.
+/// A stream that ends once everything that is committed by now is confirmed.
 async fn stream_to_here(server: &Server) -> Stream {
     let mut sql = sql(server);
     let here = sql.value("SELECT pg_current_wal_insert_lsn()").unwrap();
-    let here: Lsn = here.parse().unwrap();
-    let mut observer = Client::connect(&config(server)).await.unwrap();
-    // Behind it, so that everything before it comes first.
-    let mark = "SELECT pg_logical_emit_message(true, 'mark', '')";
-    observer.execute(mark).await.unwrap();
+    // WAL behind it, so that the server says that it has come that far.
+    sql.batch("SELECT pg_logical_emit_message(true, 'mark', '')")
+        .unwrap();
     Stream::connect(config(server))
         .slot("s")
         .publication("p")
-        .stop_when(durable_beyond(server, here))
+        .stop_when(durable_beyond(server, here.parse().unwrap()))
         .start()
         .await
         .unwrap()
@@ -60,15 +61,11 @@ fn durable_beyond(server: &Server, lsn: Lsn) -> impl Future<Output = ()> + Send 
     let config = config(server);
     async move {
         let mut observer = Client::connect(&config).await.unwrap();
-        while observer
-            .slot("s")
-            .await
-            .unwrap()
-            .unwrap()
-            .confirmed_flush
-            .unwrap()
-            < lsn
-        {
+        loop {
+            let slot = observer.slot("s").await.unwrap();
+            if slot.unwrap().confirmed_flush.unwrap() >= lsn {
+                break;
+            }
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }
@@ -421,24 +418,25 @@ async fn a_message_that_was_asked_for_needs_somebody_who_takes_it() {
         stream.await.unwrap()
     };
     let mut stream = start().await;
-    let error = Router::new().run(&mut stream, &mut ()).await.unwrap_err();
+    let mut router = Router::new();
+    let mut nothing = ();
+    let run = tokio::time::timeout(PATIENCE, router.run(&mut stream, &mut nothing));
+    let error = run.await.expect("in time").unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Config, "{error}");
     assert!(error.hint().unwrap().contains("otherwise"));
     drop(stream);
 
     let mut stream = start().await;
     let mut seen = Vec::new();
-    let error = Router::new()
-        .otherwise(async |seen: &mut Vec<_>, _, change| {
-            let Change::Message(message) = change else {
-                panic!("{change:?}")
-            };
-            seen.push(message.content.to_vec());
-            Err("enough")
-        })
-        .run(&mut stream, &mut seen)
-        .await
-        .unwrap_err();
+    let mut router = Router::new().otherwise(async |seen: &mut Vec<_>, _, change| {
+        let Change::Message(message) = change else {
+            panic!("{change:?}")
+        };
+        seen.push(message.content.to_vec());
+        Err("enough")
+    });
+    let run = tokio::time::timeout(PATIENCE, router.run(&mut stream, &mut seen));
+    let error = run.await.expect("in time").unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Handler);
     assert_eq!(error.source().unwrap().to_string(), "enough");
     assert_eq!(seen, [b"hello"]);
