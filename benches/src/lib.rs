@@ -12,3 +12,8 @@ pub fn cpu_time() -> u64 {
     let now = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
     now.tv_sec.cast_unsigned() * 1_000_000_000 + now.tv_nsec.cast_unsigned()
 }
+
+/// The examples in the README of the repository, which no published package holds.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

@@ -20,6 +20,18 @@
 //! # }
 //! ```
 //!
+//! # Three levels
+//!
+//! | what | for whom |
+//! |---|---|
+//! | `Router`, with the feature `serde` | rows in types of your own, handed to async functions by schema and table, and confirmed behind them |
+//! | [`Stream`] | transactions, whole and in commit order; a `futures` stream, too |
+//! | [`RawStream`] | frames as the server sent them |
+//!
+//! A stream ends when it is dropped, [finished](Stream::finish), or by a future given to
+//! [`stop_when`](StreamBuilder::stop_when), such as that of a cancellation token. The repository's examples print
+//! changes, keep a table in memory, wake who waits for a row, write files, and stand in as a synchronous standby.
+//!
 //! # Positions
 //!
 //! The server deletes WAL up to the position it is told, unchecked. So there is one way to tell it: each event comes
@@ -108,6 +120,9 @@
 //! that has it they wait here. [`PreparedDelivery`] hands them over at their prepare instead, [`StreamedDelivery`] those
 //! that the server streams in the pieces that come, and [`StreamBuilder::until`] ends at a position.
 
+// On docs.rs, which builds with nightly: what is behind a feature says so.
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod auth;
 mod backoff;
 mod blocker;
@@ -195,6 +210,6 @@ pub mod manual {
     pub mod options {}
 }
 
-#[cfg(doctest)]
-#[doc = include_str!("../../README.md")]
+#[cfg(all(doctest, feature = "serde"))]
+#[doc = include_str!("../README.md")]
 struct Readme;

@@ -146,6 +146,9 @@ async fn with_a_stored_position_the_slot_waits_for_transactions_and_nothing_hold
         assert!(none.is_err(), "{none:?}");
         assert!(Instant::now() < deadline);
     }
+    let none = tokio::time::timeout(QUIET, stream.next()).await;
+    assert!(none.is_err(), "{none:?}");
+    assert_eq!(stream.progress().durable(), Lsn::ZERO);
     assert!(confirmed(&server) <= stored);
     insert(&server, 2);
     let mut transaction = next(&mut stream).await;
