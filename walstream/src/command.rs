@@ -71,6 +71,7 @@ pub struct AlterSlot {
 
 /// What becomes of the snapshot that sees the data exactly as it is at a slot's beginning.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Snapshot {
     /// Nothing.
     #[default]

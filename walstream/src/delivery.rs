@@ -4,14 +4,14 @@ use walproto::Lsn;
 
 /// When the changes of a transaction are handed over, and where the stream ends.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Delivery {
+pub(crate) struct Delivery {
     /// Transactions that are prepared first, on a slot that has `two_phase`.
-    pub prepared: PreparedDelivery,
+    pub(crate) prepared: PreparedDelivery,
     /// Transactions that the server streams before they have ended.
-    pub streamed: StreamedDelivery,
+    pub(crate) streamed: StreamedDelivery,
     /// Ends the stream at this position; see [`StreamBuilder::until`](crate::StreamBuilder::until). `None` goes on for
     /// ever.
-    pub until: Option<Lsn>,
+    pub(crate) until: Option<Lsn>,
 }
 
 /// When prepared transactions are handed over, on a slot that has `two_phase`. On any other the server sends them
@@ -23,6 +23,7 @@ pub struct Delivery {
 /// A transaction is told from others by [`PreparedId`](crate::PreparedId). Before `two_phase` of a slot is switched off
 /// (from 18 on), all prepared transactions must have ended: the server sends the others again, as ordinary ones.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum PreparedDelivery {
     /// As ordinary transactions at `COMMIT PREPARED`; until then they wait here and hold the position.
     ///
@@ -55,6 +56,7 @@ pub enum PreparedDelivery {
 /// It streams those that outgrow its `logical_decoding_work_mem`, if
 /// [`StreamOptions::streaming`](crate::StreamOptions::streaming) asks for it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum StreamedDelivery {
     /// Whole, at their commit.
     #[default]

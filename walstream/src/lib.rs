@@ -177,7 +177,7 @@ pub use config::{
     AuthMethod, ChannelBinding, Config, Endpoint, Environment, Host, LoadBalanceHosts,
     RootCertificates, SslCertMode, SslMode, SslNegotiation, TargetSessionAttrs, TlsVersion,
 };
-pub use delivery::{Delivery, PreparedDelivery, StreamedDelivery};
+pub use delivery::{PreparedDelivery, StreamedDelivery};
 pub use error::{Error, ErrorKind, Result};
 pub use event::{
     CommitPrepared, Event, Idle, LogicalMessage, Prepared, PreparedId, RollbackPrepared,
@@ -191,7 +191,7 @@ pub use raw::{RawFrame, RawStream, reached};
 pub use reconnect::{Failover, Reconnect, Reconnected};
 pub use relations::{Relation, RelationColumn};
 #[cfg(feature = "serde")]
-pub use router::{Begin, Commit, Handle, Otherwise, Outcome, Route, Router, RowChange};
+pub use router::{Router, RowChange};
 pub use row::Row;
 pub use server_error::ServerError;
 pub use slot::{CreatedSlot, Slot, SlotState, WalStatus};
@@ -200,6 +200,12 @@ pub use system::{SystemIdentity, TimelineSwitch};
 pub use transaction::Transaction;
 pub use transactions::Origin;
 pub use version::ServerVersion;
+
+/// What a [`Router`] is made of: types that are inferred, and seldom written.
+#[cfg(feature = "serde")]
+pub mod routing {
+    pub use crate::router::{AtBegin, AtCommit, Handle, Otherwise, Outcome, Route};
+}
 
 /// Pages that are read rather than called.
 pub mod manual {

@@ -55,6 +55,7 @@ pub struct PublicationTable {
 
 /// Schema and name of a table.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
 pub struct PublishedName {
     /// The schema.
     pub schema: String,

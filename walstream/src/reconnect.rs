@@ -38,6 +38,7 @@ impl Reconnect {
 
 /// What happens when the server answers from another timeline: a standby was promoted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Failover {
     /// Go on, if everything that was handed out lies in the new server's history and the slot there has not passed it.
     ///

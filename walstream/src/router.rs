@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 use walproto::{Lsn, Oid};
 
 pub use change::RowChange;
-pub use handle::{Begin, Commit, Handle, Otherwise, Outcome, Route};
+pub use handle::{AtBegin, AtCommit, Handle, Otherwise, Outcome, Route};
 
 use crate::changes::Change;
 use crate::error::{Error, ErrorKind, Result};
@@ -131,23 +131,23 @@ impl<S, H> Router<S, H> {
 
     /// Adds a handler that is called before the changes of each transaction, also of one without any.
     #[must_use = "it is the router with the handler"]
-    pub fn at_begin<F, R>(self, handler: F) -> Router<S, Begin<H, F>>
+    pub fn at_begin<F, R>(self, handler: F) -> Router<S, AtBegin<H, F>>
     where
         F: AsyncFnMut(&mut S, &Transaction) -> R,
         R: Outcome,
     {
-        Router::with(Begin::new(self.handlers, handler), self.passed_over)
+        Router::with(AtBegin::new(self.handlers, handler), self.passed_over)
     }
 
     /// Adds a handler that is called after the changes of each transaction, also of one without any, and before it is
     /// confirmed: the place to make durable what the others gathered.
     #[must_use = "it is the router with the handler"]
-    pub fn at_commit<F, R>(self, handler: F) -> Router<S, Commit<H, F>>
+    pub fn at_commit<F, R>(self, handler: F) -> Router<S, AtCommit<H, F>>
     where
         F: AsyncFnMut(&mut S, &Transaction) -> R,
         R: Outcome,
     {
-        Router::with(Commit::new(self.handlers, handler), self.passed_over)
+        Router::with(AtCommit::new(self.handlers, handler), self.passed_over)
     }
 
     /// Takes transactions until the stream ends, and confirms each after all its handlers have returned.

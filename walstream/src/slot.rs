@@ -15,6 +15,7 @@ use crate::version::ServerVersion;
 
 /// A slot that was just made.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct CreatedSlot {
     /// Its name.
     pub name: String,
@@ -80,6 +81,7 @@ pub enum WalStatus {
 
 /// Whether a slot can be streamed from.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum SlotState {
     /// It can.
     Usable,

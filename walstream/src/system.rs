@@ -11,6 +11,7 @@ use crate::row::Row;
 
 /// A cluster and how far its WAL is.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct SystemIdentity {
     /// Made up when the cluster was; its physical copies share it.
     pub system_id: String,
@@ -24,6 +25,7 @@ pub struct SystemIdentity {
 
 /// Where one timeline ended and the next began.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct TimelineSwitch {
     /// The timeline that ended.
     pub timeline: u32,

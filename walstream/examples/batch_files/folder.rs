@@ -7,7 +7,7 @@ use std::path::Path;
 use walstream::walproto::Lsn;
 
 /// The position that the last file reaches; 0/0 where there is none.
-pub fn last(folder: &Path) -> Result<Lsn> {
+pub(crate) fn last(folder: &Path) -> Result<Lsn> {
     let mut last = 0;
     for entry in fs::read_dir(folder)? {
         let name = entry?.file_name();
@@ -19,7 +19,7 @@ pub fn last(folder: &Path) -> Result<Lsn> {
 }
 
 /// Makes durable what comes behind the last file, up to `position`.
-pub fn store(folder: &Path, lines: &str, position: Lsn) -> Result<()> {
+pub(crate) fn store(folder: &Path, lines: &str, position: Lsn) -> Result<()> {
     let name = |position: Lsn| folder.join(format!("{:016X}.jsonl", position.0));
     let last = last(folder)?;
     if lines.is_empty() && !last.is_zero() {

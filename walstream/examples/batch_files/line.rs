@@ -11,7 +11,10 @@ use walstream::{Change, Relation, Transaction};
 type Row = BTreeMap<String, Sent<Option<String>>>;
 
 /// Appends one line for each change of rows.
-pub fn append(lines: &mut String, transaction: &mut Transaction) -> Result<(), Box<dyn Error>> {
+pub(crate) fn append(
+    lines: &mut String,
+    transaction: &mut Transaction,
+) -> Result<(), Box<dyn Error>> {
     let mut changes = transaction.changes()?;
     while let Some((lsn, change)) = changes.next()? {
         let mut line = match change {

@@ -23,6 +23,7 @@ impl ChannelBinding {
 
 /// A way to prove who we are, as `require_auth` names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum AuthMethod {
     /// `password`: the password in the clear.
     Password,

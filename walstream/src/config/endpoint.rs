@@ -79,6 +79,7 @@ impl Endpoint {
 
 /// Which of several servers is taken: libpq's `target_session_attrs`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum TargetSessionAttrs {
     /// The first that lets us in.
     #[default]
@@ -109,6 +110,7 @@ impl TargetSessionAttrs {
 
 /// In which order several servers are tried: libpq's `load_balance_hosts`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum LoadBalanceHosts {
     /// As they are written.
     #[default]

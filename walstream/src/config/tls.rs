@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 /// Whether TLS is used, and how much of the server's certificate is checked: libpq's `sslmode`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
 pub enum SslMode {
     /// Never.
     Disable,
@@ -35,6 +36,7 @@ impl SslMode {
 
 /// How TLS begins: libpq's `sslnegotiation`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum SslNegotiation {
     /// The server is asked first.
     #[default]
@@ -51,6 +53,7 @@ impl SslNegotiation {
 
 /// Whether the client shows a certificate: libpq's `sslcertmode`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum SslCertMode {
     /// Never.
     Disable,
@@ -72,6 +75,7 @@ impl SslCertMode {
 
 /// Where the certificates are that vouch for servers: libpq's `sslrootcert`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum RootCertificates {
     /// `~/.postgresql/root.crt`, if it is there.
     #[default]
@@ -84,6 +88,7 @@ pub enum RootCertificates {
 
 /// A version of TLS, as `ssl_min_protocol_version` and `ssl_max_protocol_version` name them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
 pub enum TlsVersion {
     /// 1.2
     V1_2,

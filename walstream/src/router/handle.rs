@@ -139,18 +139,18 @@ where
 }
 
 /// What [`Router::at_begin`](crate::Router::at_begin) adds.
-pub struct Begin<H, F> {
+pub struct AtBegin<H, F> {
     before: H,
     handler: F,
 }
 
-impl<H, F> Begin<H, F> {
+impl<H, F> AtBegin<H, F> {
     pub(super) const fn new(before: H, handler: F) -> Self {
         Self { before, handler }
     }
 }
 
-impl<S, H, F, R> sealed::Handle<S> for Begin<H, F>
+impl<S, H, F, R> sealed::Handle<S> for AtBegin<H, F>
 where
     H: sealed::Handle<S>,
     F: AsyncFnMut(&mut S, &Transaction) -> R,
@@ -170,18 +170,18 @@ where
 }
 
 /// What [`Router::at_commit`](crate::Router::at_commit) adds.
-pub struct Commit<H, F> {
+pub struct AtCommit<H, F> {
     before: H,
     handler: F,
 }
 
-impl<H, F> Commit<H, F> {
+impl<H, F> AtCommit<H, F> {
     pub(super) const fn new(before: H, handler: F) -> Self {
         Self { before, handler }
     }
 }
 
-impl<S, H, F, R> sealed::Handle<S> for Commit<H, F>
+impl<S, H, F, R> sealed::Handle<S> for AtCommit<H, F>
 where
     H: sealed::Handle<S>,
     F: AsyncFnMut(&mut S, &Transaction) -> R,
@@ -211,7 +211,7 @@ macro_rules! shown_by_name {
     )*};
 }
 
-shown_by_name!(Route<H, F, T, K> Otherwise<H, F> Begin<H, F> Commit<H, F>);
+shown_by_name!(Route<H, F, T, K> Otherwise<H, F> AtBegin<H, F> AtCommit<H, F>);
 
 impl Place {
     const fn commit(transaction: &Transaction) -> Self {

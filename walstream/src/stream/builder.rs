@@ -1,12 +1,13 @@
 //! What a stream is to be, told step by step.
 
 use std::sync::Mutex;
+use std::time::Duration;
 
 use walproto::Lsn;
 
 use super::{Linked, Stop, Stream, decoder};
 use crate::client::Client;
-use crate::command::StreamOptions;
+use crate::command::{StreamOptions, Streaming};
 use crate::config::Config;
 use crate::delivery::{Delivery, PreparedDelivery, StreamedDelivery};
 use crate::error::Error;
@@ -58,7 +59,47 @@ impl StreamBuilder {
         self
     }
 
-    /// What to ask the server for, slot and publications included.
+    /// Version of pgoutput's protocol; the highest that the server speaks, unless it is given.
+    pub const fn protocol(mut self, version: u8) -> Self {
+        self.options.protocol = Some(version);
+        self
+    }
+
+    /// What the server does with transactions that are too large for its memory before they have ended.
+    ///
+    /// When they are handed over is another matter: see [`streamed`](Self::streamed).
+    pub const fn streaming(mut self, streaming: Streaming) -> Self {
+        self.options.streaming = streaming;
+        self
+    }
+
+    /// Columns in binary form, for types that have one.
+    pub const fn binary(mut self, binary: bool) -> Self {
+        self.options.binary = binary;
+        self
+    }
+
+    /// Messages of `pg_logical_emit_message` too. Those outside transactions come as events:
+    /// see [`Stream::next_event`].
+    pub const fn messages(mut self, messages: bool) -> Self {
+        self.options.messages = messages;
+        self
+    }
+
+    /// Only changes that did not come to the server by replication; needs 16.
+    pub const fn origin_none(mut self, origin_none: bool) -> Self {
+        self.options.origin_none = origin_none;
+        self
+    }
+
+    /// How long a start waits while another session uses the slot; zero for not at all. Unless it is given, a second
+    /// longer than a server keeps the slot for a consumer that was cut off.
+    pub const fn slot_wait(mut self, wait: Duration) -> Self {
+        self.options.slot_wait = Some(wait);
+        self
+    }
+
+    /// All that is asked of the server at once, in the place of what was said before: slot and publications too.
     pub fn options(mut self, options: StreamOptions) -> Self {
         self.options = options;
         self

@@ -142,6 +142,7 @@ pub(crate) struct Standalone {
 
 /// Where a transaction was first written, when it reached this server by replication.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Origin {
     /// Commit position on the node that wrote it first; 0/0 for a streamed transaction.
     pub commit_lsn: Lsn,
