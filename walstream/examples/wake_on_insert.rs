@@ -35,9 +35,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
         return Err("usage: wake_on_insert URL PUBLICATION USER…".into());
     };
     let (mut waiting, mut tasks) = (Waiting::new(), JoinSet::new());
-    for user in users.to_vec() {
+    for user in users {
         let (sender, receiver) = oneshot::channel();
         waiting.insert(user.clone(), sender);
+        let user = user.clone();
         tasks.spawn(async move { println!("{user}: {}", receiver.await.unwrap_or_default()) });
     }
 

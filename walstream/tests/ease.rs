@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use walstream::walproto::Lsn;
 use walstream::{
     Change, Client, Config, Error, ErrorKind, Event, Reconnect, SlotOptions, Stream, StreamBuilder,
-    StreamOptions, Transaction,
+    Transaction,
 };
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -173,11 +173,7 @@ async fn with_a_stored_position_the_slot_waits_for_transactions_and_nothing_hold
 #[tokio::test(flavor = "multi_thread")]
 async fn a_message_between_transactions_waits_for_who_takes_events() {
     let server = server().await;
-    let options = StreamOptions {
-        messages: true,
-        ..StreamOptions::new("s", ["p"])
-    };
-    let mut stream = builder(&server).options(options).start().await.unwrap();
+    let mut stream = builder(&server).messages(true).start().await.unwrap();
     insert(&server, 1);
     sql(&server)
         .batch("SELECT pg_logical_emit_message(false, 'between', 'content')")

@@ -13,12 +13,13 @@ use super::handle::Place;
 ///
 /// Rows are read [by column name](walproto::Tuple::deserialize); columns without a field are passed over. Of an old row
 /// the server sends the columns of the table's replica identity: the primary key, unless `ALTER TABLE … REPLICA IDENTITY`
-/// says otherwise. So there are three ways to write a handler down:
+/// says otherwise. So there are several ways to write a handler down:
 ///
 /// | written as | with |
 /// |---|---|
 /// | `RowChange<User, UserKey>` | one type for the whole row, and one that has the columns of the key alone |
 /// | `RowChange<UserKey>` | the key is all that matters |
+/// | `RowChange<User, ()>` | old rows do not matter |
 /// | `RowChange<User>` | `REPLICA IDENTITY FULL`, or fields outside the key that are [`Sent`](walproto::Sent) |
 ///
 /// A large value that an update did not touch is not sent either, unless the old row has it. A field that is
@@ -36,7 +37,7 @@ pub enum RowChange<T, K = T> {
     },
     /// A row that is gone.
     Delete(K),
-    /// The table was emptied.
+    /// The table was emptied. Whether with `CASCADE` or `RESTART IDENTITY`, the change in the transaction says.
     Truncate,
 }
 

@@ -224,3 +224,34 @@ fn positioned() -> Error {
     Error::config("a position was given for a stream on a connection that is there already")
         .with_hint("Use `Stream::connect`, which can see that the slot has not passed it.")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_wish_is_one_of_the_options() {
+        let builder = Stream::connect("postgres://app@localhost/shop")
+            .slot("s")
+            .publication("p")
+            .publication("q")
+            .protocol(3)
+            .streaming(Streaming::Off)
+            .binary(true)
+            .messages(true)
+            .origin_none(true)
+            .slot_wait(Duration::ZERO);
+        let wished = StreamOptions {
+            protocol: Some(3),
+            streaming: Streaming::Off,
+            binary: true,
+            messages: true,
+            origin_none: true,
+            slot_wait: Some(Duration::ZERO),
+            ..StreamOptions::new("s", ["p", "q"])
+        };
+        assert_eq!(builder.options, wished);
+        let replaced = builder.options(StreamOptions::new("t", ["r"]));
+        assert_eq!(replaced.options, StreamOptions::new("t", ["r"]));
+    }
+}
