@@ -16,29 +16,29 @@ use crate::relations::Relation;
 use crate::transaction::Transaction;
 
 /// What a handler may return: nothing, or a `Result` with an error of any kind.
-pub trait Outcome: sealed::Outcome {}
+pub trait Outcome: sealed::IntoResult {}
 
-impl<R: sealed::Outcome> Outcome for R {}
+impl<R: sealed::IntoResult> Outcome for R {}
 
-impl sealed::Outcome for () {
+impl sealed::IntoResult for () {
     fn into_result(self) -> Result<(), Box<dyn StdError + Send + Sync>> {
         Ok(())
     }
 }
 
-impl<E: Into<Box<dyn StdError + Send + Sync>>> sealed::Outcome for Result<(), E> {
+impl<E: Into<Box<dyn StdError + Send + Sync>>> sealed::IntoResult for Result<(), E> {
     fn into_result(self) -> Result<(), Box<dyn StdError + Send + Sync>> {
         self.map_err(Into::into)
     }
 }
 
 /// The handlers of a [`Router`](crate::Router): what its methods make out of closures and functions.
-pub trait Handle<S>: sealed::Handle<S> {}
+pub trait Handle<S>: sealed::Walk<S> {}
 
-impl<S, H: sealed::Handle<S>> Handle<S> for H {}
+impl<S, H: sealed::Walk<S>> Handle<S> for H {}
 
 /// No handler.
-impl<S> sealed::Handle<S> for () {
+impl<S> sealed::Walk<S> for () {
     async fn handle(&mut self, _: &mut S, _: Step<'_>) -> Result<bool> {
         Ok(false)
     }
@@ -65,9 +65,9 @@ impl<H, F, T, K> Route<H, F, T, K> {
     }
 }
 
-impl<S, H, F, T, K, R> sealed::Handle<S> for Route<H, F, T, K>
+impl<S, H, F, T, K, R> sealed::Walk<S> for Route<H, F, T, K>
 where
-    H: sealed::Handle<S>,
+    H: sealed::Walk<S>,
     F: AsyncFnMut(&mut S, RowChange<T, K>) -> R,
     T: DeserializeOwned,
     K: DeserializeOwned,
@@ -105,9 +105,9 @@ impl<H, F> Otherwise<H, F> {
     }
 }
 
-impl<S, H, F, R> sealed::Handle<S> for Otherwise<H, F>
+impl<S, H, F, R> sealed::Walk<S> for Otherwise<H, F>
 where
-    H: sealed::Handle<S>,
+    H: sealed::Walk<S>,
     F: AsyncFnMut(&mut S, Lsn, &Change<'_>) -> R,
     R: Outcome,
 {
@@ -150,9 +150,9 @@ impl<H, F> AtBegin<H, F> {
     }
 }
 
-impl<S, H, F, R> sealed::Handle<S> for AtBegin<H, F>
+impl<S, H, F, R> sealed::Walk<S> for AtBegin<H, F>
 where
-    H: sealed::Handle<S>,
+    H: sealed::Walk<S>,
     F: AsyncFnMut(&mut S, &Transaction) -> R,
     R: Outcome,
 {
@@ -181,9 +181,9 @@ impl<H, F> AtCommit<H, F> {
     }
 }
 
-impl<S, H, F, R> sealed::Handle<S> for AtCommit<H, F>
+impl<S, H, F, R> sealed::Walk<S> for AtCommit<H, F>
 where
-    H: sealed::Handle<S>,
+    H: sealed::Walk<S>,
     F: AsyncFnMut(&mut S, &Transaction) -> R,
     R: Outcome,
 {
@@ -247,11 +247,11 @@ fn failed(what: String, error: Box<dyn StdError + Send + Sync>, place: Place) ->
 mod sealed {
     use super::{Change, Lsn, Relation, Result, StdError, Transaction};
 
-    pub trait Outcome {
+    pub trait IntoResult {
         fn into_result(self) -> Result<(), Box<dyn StdError + Send + Sync>>;
     }
 
-    pub trait Handle<S> {
+    pub trait Walk<S> {
         /// Whether somebody took it.
         fn handle(&mut self, state: &mut S, step: Step<'_>) -> impl Future<Output = Result<bool>>;
     }
