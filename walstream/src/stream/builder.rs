@@ -92,6 +92,14 @@ impl StreamBuilder {
         self
     }
 
+    /// Prepared transactions when they are prepared; needs 15, and changes the slot for good.
+    ///
+    /// When they are handed over is another matter: see [`prepared`](Self::prepared).
+    pub const fn two_phase(mut self, two_phase: bool) -> Self {
+        self.options.two_phase = two_phase;
+        self
+    }
+
     /// How long a start waits while another session uses the slot; zero for not at all. Unless it is given, a second
     /// longer than a server keeps the slot for a consumer that was cut off.
     pub const fn slot_wait(mut self, wait: Duration) -> Self {
@@ -240,6 +248,7 @@ mod tests {
             .binary(true)
             .messages(true)
             .origin_none(true)
+            .two_phase(true)
             .slot_wait(Duration::ZERO);
         let wished = StreamOptions {
             protocol: Some(3),
@@ -247,6 +256,7 @@ mod tests {
             binary: true,
             messages: true,
             origin_none: true,
+            two_phase: true,
             slot_wait: Some(Duration::ZERO),
             ..StreamOptions::new("s", ["p", "q"])
         };
