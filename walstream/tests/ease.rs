@@ -387,6 +387,38 @@ async fn a_stream_on_a_connection_that_made_a_temporary_slot_leaves_nothing_behi
     assert!(error.hint().unwrap().contains("Stream::connect"));
 }
 
+/// One that began before the position and had committed when the stream began is waited for.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_on_a_connection_ends_at_a_position_with_what_crosses_it() {
+    let server = server().await;
+    let mut crossing = sql(&server);
+    crossing.batch("BEGIN").unwrap();
+    crossing.batch("INSERT INTO t VALUES (1)").unwrap();
+    insert(&server, 2);
+    let until = sql(&server).value("SELECT pg_current_wal_insert_lsn()");
+    crossing.batch("COMMIT").unwrap();
+    insert(&server, 3);
+    let client = Client::connect_replication(&config(&server)).await.unwrap();
+    let mut stream = Stream::on(client)
+        .slot("s")
+        .publication("p")
+        .until(until.unwrap().parse().unwrap())
+        .start()
+        .await
+        .unwrap();
+    let mut seen = Vec::new();
+    while let Some(mut transaction) = tokio::time::timeout(PATIENCE, stream.next())
+        .await
+        .expect("in time")
+        .unwrap()
+    {
+        seen.extend(ids(&mut transaction));
+        transaction.confirm();
+    }
+    assert_eq!(seen, ["2", "1"]);
+    stream.finish().await.unwrap();
+}
+
 #[tokio::test]
 async fn a_connection_string_that_cannot_be_read_is_told_at_the_start() {
     let error = Stream::connect("postgres://h/?sslmode=maybe")
