@@ -35,15 +35,21 @@ pub(crate) trait Sink: Send + 'static {
     /// What waits for the consumer.
     type Waiting: fmt::Debug + Send + 'static;
 
-    /// Takes a frame; returns it if it was a keepalive.
+    /// Takes a frame, before which so many bytes came on this connection; returns it if it was a keepalive.
     fn take(
         &mut self,
         shared: &Shared<Self::Waiting>,
         body: Bytes,
+        offset: u64,
     ) -> Result<Option<Keepalive>, Error>;
 
     /// Called when no more is taken for now, also after an error.
     fn pass_on(&mut self, _shared: &Shared<Self::Waiting>) {}
+
+    /// Does some of what was put off, so much that feedback stays prompt.
+    fn catch_up(&mut self, _shared: &Shared<Self::Waiting>) -> Result<Behind, Error> {
+        Ok(Behind::Nothing)
+    }
 
     /// Whether it is time to look whether reading must wait.
     fn is_full(&self) -> bool;
@@ -64,6 +70,16 @@ pub(crate) trait Sink: Send + 'static {
 
     /// Tells the consumer that another connection goes on from here.
     fn reconnected(&mut self, _waiting: &mut Self::Waiting, _reconnected: Reconnected) {}
+}
+
+/// What a [`Sink`] has put off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Behind {
+    Nothing,
+    /// More can be done at once.
+    More,
+    /// The consumer must make room first, and will ring.
+    Waiting,
 }
 
 /// What the task and its consumer share.
@@ -244,6 +260,8 @@ impl<S: Sink> Driver<S> {
                 Err(end) => break end,
             }
         };
+        // What was read and put off comes before the end, as what waits in the queue does.
+        let end = self.hand_out().await.and(end);
         self.shared.inbox().end = Some(end);
         self.shared.ready.ring();
     }
@@ -304,6 +322,18 @@ impl<S: Sink> Driver<S> {
         Err(Err(lost))
     }
 
+    /// Puts into the queue what was put off, as the consumer makes room; there is no connection any more.
+    async fn hand_out(&mut self) -> Result<(), Error> {
+        while !self.shared.inbox().stop {
+            match self.sink.catch_up(&self.shared)? {
+                Behind::Nothing => break,
+                Behind::More => tokio::task::yield_now().await,
+                Behind::Waiting => self.shared.wake.notified().await,
+            }
+        }
+        Ok(())
+    }
+
     async fn drive(&mut self, channel: Channel) -> Result<(), Error> {
         /// How often a server is asked that may have nothing to say but how far it is.
         const ASK: Duration = Duration::from_secs(1);
@@ -321,6 +351,8 @@ impl<S: Sink> Driver<S> {
                 received = reader.received();
                 self.session.heard(now.into_std());
             }
+            // Before asking whether to wait: it makes room.
+            let behind = self.sink.catch_up(&self.shared)?;
             let (stop, hold) = self.wishes()?;
             if stop {
                 return self.end(reader, writer).await;
@@ -356,6 +388,8 @@ impl<S: Sink> Driver<S> {
                 written = writer.flush(), if writer.is_pending() => written?,
                 () = self.shared.wake.notified() => {}
                 () = tokio::time::sleep_until(deadline) => {}
+                // Others have their turn in between: the consumer, on a single thread.
+                () = tokio::task::yield_now(), if behind == Behind::More => {}
             }
         }
     }
@@ -387,7 +421,7 @@ impl<S: Sink> Driver<S> {
         loop {
             match message.tag {
                 b'd' => self
-                    .frame(message.body)
+                    .frame(message.body, message.offset)
                     .map_err(|error| error.at_byte(message.offset))?,
                 // The server ends the stream, as it does when it shuts down.
                 b'c' | b'C' => return Ok(true),
@@ -408,8 +442,8 @@ impl<S: Sink> Driver<S> {
         }
     }
 
-    fn frame(&mut self, body: Bytes) -> Result<(), Error> {
-        if let Some(keepalive) = self.sink.take(&self.shared, body)? {
+    fn frame(&mut self, body: Bytes, offset: u64) -> Result<(), Error> {
+        if let Some(keepalive) = self.sink.take(&self.shared, body, offset)? {
             self.session.keepalive(&keepalive);
             self.shared.progress.raise_received(keepalive.wal_end);
         }

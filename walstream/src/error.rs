@@ -11,6 +11,7 @@ use walproto::{Lsn, Xid};
 use crate::holder::Holder;
 use crate::server_error::ServerError;
 use crate::slot::Slot;
+use crate::spool::Fault;
 
 pub(crate) use classify::Doing;
 pub use kind::ErrorKind;
@@ -245,8 +246,15 @@ impl Error {
         Self::protocol(format!("{what}, at {lsn}"))
     }
 
-    pub(crate) fn spool(error: io::Error) -> Self {
-        Self::new(ErrorKind::Spool, "the spool cannot be written or read").with_source(error)
+    pub(crate) fn spool(fault: Fault) -> Self {
+        let kind = if fault.is_folder() {
+            ErrorKind::Config
+        } else {
+            ErrorKind::Spool
+        };
+        Self::new(kind, fault.to_string())
+            .with_hint(fault.hint())
+            .with_source(fault.into_cause())
     }
 
     pub(crate) fn spool_full(limit: u64) -> Self {

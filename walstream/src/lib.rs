@@ -86,6 +86,26 @@
 //! the server asks, and as soon as a position became durable; in the middle of a message and of a transaction, and
 //! while nobody takes events. When more waits than [`Limits`] allows it stops reading, and goes on with that.
 //!
+//! # Memory and disk
+//!
+//! What is received and not done with lies in memory up to [`Limits::memory`], and past it in files up to
+//! [`Limits::spool`]; [`Stream::held`] says how much that is.
+//!
+//! | what | goes to disk | at the cap |
+//! |---|---|---|
+//! | transactions that have not ended | the largest first, each into a file of its own | an error once nothing complete is left: what was sent of it could be kept nowhere, and its commit never seen |
+//! | what comes behind complete transactions that nobody takes | as it came, in order, into one row of files that shrinks as the consumer catches up | reading waits, feedback goes on |
+//!
+//! So memory does not depend on how large transactions are, how many are open and how many wait: two times the bound at
+//! worst, as buffers are half full on average, and the largest single message. A transaction that was handed out counts
+//! until it is dropped.
+//!
+//! The files have no name: nobody else can open them, and the kernel removes them with the process, also one that was
+//! killed. (On file systems that cannot make such files, NFS above all, they have a name for the moment between being
+//! made and being removed.) Everything in them has a checksum, so a damaged block is an error and never another row. They
+//! are no reason to confirm anything: after a crash all of it comes again, and so it does over the next connection.
+//! A full disk is an error that names the folder, as is, at the start, a folder that is missing or cannot be written to.
+//!
 //! A server that shuts down sends what is left and then waits until it is told that all of it is durable, as long as
 //! that takes: keep confirming, idle positions too ([`Idle::reply_requested`] says that it asks), or drop the stream.
 //! Of a stream on which nothing was ever confirmed it takes what was received for enough.
@@ -184,7 +204,7 @@ pub use event::{
     StreamAbort, StreamChunk, StreamCommit, StreamPrepare,
 };
 pub use holder::Holder;
-pub use limits::Limits;
+pub use limits::{Compression, Held, Limits};
 pub use progress::{Progress, RawToken, Token};
 pub use publication::{Publication, PublicationTable, PublishedName};
 pub use raw::{RawFrame, RawStream, reached};

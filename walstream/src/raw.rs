@@ -270,7 +270,12 @@ struct Passing {
 impl Sink for Passing {
     type Waiting = Queue;
 
-    fn take(&mut self, shared: &Shared<Queue>, body: Bytes) -> Result<Option<Keepalive>, Error> {
+    fn take(
+        &mut self,
+        shared: &Shared<Queue>,
+        body: Bytes,
+        _offset: u64,
+    ) -> Result<Option<Keepalive>, Error> {
         let (keepalive, reached) = look(&body).map_err(|(error, lsn)| Error::decode(error, lsn))?;
         if let Some(reached) = reached {
             self.reached = self.reached.max(reached);
@@ -346,7 +351,7 @@ fn look(frame: &[u8]) -> Result<(Option<Keepalive>, Option<Lsn>), (walproto::Err
 ///
 /// Every other message has a position of its own in its frame, and none of those may ever be confirmed: they neither
 /// rise nor say that what lies before them has been sent.
-fn end(message: &[u8]) -> walproto::Result<Option<Lsn>> {
+pub(crate) fn end(message: &[u8]) -> walproto::Result<Option<Lsn>> {
     let (b'C' | b'c' | b'P' | b'p' | b'K' | b'r') = message.first().copied().unwrap_or_default()
     else {
         return Ok(None);

@@ -3,6 +3,7 @@
 mod assembling;
 mod builder;
 mod handover;
+mod overflow;
 mod queue;
 
 use std::fmt;
@@ -25,9 +26,10 @@ use crate::delivery::Delivery;
 use crate::driver::{Inbox, Running};
 use crate::error::Error;
 use crate::event::Event;
-use crate::limits::Limits;
+use crate::limits::{Held, Limits};
 use crate::progress::Progress;
 use crate::reconnect::Link;
+use crate::spool::{Folder, Usage};
 use crate::system::SystemIdentity;
 use crate::transaction::Transaction;
 use assembling::Assembling;
@@ -39,6 +41,7 @@ use queue::{Queue, Reached, Waiting};
 #[derive(Debug)]
 pub struct Stream {
     running: Running<Queue>,
+    usage: Arc<Usage>,
     system: Option<SystemIdentity>,
     /// Positions without changes need no storing: the consumer goes by the slot.
     confirms_idle: bool,
@@ -63,7 +66,7 @@ impl Stream {
     /// # Errors
     ///
     /// Slot missing, lost, or in use for longer than [`StreamOptions::slot_wait`], publication missing, options that this
-    /// server does not have: see [`Error::kind`].
+    /// server does not have, [a folder](Limits::folder) that cannot be written to: see [`Error::kind`].
     ///
     /// # Cancel safety
     ///
@@ -74,6 +77,7 @@ impl Stream {
         start: Lsn,
         limits: Limits,
     ) -> Result<Self, Error> {
+        Folder::from(&limits).check().map_err(Error::spool)?;
         let timeout = client.wal_sender_timeout();
         let channel = client.start_replication(options, start).await?;
         let confirms_idle = start.is_zero();
@@ -132,6 +136,7 @@ impl Stream {
         let assembling = Assembling::new(decoder, limits, delivery, reached, written);
         let queue = Queue::new(reached);
         Self {
+            usage: Arc::clone(assembling.usage()),
             running: Running::start(channel, timeout, assembling, queue, link),
             system: None,
             confirms_idle: true,
@@ -289,6 +294,14 @@ impl Stream {
         &self.running.shared().progress
     }
 
+    /// What is received and not done with; cheap to read, and a moment old.
+    pub fn held(&self) -> Held {
+        Held {
+            memory: self.usage.memory(),
+            disk: self.usage.disk(),
+        }
+    }
+
     /// Asks the server how far it is; the answer comes as an [`Event::Idle`] or is overtaken by a transaction.
     pub fn ping(&self) {
         self.running.ping();
@@ -353,5 +366,8 @@ impl fmt::Debug for Stop {
 
 #[cfg(test)]
 mod awake;
+#[cfg(test)]
+mod blocked;
+
 #[cfg(test)]
 mod tests;

@@ -10,7 +10,6 @@ mod part;
 mod state;
 
 use std::collections::HashMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use walproto::{Decoded, Decoder, Logical, Lsn, Message, StreamStart, Xid};
@@ -21,7 +20,7 @@ pub(crate) use assembled::{Assembled, Body, Ended, Piece, Prepare, RolledBack, S
 use crate::delivery::{Delivery, PreparedDelivery, StreamedDelivery};
 use crate::event::StreamAbort;
 use crate::relations::{Relation, Relations};
-use crate::spool::{Contents, Usage};
+use crate::spool::{Contents, Folder, Usage};
 use held::Held;
 use part::Part;
 pub(crate) use state::AssembleError;
@@ -43,7 +42,7 @@ pub(crate) struct Assembler {
     relations: Arc<Relations>,
     last_end: Lsn,
     usage: Arc<Usage>,
-    folder: Arc<PathBuf>,
+    folder: Arc<Folder>,
     memory: u64,
 }
 
@@ -53,7 +52,7 @@ impl Assembler {
         decoder: Decoder,
         delivery: Delivery,
         usage: Arc<Usage>,
-        folder: PathBuf,
+        folder: impl Into<Folder>,
         memory: u64,
     ) -> Self {
         Self {
@@ -65,7 +64,7 @@ impl Assembler {
             relations: Arc::default(),
             last_end: Lsn::ZERO,
             usage,
-            folder: Arc::new(folder),
+            folder: Arc::new(folder.into()),
             memory,
         }
     }

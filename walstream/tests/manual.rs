@@ -90,6 +90,7 @@ fn the_defaults_on_the_page_are_those_of_the_code() {
         memory,
         spool,
         folder,
+        compression,
     } = Limits::default();
     assert_eq!(take("memory"), format!("{} MiB", memory >> 20));
     assert_eq!(take("spool"), format!("{} GiB", spool >> 30));
@@ -97,6 +98,7 @@ fn the_defaults_on_the_page_are_those_of_the_code() {
         (folder, take("folder")),
         (std::env::temp_dir(), "the system's for temporary files")
     );
+    assert_eq!(take("compression"), format!("`{compression:?}`"));
 
     let Reconnect { backoff, failover } = Reconnect::default();
     let Backoff {

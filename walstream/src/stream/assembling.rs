@@ -1,19 +1,25 @@
 //! Makes transactions out of frames, on the task's side.
+//!
+//! A frame goes straight into the assembler, or round a full memory by way of the [`Overflow`]. The server is not kept
+//! waiting by that: its questions are answered and what was received is told when a frame is read. Only the consumer gets
+//! everything in its place.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
-use walproto::{Decoder, Frame, Keepalive, Lsn};
+use walproto::{Decoder, Frame, Keepalive, Lsn, Timestamp};
 
 use super::handover::Handover;
+use super::overflow::Overflow;
 use super::queue::{Queue, Reached, Waiting};
 use crate::delivery::Delivery;
-use crate::driver::{Shared, Sink};
+use crate::driver::{Behind, Shared, Sink};
 use crate::error::Error;
 use crate::event::StreamAbort;
 use crate::limits::Limits;
+use crate::raw;
 use crate::reconnect::Reconnected;
-use crate::spool::{Complete, Usage};
+use crate::spool::{Complete, Folder, PIECE, Received, Usage};
 use crate::transactions::{AssembleError, Assembled, Assembler};
 
 /// Makes transactions out of frames, on the task's side.
@@ -27,6 +33,7 @@ pub(super) struct Assembling {
     limits: Limits,
     /// What one message brought; its room is used again.
     out: Vec<Waiting>,
+    overflow: Overflow,
     insisting: Insisting,
 }
 
@@ -49,6 +56,7 @@ impl Assembling {
         let usage = Arc::<Usage>::default();
         Self {
             assembler: assembler(decoder, delivery, &usage, &limits),
+            overflow: Overflow::new(&usage, &limits),
             handover: Handover::new(delivery, reached, written),
             decoder,
             delivery,
@@ -57,6 +65,11 @@ impl Assembling {
             out: Vec::new(),
             insisting: Insisting::default(),
         }
+    }
+
+    /// What is held, kept up to date.
+    pub(super) const fn usage(&self) -> &Arc<Usage> {
+        &self.usage
     }
 }
 
@@ -70,7 +83,7 @@ fn assembler(
         decoder,
         delivery,
         Arc::clone(usage),
-        limits.folder.clone(),
+        Folder::from(limits),
         limits.memory,
     )
 }
@@ -78,12 +91,87 @@ fn assembler(
 impl Sink for Assembling {
     type Waiting = Queue;
 
-    fn take(&mut self, shared: &Shared<Queue>, body: Bytes) -> Result<Option<Keepalive>, Error> {
-        self.frame(shared, &body)
+    fn take(
+        &mut self,
+        shared: &Shared<Queue>,
+        body: Bytes,
+        offset: u64,
+    ) -> Result<Option<Keepalive>, Error> {
+        let frame = Frame::parse(&body).map_err(|error| Error::decode(error, Lsn::ZERO))?;
+        match (frame, self.overflow.backlog()) {
+            (Frame::Keepalive(keepalive), None) => {
+                self.keepalive(shared, &keepalive)?;
+            }
+            (Frame::Keepalive(keepalive), Some(backlog)) => {
+                backlog.keepalive(keepalive.wal_end, keepalive.reply_requested);
+            }
+            (Frame::WalData(wal), None) => self.message(shared, wal.start, wal.data)?,
+            (Frame::WalData(wal), Some(backlog)) => {
+                backlog
+                    .message(wal.start, offset, wal.data)
+                    .map_err(Error::spool)?;
+                // It has come, whoever looks at it when. One that cannot be read is an error in its place.
+                if let Ok(Some(end)) = raw::end(wal.data) {
+                    shared.progress.raise_received(end);
+                }
+            }
+            _ => {}
+        }
+        match frame {
+            Frame::Keepalive(keepalive) => Ok(Some(keepalive)),
+            _ => Ok(None),
+        }
+    }
+
+    fn catch_up(&mut self, shared: &Shared<Queue>) -> Result<Behind, Error> {
+        // A few milliseconds.
+        const AT_ONCE: usize = 4 * PIECE;
+        let Some(mut backlog) = self.overflow.take() else {
+            return Ok(Behind::Nothing);
+        };
+        let mut done = 0;
+        while done < AT_ONCE {
+            // What lies behind the end is not wanted.
+            if self.handover.is_ended() {
+                self.overflow.clear();
+                return Ok(Behind::Nothing);
+            }
+            if !self.overflow.has_room(shared) {
+                self.overflow.put_back(backlog);
+                return Ok(Behind::Waiting);
+            }
+            if !backlog.advance().map_err(Error::spool)? {
+                self.overflow.clear();
+                return Ok(Behind::Nothing);
+            }
+            // What is not a matter of bytes counts too.
+            done += 256;
+            match backlog.current() {
+                Received::Message { lsn, offset, bytes } => {
+                    done += bytes.len();
+                    self.message(shared, lsn, bytes)
+                        .map_err(|error| error.at_byte(offset))?;
+                }
+                Received::Keepalive {
+                    wal_end,
+                    reply_requested,
+                } => {
+                    let keepalive = Keepalive {
+                        wal_end,
+                        reply_requested,
+                        // When it was sent is not asked for here.
+                        sent_at: Timestamp::default(),
+                    };
+                    self.keepalive(shared, &keepalive)?;
+                }
+            }
+        }
+        self.overflow.put_back(backlog);
+        Ok(Behind::More)
     }
 
     fn is_full(&self) -> bool {
-        self.usage.memory() > self.limits.memory || self.handover.is_ended()
+        self.overflow.is_full() || self.handover.is_ended()
     }
 
     fn asks(&self) -> bool {
@@ -95,20 +183,15 @@ impl Sink for Assembling {
         if self.handover.is_ended() {
             return Ok(true);
         }
-        // Read before the files are: none complete means that what they hold is open. What was taken and is not done
-        // with counts, as it will make room.
-        let complete = self.usage.complete() > 0;
-        let disk = self.usage.disk() > self.limits.spool;
-        if disk && !complete {
-            return Err(Error::spool_full(self.limits.spool));
-        }
-        Ok(disk || !queue.events.is_empty() && self.is_full())
+        self.overflow.hold(queue)
     }
 
     fn restart(&mut self, queue: &mut Queue) -> Lsn {
         queue.restart();
-        // Open transactions, their files and the relations go with it: a new session sends all of them again.
+        // Open transactions, their files, what was put off and the relations go with it: a new session sends all of
+        // them again.
         self.assembler = assembler(self.decoder, self.delivery, &self.usage, &self.limits);
+        self.overflow.clear();
         self.handover
             .restart(queue.reached, queue.prepared.clone(), queue.ended);
         self.insisting = Insisting::default();
@@ -121,21 +204,11 @@ impl Sink for Assembling {
 }
 
 impl Assembling {
-    fn frame(&mut self, shared: &Shared<Queue>, body: &[u8]) -> Result<Option<Keepalive>, Error> {
-        match Frame::parse(body).map_err(|error| Error::decode(error, Lsn::ZERO))? {
-            Frame::Keepalive(keepalive) => {
-                self.keepalive(shared, &keepalive)?;
-                Ok(Some(keepalive))
-            }
-            Frame::WalData(wal) => {
-                match self.assembler.receive(wal.start, wal.data) {
-                    Ok(None) => {}
-                    Ok(Some(assembled)) => self.deliver(shared, assembled)?,
-                    Err(error) => return Err(assemble_error(error, wal.start)),
-                }
-                Ok(None)
-            }
-            _ => Ok(None),
+    fn message(&mut self, shared: &Shared<Queue>, lsn: Lsn, message: &[u8]) -> Result<(), Error> {
+        match self.assembler.receive(lsn, message) {
+            Ok(None) => Ok(()),
+            Ok(Some(assembled)) => self.deliver(shared, assembled),
+            Err(error) => Err(assemble_error(error, lsn)),
         }
     }
 
@@ -168,12 +241,9 @@ impl Assembling {
             return Ok(());
         }
         for waiting in &mut self.out {
-            if let Some(body) = waiting.body() {
-                body.complete = Some(Complete::new(
-                    Arc::clone(&self.usage),
-                    Arc::clone(&shared.wake),
-                ));
-            }
+            waiting.count(|bytes| {
+                Complete::new(Arc::clone(&self.usage), Arc::clone(&shared.wake), bytes)
+            });
         }
         let mut inbox = shared.inbox();
         let queue = &mut inbox.waiting;

@@ -13,6 +13,7 @@ use crate::delivery::{Delivery, PreparedDelivery, StreamedDelivery};
 use crate::error::Error;
 use crate::limits::Limits;
 use crate::reconnect::{Link, Reconnect};
+use crate::spool::Folder;
 
 /// What a [`Stream`] is to be; made by [`Stream::connect`] and [`Stream::on`].
 #[derive(Debug)]
@@ -179,7 +180,7 @@ impl StreamBuilder {
     /// # Errors
     ///
     /// Slot missing, lost, or in use for longer than [`StreamOptions::slot_wait`], publication missing, options that this
-    /// server does not have: see [`Error::kind`]. [`ErrorKind::SlotAhead`](crate::ErrorKind::SlotAhead) and
+    /// server does not have, [a folder](Limits::folder) that cannot be written to: see [`Error::kind`]. [`ErrorKind::SlotAhead`](crate::ErrorKind::SlotAhead) and
     /// [`ErrorKind::Diverged`](crate::ErrorKind::Diverged) where the position does not fit the server.
     ///
     /// # Cancel safety
@@ -195,6 +196,7 @@ impl StreamBuilder {
             delivery,
             stop,
         } = self;
+        Folder::from(&limits).check().map_err(Error::spool)?;
         let (channel, link, reached, system, timeout) = match source {
             Source::Config(config) => {
                 let config = (*config)?;

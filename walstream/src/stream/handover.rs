@@ -98,7 +98,7 @@ impl Handover {
                 let within = self.delivery.until.is_none_or(|it| message.lsn <= it);
                 self.passed(message.lsn);
                 if within && message.lsn > self.skip.message {
-                    out.push(Waiting::Message(message));
+                    out.push(Waiting::Message(message, None));
                 }
             }
             Assembled::Held(id) => {

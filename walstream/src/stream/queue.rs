@@ -11,8 +11,9 @@ use crate::event::{
 };
 use crate::progress::{Ledger, Token};
 use crate::reconnect::Reconnected;
+use crate::spool::Complete;
 use crate::transaction::Transaction;
-use crate::transactions::{Body, Ended, Piece, Prepare, RolledBack, Standalone, Whole};
+use crate::transactions::{Ended, Piece, Prepare, RolledBack, Standalone, Whole};
 
 #[derive(Debug, Default)]
 pub(super) struct Queue {
@@ -43,7 +44,7 @@ pub(super) struct Reached {
 #[derive(Debug)]
 pub(super) enum Waiting {
     Transaction(Box<Whole>),
-    Message(Standalone),
+    Message(Standalone, Option<Complete>),
     Reconnected(Reconnected),
     /// Not for the consumer: from here on the position is held for a prepared transaction.
     Held(PreparedId),
@@ -59,14 +60,16 @@ pub(super) enum Waiting {
 }
 
 impl Waiting {
-    /// The content, if it has one that takes room.
-    pub(super) fn body(&mut self) -> Option<&mut Body> {
-        match self {
-            Self::Transaction(whole) => Some(&mut whole.body),
-            Self::Prepared(prepare) => Some(&mut prepare.body),
-            Self::Piece(piece) => Some(&mut piece.body),
-            _ => None,
-        }
+    /// Counts it if it takes room, with so many bytes that are not counted yet.
+    pub(super) fn count(&mut self, complete: impl FnOnce(usize) -> Complete) {
+        let (place, bytes) = match self {
+            Self::Transaction(whole) => (&mut whole.body.complete, 0),
+            Self::Prepared(prepare) => (&mut prepare.body.complete, 0),
+            Self::Piece(piece) => (&mut piece.body.complete, 0),
+            Self::Message(message, place) => (place, message.prefix.len() + message.content.len()),
+            _ => return,
+        };
+        *place = Some(complete(bytes));
     }
 }
 
@@ -126,7 +129,9 @@ impl Queue {
                 let token = self.with_hold(token, whole.prepared.as_ref());
                 Event::Transaction(Transaction::new(whole, token))
             }
-            Waiting::Message(message) => {
+            Waiting::Message(message, complete) => {
+                // It is the consumer's now, and small.
+                drop(complete);
                 self.reached.message = self.reached.message.max(message.lsn);
                 // It holds its place among the others and moves nothing itself: transactions that began before it
                 // may still be open.

@@ -14,9 +14,9 @@ use crate::error::ErrorKind;
 use crate::scripted::{copy_data, insert, message, update, whole};
 use crate::transaction::Transaction;
 
-const TIMEOUT: Duration = Duration::from_secs(15);
+pub(super) const TIMEOUT: Duration = Duration::from_secs(15);
 
-fn start(timeout: Duration, limits: Limits) -> (UnixStream, Stream) {
+pub(super) fn start(timeout: Duration, limits: Limits) -> (UnixStream, Stream) {
     let (server, client) = UnixStream::pair().unwrap();
     let mut channel = Channel::from(client);
     channel.set_limit(1 << 30);
@@ -26,14 +26,14 @@ fn start(timeout: Duration, limits: Limits) -> (UnixStream, Stream) {
     )
 }
 
-async fn transaction(stream: &mut Stream) -> Transaction {
+pub(super) async fn transaction(stream: &mut Stream) -> Transaction {
     match stream.next_event().await.unwrap() {
         Some(Event::Transaction(transaction)) => transaction,
         other => panic!("{other:?}"),
     }
 }
 
-fn rows(transaction: &mut Transaction) -> Vec<String> {
+pub(super) fn rows(transaction: &mut Transaction) -> Vec<String> {
     let mut changes = transaction.changes().unwrap();
     let mut rows = Vec::new();
     while let Some((_, change)) = changes.next().unwrap() {
@@ -85,6 +85,7 @@ async fn a_half_received_message_does_not_stop_the_feedback() {
 async fn a_full_queue_holds_the_reader_back_and_not_the_feedback() {
     let limits = Limits {
         memory: 10,
+        spool: 0,
         ..Limits::default()
     };
     let (mut server, mut stream) = start(Duration::from_millis(150), limits);
@@ -214,11 +215,11 @@ async fn live(server: &mut UnixStream, long: Duration) -> (u32, u32) {
     (updates, pings)
 }
 
-fn keepalive(wal_end: u64, reply: u8) -> Vec<u8> {
+pub(super) fn keepalive(wal_end: u64, reply: u8) -> Vec<u8> {
     copy_data(&writer::keepalive(wal_end, 0, reply))
 }
 
-const HOUR: Duration = Duration::from_secs(3600);
+pub(super) const HOUR: Duration = Duration::from_secs(3600);
 const MINUTES: Duration = Duration::from_secs(300);
 
 #[tokio::test(start_paused = true)]
@@ -322,6 +323,7 @@ async fn a_consumer_may_take_nothing_for_an_hour() {
     for memory in [10, 1 << 20] {
         let limits = Limits {
             memory,
+            spool: 0,
             ..Limits::default()
         };
         let (mut server, mut stream) = start(TIMEOUT, limits);

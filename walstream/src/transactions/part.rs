@@ -1,7 +1,6 @@
 //! A transaction that is not complete.
 
 use std::collections::HashSet;
-use std::io;
 use std::sync::Arc;
 
 use walproto::{Decoder, Lsn, Xid};
@@ -9,7 +8,7 @@ use walproto::{Decoder, Lsn, Xid};
 use super::assembled::{Body, Origin, Piece};
 use crate::changes::mark;
 use crate::relations::{Relation, Relations};
-use crate::spool::Contents;
+use crate::spool::{Contents, Fault};
 
 /// Relations that a transaction described, with the (sub)transaction that carried them.
 pub(super) type Own = Vec<(Option<Xid>, Arc<Relation>)>;
@@ -64,7 +63,7 @@ impl Part {
         lsn: Lsn,
         carrier: Option<Xid>,
         message: &[u8],
-    ) -> io::Result<()> {
+    ) -> Result<(), Fault> {
         self.fresh = false;
         if self.first.is_zero() {
             self.first = lsn;

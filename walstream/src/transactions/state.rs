@@ -1,12 +1,12 @@
 //! Where in the sequence of messages we are, and what cannot stand there.
 
 use std::fmt;
-use std::io;
 
 use walproto::{Lsn, Timestamp, Xid};
 
 use super::part::Part;
 use crate::event::PreparedId;
+use crate::spool::Fault;
 
 /// Why a message could not be taken.
 #[derive(Debug, thiserror::Error)]
@@ -19,8 +19,8 @@ pub(crate) enum AssembleError {
     Contradiction(String),
     #[error("relation {relation} has two columns named {column:?}")]
     ColumnTwice { relation: String, column: String },
-    #[error("the spool cannot be written")]
-    Spool(#[source] io::Error),
+    #[error(transparent)]
+    Spool(Fault),
 }
 
 #[derive(Debug)]

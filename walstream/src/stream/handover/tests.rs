@@ -64,7 +64,7 @@ impl Run {
 fn say(waiting: &Waiting) -> String {
     match waiting {
         Waiting::Transaction(it) => format!("transaction {}", it.ended.xid),
-        Waiting::Message(it) => format!("message {}", it.prefix),
+        Waiting::Message(it, _) => format!("message {}", it.prefix),
         Waiting::Held(id) => format!("hold {}", id.gid),
         Waiting::Released(id) => format!("release {}", id.gid),
         Waiting::Prepared(it) => format!("prepared {}", it.id.gid),
