@@ -1,5 +1,6 @@
 //! Streams whose connections are lost in every way: what arrives is exactly what was committed, in order and once.
 
+mod blocked;
 mod flow;
 mod network;
 mod promoted;
