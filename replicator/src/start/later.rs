@@ -111,6 +111,7 @@ async fn own(
         memory: config.memory,
         spool: config.spool_limit,
         folder: config.spool.clone(),
+        ..Limits::default()
     };
     // At the slot's own position: the destination's is read once the slot is ours, and compared below.
     let connect = async |options: &StreamOptions| {
