@@ -213,7 +213,7 @@ async fn a_lie_in_the_stream_is_an_error_with_its_type_and_byte() {
         (message(b""), "empty message"),
         (
             message(&writer::commit(0, 1, 2, 0)),
-            "a commit without a begin",
+            "a commit outside any transaction",
         ),
         (insert("1"), "a change outside any transaction"),
     ];
