@@ -53,16 +53,22 @@ impl Seeds {
         self.all.extend(new.collect::<Vec<_>>());
     }
 
-    /// From the beginning, and what servers say behind it: an end, an error, parameters.
+    /// From the beginning, and what servers say behind it: an end, an error, parameters. Each in another way of handing
+    /// things over, which the length of the first cut says.
     fn stream(&mut self, capture: &Capture) {
-        let whole = crate::connection(capture.frames.iter().map(Vec::as_slice));
+        let whole = |first: u8| {
+            let mut input = crate::connection(capture.frames.iter().map(Vec::as_slice));
+            input[1] = first;
+            input
+        };
         let behind: [&[u8]; 4] = [
             b"",
             b"C\0\0\0\x0bCOPY 0\0",
             b"N\0\0\0\x14SNOTICE\0C00000\0\0S\0\0\0\x08a\0b\0E\0\0\0\x0cC57P01\0\0",
             b"R\0\0\0\x08\0\0\0\0",
         ];
-        self.add("stream", behind.map(|end| [&whole, end].concat()));
+        let ways = (4..).zip(behind);
+        self.add("stream", ways.map(|(way, end)| [&whole(way), end].concat()));
     }
 
     fn rows(&mut self, capture: &Capture, parallel: bool, binary: bool) {

@@ -1,22 +1,27 @@
 //! A way in for the fuzzer: what any server may send, through everything that stands behind a socket.
 
 use std::cell::RefCell;
+use std::collections::HashSet;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
-use walproto::{Decoder, Feedback, Lsn};
+use walproto::{Decoder, Feedback, Lsn, Xid};
 
+use crate::changes::Changes;
 use crate::channel::Channel;
+use crate::delivery::{Delivery, PreparedDelivery, StreamedDelivery};
 use crate::error::ErrorKind;
 use crate::event::Event;
 use crate::limits::Limits;
+use crate::progress::Token;
 use crate::stream::Stream;
 
 /// The largest message that is accepted here.
 const LARGEST: usize = 256 << 10;
 
-/// Streams these bytes, in pieces of the lengths in `cuts` over and over, to a consumer that confirms all it gets.
+/// Streams these bytes, in pieces of the lengths in `cuts` over and over, to a consumer that confirms all it gets. The
+/// first length also says what is handed over when.
 ///
 /// # Panics
 ///
@@ -43,7 +48,20 @@ async fn stream(bytes: &[u8], cuts: &[u8]) {
         spool: 1 << 20,
         ..Limits::default()
     };
-    let mut stream = Stream::over(channel, Duration::from_secs(60), Decoder::new(), limits);
+    let way = cuts.first().copied().unwrap_or_default();
+    let delivery = Delivery {
+        prepared: match way & 1 {
+            0 => PreparedDelivery::AtCommit,
+            _ => PreparedDelivery::AtPrepare,
+        },
+        streamed: match way & 2 {
+            0 => StreamedDelivery::AtCommit,
+            _ => StreamedDelivery::AsReceived,
+        },
+        until: None,
+    };
+    let (timeout, decoder) = (Duration::from_secs(60), Decoder::new());
+    let mut stream = Stream::delivering(channel, timeout, decoder, limits, delivery);
     let (mut reading, mut writing) = server.into_split();
     let send = async move {
         let mut rest = bytes;
@@ -77,28 +95,10 @@ async fn stream(bytes: &[u8], cuts: &[u8]) {
 
 /// Takes everything; the highest position that was confirmed.
 async fn consume(stream: &mut Stream, sent: u64) -> Lsn {
-    let (mut last, mut highest) = (Lsn::ZERO, Lsn::ZERO);
+    let mut taken = Taken::default();
     loop {
         match stream.next_event().await {
-            Ok(Some(Event::Reconnected(_))) => unreachable!("it has one connection"),
-            Ok(Some(Event::Transaction(mut transaction))) => {
-                assert!(transaction.end_lsn() > last, "out of commit order");
-                assert!(transaction.end_lsn() > transaction.commit_lsn());
-                last = transaction.end_lsn();
-                highest = highest.max(last);
-                if let Ok(mut changes) = transaction.changes() {
-                    while let Ok(Some(change)) = changes.next() {
-                        drop(change);
-                    }
-                }
-                transaction.confirm();
-            }
-            Ok(Some(Event::Idle(idle))) => {
-                highest = highest.max(idle.lsn());
-                idle.confirm();
-            }
-            Ok(Some(Event::Message(message))) => message.confirm(),
-            Ok(Some(other)) => unreachable!("not asked for: {other:?}"),
+            Ok(Some(event)) => taken.take(event),
             Ok(None) => break,
             Err(error) => {
                 assert!(!error.to_string().is_empty());
@@ -110,8 +110,75 @@ async fn consume(stream: &mut Stream, sent: u64) -> Lsn {
             }
         }
     }
-    assert!(stream.progress().durable() <= highest);
-    highest
+    assert!(stream.progress().durable() <= taken.highest);
+    taken.highest
+}
+
+/// What the consumer was handed.
+#[derive(Default)]
+struct Taken {
+    last: Lsn,
+    highest: Lsn,
+    /// Transactions that are open in pieces.
+    open: HashSet<Xid>,
+}
+
+impl Taken {
+    fn take(&mut self, event: Event) {
+        match event {
+            Event::Reconnected(_) => unreachable!("it has one connection"),
+            Event::Transaction(mut it) => {
+                self.commit(it.commit_lsn(), it.end_lsn());
+                it.changes().into_iter().for_each(walk);
+                self.confirm(it.into_token());
+            }
+            Event::Prepared(mut it) => {
+                it.changes().into_iter().for_each(walk);
+                self.confirm(it.into_token());
+            }
+            Event::StreamChunk(mut it) => {
+                assert_eq!(self.open.insert(it.xid()), it.is_first());
+                it.changes().into_iter().for_each(walk);
+            }
+            Event::StreamAbort(abort) if abort.savepoint.is_some() => {
+                assert!(self.open.contains(&abort.xid));
+            }
+            Event::StreamAbort(abort) => assert!(self.open.remove(&abort.xid)),
+            Event::StreamCommit(it) => {
+                self.commit(it.commit_lsn(), it.end_lsn());
+                self.open.remove(&it.xid());
+                self.confirm(it.into_token());
+            }
+            Event::StreamPrepare(it) => {
+                self.open.remove(&it.xid());
+                self.confirm(it.into_token());
+            }
+            Event::CommitPrepared(it) => {
+                self.commit(it.commit_lsn(), it.end_lsn());
+                self.confirm(it.into_token());
+            }
+            Event::RollbackPrepared(it) => self.confirm(it.into_token()),
+            Event::Idle(it) => self.confirm(it.into_token()),
+            Event::Message(it) => it.confirm(),
+        }
+    }
+
+    fn commit(&mut self, commit: Lsn, end: Lsn) {
+        assert!(end > self.last, "out of commit order");
+        assert!(end > commit);
+        self.last = end;
+    }
+
+    fn confirm(&mut self, token: Token) {
+        self.highest = self.highest.max(token.lsn());
+        token.confirm();
+    }
+}
+
+fn walk(mut changes: Changes<'_>) {
+    while let Ok(Some(change)) = changes.next() {
+        drop(change);
+    }
 }
 
 /// Whether a server could read what it was sent, and was told no more than was confirmed.

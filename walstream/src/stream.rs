@@ -107,14 +107,26 @@ impl Stream {
     }
 
     /// On a connection that is streaming already.
-    #[cfg(any(test, feature = "fuzzing"))]
+    #[cfg(test)]
     pub(crate) fn over(
         channel: Channel,
         timeout: Duration,
         decoder: Decoder,
         limits: Limits,
     ) -> Self {
-        Self::linked(channel, timeout, decoder, limits, Delivery::default(), None)
+        Self::delivering(channel, timeout, decoder, limits, Delivery::default())
+    }
+
+    /// The same, with what is handed over when.
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub(crate) fn delivering(
+        channel: Channel,
+        timeout: Duration,
+        decoder: Decoder,
+        limits: Limits,
+        delivery: Delivery,
+    ) -> Self {
+        Self::linked(channel, timeout, decoder, limits, delivery, None)
     }
 
     fn linked(

@@ -14,7 +14,7 @@ fn start_until() -> (UnixStream, Stream) {
         ..Delivery::default()
     };
     let (decoder, limits) = (Decoder::new(), Limits::default());
-    let stream = Stream::linked(channel, TIMEOUT, decoder, limits, delivery, None);
+    let stream = Stream::delivering(channel, TIMEOUT, decoder, limits, delivery);
     (server, stream)
 }
 
