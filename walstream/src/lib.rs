@@ -108,7 +108,8 @@
 //!
 //! A server that shuts down sends what is left and then waits until it is told that all of it is durable, as long as
 //! that takes: keep confirming, idle positions too ([`Idle::reply_requested`] says that it asks), or drop the stream.
-//! Of a stream on which nothing was ever confirmed it takes what was received for enough.
+//! Of a stream on which nothing was ever confirmed it takes what was received for enough. Where all is confirmed that can
+//! be, and a prepared transaction that waits here holds the position, the stream lets go of the connection by itself.
 //!
 //! # Lost connections
 //!

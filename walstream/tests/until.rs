@@ -255,12 +255,16 @@ async fn confirmations_are_told_after_the_end_for_as_long_as_it_takes() {
     let end = last.end_lsn();
     // Longer than the server waits for a sign of life.
     tokio::time::sleep(Duration::from_secs(6)).await;
+    // Not even a lost connection says anything any more.
+    let terminated = "SELECT count(pg_terminate_backend(active_pid)) FROM pg_replication_slots";
+    assert_eq!(sql(&server).value(terminated).unwrap(), "1");
     last.confirm();
     let deadline = std::time::Instant::now() + Duration::from_secs(20);
     while confirmed(&server) < end {
         assert!(std::time::Instant::now() < deadline);
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+    assert!(event(&mut stream).await.is_none());
     finish(stream, &server).await;
 }
 

@@ -199,7 +199,10 @@ impl Sink for Assembling {
     }
 
     fn reconnected(&mut self, queue: &mut Queue, reconnected: Reconnected) {
-        queue.events.push_back(Waiting::Reconnected(reconnected));
+        // Behind its end a stream has nothing to say.
+        if !queue.ended {
+            queue.events.push_back(Waiting::Reconnected(reconnected));
+        }
     }
 }
 

@@ -61,6 +61,42 @@ async fn empty_ones_come_too() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn one_that_came_from_elsewhere_says_so() {
+    for version in versions() {
+        let server = server(version, true).await;
+        let mut reader = Reader::start(builder(&server, AtPrepare)).await;
+        run(
+            &server,
+            &["SELECT pg_replication_origin_create('elsewhere')"],
+        );
+        let mut client = sql(&server);
+        for statement in [
+            "SELECT pg_replication_origin_session_setup('elsewhere')",
+            "BEGIN",
+            "SELECT pg_replication_origin_xact_setup('0/ABC', now())",
+            "INSERT INTO t VALUES (1, '')",
+            "PREPARE TRANSACTION 'a'",
+        ] {
+            client.batch(statement).unwrap();
+        }
+        loop {
+            match reader.stream.next_event().await.unwrap().unwrap() {
+                Event::Prepared(it) => {
+                    assert_eq!(it.origin().unwrap().name, "elsewhere");
+                    it.confirm();
+                    break;
+                }
+                Event::Idle(idle) => idle.confirm(),
+                other => panic!("{other:?}"),
+            }
+        }
+        commit(&server, "a");
+        reader.expect(&["committed a"]).await;
+        reader.finish(&server).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_name_that_is_used_again_has_another_id() {
     for version in versions() {
         let server = server(version, true).await;
