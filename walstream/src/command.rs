@@ -63,9 +63,9 @@ pub struct SlotOptions {
 pub struct AlterSlot {
     /// Whether the slot is kept in step on standbys; needs 17.
     pub failover: Option<bool>,
-    /// Whether prepared transactions are sent when they are prepared; needs 18, and to switch it either way that none is
-    /// open: the content of one that is open when it is switched on here is never sent. Where some may be open, switch it on
-    /// with [`StreamOptions::two_phase`].
+    /// Whether prepared transactions are sent when they are prepared; needs 18, and to switch it either way that none
+    /// is open: the content of one that is open when it is switched on here is never sent. Where some may be open,
+    /// switch it on with [`StreamOptions::two_phase`].
     pub two_phase: Option<bool>,
 }
 

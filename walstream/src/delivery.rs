@@ -45,9 +45,9 @@ pub enum PreparedDelivery {
     /// | [`CommitPrepared`](crate::Event::CommitPrepared) | the content of the one with this name and number, applied | it comes again, alone |
     /// | [`RollbackPrepared`](crate::Event::RollbackPrepared) | that the content is gone, if it was there | it comes again, alone |
     ///
-    /// Once a prepare is confirmed its content does not come again: the destination must have it durable, as a prepared
-    /// transaction of its own or in a table. Only one that was prepared before the slot had `two_phase` comes late, directly before
-    /// its commit, and may then come again with it; the id tells.
+    /// Once a prepare is confirmed its content does not come again: the destination must have it durable, as a
+    /// prepared transaction of its own or in a table. Only one that was prepared before the slot had `two_phase` comes
+    /// late, directly before its commit, and may then come again with it; the id tells.
     AtPrepare,
 }
 
@@ -77,13 +77,14 @@ pub enum StreamedDelivery {
     ///
     /// Commits come in the order of the source, so the destination commits in that order too. Changes of a transaction
     /// in pieces come before those of others that commit earlier: where both touch one row, a destination that applies
-    /// early waits for a lock that is given up only by a later event, so it must not block the stream with it. PostgreSQL's own
-    /// parallel apply has the same problem and the same answer: one worker for each, and commits in order.
+    /// early waits for a lock that is given up only by a later event, so it must not block the stream with it.
+    /// PostgreSQL's own parallel apply has the same problem and the same answer: one worker for each, and commits in
+    /// order.
     ///
-    /// Pieces have no token and hold no position. A consumer that crashes leaves open transactions that its destination rolls
-    /// back; they come again from their first piece. When the connection is lost, each is undone by a
-    /// [`StreamAbort`](crate::Event::StreamAbort) before [`Reconnected`](crate::Event::Reconnected), for the same reason;
-    /// one that turns out to be a repeat of what was handed out before ends with a
+    /// Pieces have no token and hold no position. A consumer that crashes leaves open transactions that its
+    /// destination rolls back; they come again from their first piece. When the connection is lost, each is undone by
+    /// a [`StreamAbort`](crate::Event::StreamAbort) before [`Reconnected`](crate::Event::Reconnected), for the same
+    /// reason; one that turns out to be a repeat of what was handed out before ends with a
     /// [`StreamAbort`](crate::Event::StreamAbort) too. At the end of the stream those that are still open are the
     /// consumer's to roll back.
     ///

@@ -1,8 +1,8 @@
 //! Joins messages to whole transactions, for all four protocol versions.
 //!
-//! Transactions that are sent whole (`B` … `C`), streamed (`S` … `E` blocks, then `c` or `A`) and prepared (`b` … `P` or
-//! blocks and `p`, then `K` or `r`) leave here in the same form, in commit order; if asked for, prepared ones at their
-//! prepare and streamed ones in pieces. Pure: messages in, transactions out.
+//! Transactions that are sent whole (`B` … `C`), streamed (`S` … `E` blocks, then `c` or `A`) and prepared (`b` … `P`
+//! or blocks and `p`, then `K` or `r`) leave here in the same form, in commit order; if asked for, prepared ones at
+//! their prepare and streamed ones in pieces. Pure: messages in, transactions out.
 
 mod assembled;
 mod held;

@@ -149,13 +149,14 @@ impl StreamBuilder {
 
     /// Ends the stream at a position.
     ///
-    /// Everything that commits before it is handed over, and so is, whole, a transaction that began before it and is the
-    /// next to commit behind it. Then [`Stream::next`] says `None`, and the stream goes on to tell the server what is
-    /// confirmed until it is [finished](Stream::finish).
+    /// Everything that commits before it is handed over, and so is, whole, a transaction that began before it and is
+    /// the next to commit behind it. Then [`Stream::next`] says `None`, and the stream goes on to tell the server what
+    /// is confirmed until it is [finished](Stream::finish).
     ///
-    /// Until the server has come that far, the stream waits, and asks once a second. The end is also there when the server
-    /// says that it has come to this position, and to where its log ended when the stream began: a transaction that is still
-    /// open then is not waited for, as it may never end. Nothing of it is confirmed by that: it comes at the next start.
+    /// Until the server has come that far, the stream waits, and asks once a second. The end is also there when the
+    /// server says that it has come to this position, and to where its log ended when the stream began: a transaction
+    /// that is still open then is not waited for, as it may never end. Nothing of it is confirmed by that: it comes at
+    /// the next start.
     pub const fn until(mut self, position: Lsn) -> Self {
         self.delivery.until = Some(position);
         self
@@ -179,8 +180,9 @@ impl StreamBuilder {
     ///
     /// # Errors
     ///
-    /// Slot missing, lost, or in use for longer than [`StreamOptions::slot_wait`], publication missing, options that this
-    /// server does not have, [a folder](Limits::folder) that cannot be written to: see [`Error::kind`]. [`ErrorKind::SlotAhead`](crate::ErrorKind::SlotAhead) and
+    /// Slot missing, lost, or in use for longer than [`StreamOptions::slot_wait`], publication missing, options that
+    /// this server does not have, [a folder](Limits::folder) that cannot be written to: see [`Error::kind`].
+    /// [`ErrorKind::SlotAhead`](crate::ErrorKind::SlotAhead) and
     /// [`ErrorKind::Diverged`](crate::ErrorKind::Diverged) where the position does not fit the server.
     ///
     /// # Cancel safety

@@ -129,7 +129,6 @@ struct Reader {
 
 impl Reader {
     async fn start(builder: StreamBuilder) -> Self {
-        // The connection before may hold the slot for a moment.
         Self {
             stream: builder.start().await.unwrap(),
             held: None,
