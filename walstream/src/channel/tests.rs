@@ -6,7 +6,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::time::timeout;
 
+use super::reader::{READ_BUFFER, TEXT_LIMIT};
 use super::*;
+use crate::error::ErrorKind;
 
 const SOON: Duration = Duration::from_millis(50);
 
