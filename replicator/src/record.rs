@@ -46,11 +46,12 @@ pub use config::RecordConfig;
 use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior};
 use walstream::walproto::capture;
-use walstream::walproto::{Frame, Lsn};
-use walstream::{Client, RawFrame, RawStream, RawToken, SlotOptions, SystemIdentity};
+use walstream::walproto::{Frame, Lsn, Timestamp};
+use walstream::{Client, RawStream, RawToken, SlotOptions, SystemIdentity};
 
 use crate::apply::target;
 use crate::config::{DEFAULT_PUBLICATION, Until, backoff};
@@ -341,12 +342,25 @@ struct Recorder {
     /// Elsewhere while it is busy with the disk.
     recording: Option<Recording>,
     /// The last keepalive, if it says more than the records and is not among them.
-    idle: Option<RawFrame>,
+    idle: Option<Kept>,
     /// When something was made durable last.
     written: Instant,
     files: u64,
     compress: bool,
     compressing: Option<JoinHandle<()>>,
+}
+
+/// A frame that is not recorded yet.
+struct Kept {
+    received_at: Timestamp,
+    bytes: Bytes,
+    token: RawToken,
+}
+
+impl Kept {
+    fn record(&self, recording: &mut Recording) -> Result<()> {
+        recording.push(self.received_at, &self.bytes, self.token.lsn())
+    }
 }
 
 impl Recorder {
@@ -361,9 +375,9 @@ impl Recorder {
                 biased;
                 () = shutdown.asked() => break,
                 _ = watch.tick() => watch_publications(&mut self.source, &self.publications).await?,
-                frame = self.stream.next() => match frame {
-                    Ok(Some(frame)) => self.batch(frame).await?,
-                    Ok(None) => return Err(Error::source_ended()),
+                ready = self.stream.ready() => match ready {
+                    Ok(true) => self.batch().await?,
+                    Ok(false) => return Err(Error::source_ended()),
                     Err(error) => return Err(explain(error, &config.slot)),
                 },
                 _ = ping.tick(), if self.target.is_some() => self.stream.ping(),
@@ -380,40 +394,42 @@ impl Recorder {
             .map_or(Lsn::ZERO, Recording::reached)
     }
 
-    /// Records `first` and what is there already behind it, then confirms all of it at once.
-    async fn batch(&mut self, first: RawFrame) -> Result<()> {
-        let mut next = Some(first);
+    /// Records what is there already, then confirms all of it at once.
+    async fn batch(&mut self) -> Result<()> {
         let mut last = None;
         let mut idle = self.idle.take();
         let (mut asked, mut full) = (false, false);
         let recording = self.recording.as_mut().ok_or_else(busy)?;
-        while let Some(frame) = next {
+        while let Some(frame) = self.stream.try_next() {
+            let token = frame.token();
             if let Ok(Frame::Keepalive(keepalive)) = frame.parse() {
                 asked |= keepalive.reply_requested;
-                if frame.token().lsn() > recording.reached() {
-                    idle = Some(frame);
+                if token.lsn() > recording.reached() {
+                    idle = Some(Kept {
+                        received_at: frame.received_at(),
+                        bytes: frame.to_bytes(),
+                        token,
+                    });
                 }
             } else {
                 // The tokens from here on stand for the keepalive too.
                 if let Some(idle) = idle.take() {
-                    recording.push(&idle)?;
+                    idle.record(recording)?;
                 }
-                recording.push(&frame)?;
-                last = Some(frame.into_token());
+                recording.push(frame.received_at(), frame.bytes(), token.lsn())?;
+                last = Some(token);
             }
             full = recording.is_full();
-            next = if full || recording.pending() >= BATCH {
-                None
-            } else {
-                self.stream.try_next()
-            };
+            if full || recording.pending() >= BATCH {
+                break;
+            }
         }
         self.idle = idle;
         if let Some(last) = last {
             self.sync(last).await?;
         }
-        let reached = |frame: &RawFrame| {
-            let reached = frame.token().lsn();
+        let reached = |idle: &Kept| {
+            let reached = idle.token.lsn();
             self.target.is_some_and(|target| reached >= target)
         };
         if self
@@ -431,8 +447,8 @@ impl Recorder {
         let Some(idle) = self.idle.take() else {
             return Ok(());
         };
-        self.recording.as_mut().ok_or_else(busy)?.push(&idle)?;
-        self.sync(idle.into_token()).await
+        idle.record(self.recording.as_mut().ok_or_else(busy)?)?;
+        self.sync(idle.token).await
     }
 
     /// Makes durable, then confirms; the one place where that happens.

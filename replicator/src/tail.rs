@@ -10,9 +10,10 @@
 
 use std::io::{BufWriter, Write};
 
+use bytes::Bytes;
 use tokio::time::MissedTickBehavior;
 use walproto::{Frame, Lsn};
-use walstream::{Client, RawFrame, RawStream, SlotOptions, StreamOptions};
+use walstream::{Client, RawStream, SlotOptions, StreamOptions};
 
 use crate::apply::target;
 use crate::config::{DEFAULT_PUBLICATION, Streaming, Until};
@@ -234,9 +235,9 @@ impl<W: Write + Send + 'static> Tail<W> {
                 biased;
                 () = shutdown.asked() => return Ok(()),
                 _ = watch.tick() => watch_publications(&mut self.source, &self.publications).await?,
-                frame = self.stream.next() => match frame {
-                    Ok(Some(frame)) => self.batch(frame).await?,
-                    Ok(None) => {
+                ready = self.stream.ready() => match ready {
+                    Ok(true) => self.batch().await?,
+                    Ok(false) => {
                         let ended = "the source ended the stream, as it does when it shuts down";
                         return Err(Error::retry(ended).into());
                     }
@@ -248,27 +249,29 @@ impl<W: Write + Send + 'static> Tail<W> {
         Ok(())
     }
 
-    /// Shows `first` and what is there already behind it, flushes, and only then lets the slot move.
-    async fn batch(&mut self, first: RawFrame) -> Result<(), Stop> {
+    /// Shows what is there already, flushes, and only then lets the slot move.
+    async fn batch(&mut self) -> Result<(), Stop> {
         let mut batch = Vec::new();
-        let mut next = Some(first);
-        while let Some(frame) = next {
-            if is_change(&frame) {
+        let mut last = None;
+        while let Some(frame) = self.stream.try_next() {
+            if is_change(frame.bytes()) {
                 self.shown += 1;
                 self.left = self.left.map(|left| left.saturating_sub(1));
             }
-            batch.push(frame);
-            let full = batch.len() == BATCH || self.left == Some(0);
-            next = if full { None } else { self.stream.try_next() };
+            batch.push(frame.to_bytes());
+            last = Some(frame.token());
+            if batch.len() == BATCH || self.left == Some(0) {
+                break;
+            }
         }
         let interrupted = || Error::retry("the output was interrupted");
         let mut renderer = self.renderer.take().ok_or_else(interrupted)?;
         // A terminal that is stopped, or a full pipe, must not keep anything else of this process.
         let written = tokio::task::spawn_blocking(move || {
             let shown = show(&mut renderer, &batch);
-            (renderer, batch.pop(), shown)
+            (renderer, shown)
         });
-        let (renderer, last, shown) = written
+        let (renderer, shown) = written
             .await
             .map_err(|error| interrupted().caused_by(error))?;
         self.renderer = Some(renderer);
@@ -276,7 +279,7 @@ impl<W: Write + Send + 'static> Tail<W> {
             Err(error) if error.is_closed_pipe() => return Err(Stop::Reader),
             shown => shown?,
         }
-        let Some(token) = last.map(RawFrame::into_token) else {
+        let Some(token) = last else {
             return Ok(());
         };
         self.reached = token.lsn();
@@ -287,14 +290,14 @@ impl<W: Write + Send + 'static> Tail<W> {
     }
 }
 
-fn show(renderer: &mut Renderer<impl Write>, batch: &[RawFrame]) -> Result<(), ShowError> {
+fn show(renderer: &mut Renderer<impl Write>, batch: &[Bytes]) -> Result<(), ShowError> {
     for frame in batch {
-        renderer.frame(frame.bytes())?;
+        renderer.frame(frame)?;
     }
     renderer.flush()
 }
 
 /// Whether it is one of those that are counted.
-fn is_change(frame: &RawFrame) -> bool {
-    matches!(frame.parse(), Ok(Frame::WalData(wal)) if matches!(wal.data.first(), Some(b'I' | b'U' | b'D' | b'T' | b'M')))
+fn is_change(frame: &[u8]) -> bool {
+    matches!(Frame::parse(frame), Ok(Frame::WalData(wal)) if matches!(wal.data.first(), Some(b'I' | b'U' | b'D' | b'T' | b'M')))
 }

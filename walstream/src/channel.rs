@@ -1,10 +1,4 @@
 //! Framed messages over a socket: many per system call, reading and writing independent of each other.
-//!
-//! # Memory
-//!
-//! Bodies are slices of the read buffer. A kept body keeps the buffer it came in: [`READ_BUFFER`] bytes, or a buffer
-//! of its own size where the message is larger. The buffer is used again as soon as no body of it is left, so who
-//! keeps small bodies for long copies them.
 
 mod reader;
 
@@ -19,7 +13,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream, tcp, unix};
 use tokio_rustls::client::TlsStream;
 
-pub(crate) use reader::Reader;
+pub(crate) use reader::{Lot, Reader};
 
 use crate::error::{Error, Result};
 use crate::tls;

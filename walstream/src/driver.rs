@@ -18,13 +18,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 use std::time::{Duration, SystemTime};
 
-use bytes::Bytes;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use walproto::{Keepalive, Lsn, Timestamp};
 
-use crate::channel::{BackendMessage, Channel, Reader, Writer};
+use crate::channel::{Channel, Lot, Reader, Writer};
 use crate::error::{Error, ErrorKind};
 use crate::progress::{Ledger, Progress};
 use crate::reconnect::{Link, Reconnected};
@@ -35,13 +34,19 @@ pub(crate) trait Sink: Send + 'static {
     /// What waits for the consumer.
     type Waiting: fmt::Debug + Send + 'static;
 
+    /// Whether the bytes go to [`keep`](Self::keep) once they were taken. Otherwise they are gone then.
+    const KEEPS: bool = false;
+
     /// Takes a frame, before which so many bytes came on this connection; returns it if it was a keepalive.
     fn take(
         &mut self,
         shared: &Shared<Self::Waiting>,
-        body: Bytes,
+        frame: &[u8],
         offset: u64,
     ) -> Result<Option<Keepalive>, Error>;
+
+    /// The frames taken since the last lot, in their own bytes.
+    fn keep(&mut self, _lot: Lot) {}
 
     /// Called when no more is taken for now, also after an error.
     fn pass_on(&mut self, _shared: &Shared<Self::Waiting>) {}
@@ -377,9 +382,9 @@ impl<S: Sink> Driver<S> {
                 deadline = deadline.min(ask);
             }
             tokio::select! {
-                message = reader.recv(), if !hold => {
-                    let message = message?;
-                    let ended = self.take_all(message, &mut reader);
+                ready = reader.ready(), if !hold => {
+                    ready?;
+                    let ended = self.take_all(&mut reader);
                     self.sink.pass_on(&self.shared);
                     if ended? {
                         return Ok(());
@@ -412,17 +417,26 @@ impl<S: Sink> Driver<S> {
         }
     }
 
-    /// Takes this message and those behind it that are in the buffer, up to a bound that keeps feedback prompt.
-    /// `true` when the server ended the stream.
-    fn take_all(&mut self, message: BackendMessage, reader: &mut Reader) -> Result<bool, Error> {
-        const AT_ONCE: usize = 1000;
-        let mut message = message;
-        let mut taken = 0;
+    /// Takes what is in the buffer, at most as much as one read brings. `true` when the server ended the stream.
+    fn take_all(&mut self, reader: &mut Reader) -> Result<bool, Error> {
         loop {
+            let (taken, walked) = reader.walk(|frame, offset| self.take(frame, offset));
+            if S::KEEPS && taken > 0 {
+                self.sink.keep(reader.split(taken));
+            } else {
+                reader.pass(taken);
+            }
+            walked?;
+            if self.sink.is_full() {
+                return Ok(false);
+            }
+            let Some(message) = reader.try_other()? else {
+                if taken == 0 {
+                    return Ok(false);
+                }
+                continue;
+            };
             match message.tag {
-                b'd' => self
-                    .frame(message.body, message.offset)
-                    .map_err(|error| error.at_byte(message.offset))?,
                 // The server ends the stream, as it does when it shuts down.
                 b'c' | b'C' => return Ok(true),
                 b'E' => return Err(Error::server(&message.body)),
@@ -430,24 +444,17 @@ impl<S: Sink> Driver<S> {
                 b'S' | b'A' => {}
                 tag => return Err(Error::out_of_place(tag, "while streaming", message.offset)),
             }
-            taken += 1;
-            // Before the next one leaves the buffer: what was taken must be handled.
-            if taken == AT_ONCE || self.sink.is_full() {
-                return Ok(false);
-            }
-            match reader.try_recv()? {
-                Some(next) => message = next,
-                None => return Ok(false),
-            }
         }
     }
 
-    fn frame(&mut self, body: Bytes, offset: u64) -> Result<(), Error> {
-        if let Some(keepalive) = self.sink.take(&self.shared, body, offset)? {
+    /// Whether there is room for another.
+    #[inline]
+    fn take(&mut self, frame: &[u8], offset: u64) -> Result<bool, Error> {
+        if let Some(keepalive) = self.sink.take(&self.shared, frame, offset)? {
             self.session.keepalive(&keepalive);
             self.shared.progress.raise_received(keepalive.wal_end);
         }
-        Ok(())
+        Ok(!self.sink.is_full())
     }
 
     /// Last update, CopyDone, and everything the server still sends until it has ended too.

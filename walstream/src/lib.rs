@@ -208,7 +208,7 @@ pub use holder::Holder;
 pub use limits::{Compression, Held, Limits};
 pub use progress::{Progress, RawToken, Token};
 pub use publication::{Publication, PublicationTable, PublishedName};
-pub use raw::{RawFrame, RawStream, reached};
+pub use raw::{RawFrame, RawFrames, RawLot, RawStream, reached};
 pub use reconnect::{Failover, Reconnect, Reconnected};
 pub use relations::{Relation, RelationColumn};
 #[cfg(feature = "serde")]

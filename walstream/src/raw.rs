@@ -1,43 +1,75 @@
 //! The raw stream: frames as the server sent them, each with how far one is once it is durable.
 
+mod frame;
+mod passing;
+mod reached;
+
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::Bytes;
-use walproto::{Decoder, Frame, Keepalive, Lsn, Message, Timestamp};
+use walproto::Lsn;
 
 use crate::channel::Channel;
 use crate::client::Client;
 use crate::command::StreamOptions;
-use crate::driver::{Running, Shared, Sink, clock};
+use crate::driver::Running;
 use crate::error::Error;
-use crate::progress::{Progress, RawToken};
+use crate::progress::Progress;
+
+pub use frame::{RawFrame, RawFrames, RawLot};
+pub(crate) use reached::end;
+pub use reached::reached;
+
+use frame::Place;
+use passing::{Passing, Queue, Received};
 
 /// A running stream of frames, beside [`Stream`](crate::Stream), which makes whole transactions of them.
 ///
 /// For who keeps what was sent rather than what it means: recorders, proxies, queues. Feedback is the same as there:
 /// it does not wait for who takes the frames. What waits is bounded; past that the reading waits.
 ///
+/// Frames are lent: they lie in the buffer that they were read into, and nothing is allocated for them.
+///
 /// ```no_run
 /// # use walstream::{Client, Config, RawStream, StreamOptions, walproto::Lsn};
-/// # async fn pass_on(url: &str, mut queue: Vec<bytes::Bytes>) -> Result<(), walstream::Error> {
+/// # async fn pass_on(url: &str, mut file: Vec<u8>) -> Result<(), walstream::Error> {
 /// let client = Client::connect_replication(&Config::parse(url)?).await?;
 /// let options = StreamOptions::new("my_slot", ["my_publication"]);
 /// let mut stream = RawStream::start(client, &options, Lsn::ZERO, 32 << 20).await?;
-/// while let Some(mut frame) = stream.next().await? {
-///     queue.push(frame.bytes().clone());
+/// while let Some(frame) = stream.next().await? {
+///     file.extend_from_slice(frame.bytes());
+///     let mut token = frame.token();
 ///     // What has come meanwhile goes with it, so that making it durable is worth its price.
-///     while let Some(next) = stream.try_next() {
-///         queue.push(next.bytes().clone());
-///         frame = next;
+///     while let Some(frame) = stream.try_next() {
+///         file.extend_from_slice(frame.bytes());
+///         token = frame.token();
 ///     }
-///     queue.clear(); // here it is made durable
-///     frame.token().confirm();
+///     file.clear(); // here it is made durable
+///     token.confirm();
 /// }
 /// stream.finish().await
+/// # }
+/// ```
+///
+/// Those that came together can be taken together, which is the fastest way through:
+///
+/// ```no_run
+/// # use walstream::{RawStream, walproto::{Decoder, Frame}};
+/// # async fn count(mut stream: RawStream) -> Result<(), Box<dyn std::error::Error>> {
+/// let mut decoder = Decoder::new();
+/// while let Some(lot) = stream.next_lot().await? {
+///     for frame in lot.frames() {
+///         if let Frame::WalData(wal) = frame.parse()? {
+///             let decoded = decoder.decode(wal.data)?;
+///             // the columns are looked at here
+///         }
+///     }
+///     lot.token().confirm();
+/// }
+/// # Ok(())
 /// # }
 /// ```
 ///
@@ -46,56 +78,10 @@ use crate::progress::{Progress, RawToken};
 #[derive(Debug)]
 pub struct RawStream {
     running: Running<Queue>,
-    /// What was taken out of the queue at once.
+    /// What was taken out of the queue at once, the lot that is being handed out in front.
     taken: VecDeque<Received>,
-}
-
-/// One frame as it came: the content of one CopyData message of the server.
-#[derive(Clone, Debug)]
-pub struct RawFrame {
-    received: Received,
-    token: RawToken,
-}
-
-#[derive(Clone, Debug)]
-struct Received {
-    body: Bytes,
-    at: Timestamp,
-    /// What is confirmed with it.
-    reached: Lsn,
-}
-
-impl RawFrame {
-    /// The bytes: `w` and a message of pgoutput, `k`, or something that only later servers send.
-    ///
-    /// They are a slice of the read buffer of 128 kB, which lives as long as any of them: copy what is kept for long.
-    pub const fn bytes(&self) -> &Bytes {
-        &self.received.body
-    }
-
-    /// What they say.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`Frame::parse`].
-    pub fn parse(&self) -> walproto::Result<Frame<'_>> {
-        Frame::parse(&self.received.body)
-    }
-
-    /// When it was read from the socket, by this machine's clock; frames that were read at once have one time.
-    pub const fn received_at(&self) -> Timestamp {
-        self.received.at
-    }
-
-    /// What to hand back once this frame and everything before it is durable.
-    pub const fn token(&self) -> &RawToken {
-        &self.token
-    }
-
-    /// The token alone, for who is done with the bytes.
-    pub fn into_token(self) -> RawToken {
-        self.token
-    }
+    /// How far that one is handed out.
+    place: Place,
 }
 
 impl RawStream {
@@ -128,16 +114,11 @@ impl RawStream {
 
     /// On a connection that is streaming already.
     fn over(channel: Channel, timeout: Duration, memory: u64) -> Self {
-        let passing = Passing {
-            lot: VecDeque::new(),
-            bytes: 0,
-            now: Timestamp::default(),
-            reached: Lsn::ZERO,
-            limit: memory / 2,
-        };
+        let passing = Passing::new(memory / 2);
         Self {
             running: Running::start(channel, timeout, passing, Queue::default(), None),
             taken: VecDeque::new(),
+            place: Place::default(),
         }
     }
 
@@ -150,36 +131,91 @@ impl RawStream {
     /// # Cancel safety
     ///
     /// Nothing is lost when the future is dropped; call it again.
-    pub async fn next(&mut self) -> Result<Option<RawFrame>, Error> {
-        poll_fn(|cx| self.poll_frame(cx)).await
+    #[inline]
+    pub async fn next(&mut self) -> Result<Option<RawFrame<'_>>, Error> {
+        if !self.is_ready() && !self.ready().await? {
+            return Ok(None);
+        }
+        Ok(self.next_taken())
     }
 
-    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<RawFrame>, Error>> {
-        if self.taken.is_empty() {
+    /// The next frames: those that were read from the socket at once and are not handed out yet. `None` after the
+    /// server ended the stream.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`next`](Self::next).
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost when the future is dropped; call it again.
+    pub async fn next_lot(&mut self) -> Result<Option<RawLot<'_>>, Error> {
+        if !self.is_ready() && !self.ready().await? {
+            return Ok(None);
+        }
+        Ok(self.lot())
+    }
+
+    /// Waits until [`try_next`](Self::try_next) has a frame; `false` after the server ended the stream.
+    ///
+    /// For who waits for several things and cannot lend out the stream meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`next`](Self::next).
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost when the future is dropped; call it again.
+    pub async fn ready(&mut self) -> Result<bool, Error> {
+        poll_fn(|cx| self.poll_ready(cx)).await
+    }
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<bool, Error>> {
+        if !self.is_ready() {
             // Before looking: whoever puts something there afterwards wakes us.
             self.running.shared().ready.register(cx.waker());
             if let Some(end) = self.refill() {
-                return Poll::Ready(end.map(|()| None));
+                return Poll::Ready(end.map(|()| false));
             }
         }
-        match self.next_taken() {
-            Some(frame) => Poll::Ready(Ok(Some(frame))),
-            None => Poll::Pending,
+        if self.taken.is_empty() {
+            Poll::Pending
+        } else {
+            Poll::Ready(Ok(true))
         }
     }
 
+    /// Whether a frame is here. Lets go of the lot in front when all of it was handed out.
+    #[inline]
+    fn is_ready(&mut self) -> bool {
+        while let Some(lot) = self.taken.front() {
+            if self.place.at < lot.bytes.len() {
+                return true;
+            }
+            self.taken.pop_front();
+            self.place.at = 0;
+        }
+        false
+    }
+
     /// A frame that is there already, without waiting; for gathering batches.
-    pub fn try_next(&mut self) -> Option<RawFrame> {
-        if self.taken.is_empty() {
+    pub fn try_next(&mut self) -> Option<RawFrame<'_>> {
+        if !self.is_ready() {
             self.take_waiting();
         }
         self.next_taken()
     }
 
-    fn next_taken(&mut self) -> Option<RawFrame> {
-        let received = self.taken.pop_front()?;
-        let token = self.running.shared().ledger.mark(received.reached);
-        Some(RawFrame { received, token })
+    #[inline]
+    fn next_taken(&mut self) -> Option<RawFrame<'_>> {
+        let ledger = &self.running.shared().ledger;
+        self.place.next(self.taken.front()?, ledger)
+    }
+
+    fn lot(&mut self) -> Option<RawLot<'_>> {
+        let ledger = &self.running.shared().ledger;
+        Some(self.place.rest(self.taken.front()?, ledger))
     }
 
     fn take_waiting(&mut self) {
@@ -233,138 +269,6 @@ impl RawStream {
     pub async fn finish(self) -> Result<(), Error> {
         self.running.finish().await
     }
-}
-
-/// What waits for the consumer.
-#[derive(Debug, Default)]
-struct Queue {
-    frames: VecDeque<Received>,
-    bytes: u64,
-    /// Reading waits until somebody takes this.
-    held: bool,
-}
-
-impl Queue {
-    /// Swaps what waits for an empty lot, whose room is used again. Whether reading waited for that.
-    fn give(&mut self, empty: &mut VecDeque<Received>) -> bool {
-        if self.frames.is_empty() {
-            return false;
-        }
-        std::mem::swap(&mut self.frames, empty);
-        self.bytes = 0;
-        std::mem::take(&mut self.held)
-    }
-}
-
-/// Passes frames on as they are, on the task's side.
-struct Passing {
-    /// Taken since the queue was last looked at.
-    lot: VecDeque<Received>,
-    bytes: u64,
-    now: Timestamp,
-    /// The last position that a frame said: all that is published before it has come.
-    reached: Lsn,
-    limit: u64,
-}
-
-impl Sink for Passing {
-    type Waiting = Queue;
-
-    fn take(
-        &mut self,
-        shared: &Shared<Queue>,
-        body: Bytes,
-        _offset: u64,
-    ) -> Result<Option<Keepalive>, Error> {
-        let (keepalive, reached) = look(&body).map_err(|(error, lsn)| Error::decode(error, lsn))?;
-        if let Some(reached) = reached {
-            self.reached = self.reached.max(reached);
-            shared.progress.raise_received(self.reached);
-        }
-        if self.lot.is_empty() {
-            self.now = clock();
-        }
-        self.bytes += (body.len() + size_of::<Received>()) as u64;
-        self.lot.push_back(Received {
-            body,
-            at: self.now,
-            reached: self.reached,
-        });
-        Ok(keepalive)
-    }
-
-    fn pass_on(&mut self, shared: &Shared<Queue>) {
-        if self.lot.is_empty() {
-            return;
-        }
-        let mut inbox = shared.inbox();
-        let queue = &mut inbox.waiting;
-        if queue.frames.is_empty() {
-            std::mem::swap(&mut queue.frames, &mut self.lot);
-        } else {
-            queue.frames.append(&mut self.lot);
-        }
-        queue.bytes += std::mem::take(&mut self.bytes);
-        drop(inbox);
-        shared.ready.ring();
-    }
-
-    fn is_full(&self) -> bool {
-        self.bytes > self.limit
-    }
-
-    fn hold(&mut self, queue: &mut Queue) -> Result<bool, Error> {
-        queue.held = queue.bytes > self.limit;
-        Ok(queue.held)
-    }
-}
-
-/// Where one is once this frame and everything before it is durable, if the frame says so: what its token rises to.
-///
-/// For who finds frames again that were stored, and has to know where to start.
-///
-/// # Errors
-///
-/// A frame, or a message of a kind that says so, that cannot be read. First bytes that are not known say nothing.
-pub fn reached(frame: &[u8]) -> walproto::Result<Option<Lsn>> {
-    match look(frame) {
-        Ok((_, reached)) => Ok(reached),
-        Err((error, _)) => Err(error),
-    }
-}
-
-fn look(frame: &[u8]) -> Result<(Option<Keepalive>, Option<Lsn>), (walproto::Error, Lsn)> {
-    match Frame::parse(frame) {
-        Ok(Frame::WalData(wal)) => match end(wal.data) {
-            Ok(end) => Ok((None, end)),
-            Err(error) => Err((error, wal.start)),
-        },
-        Ok(Frame::Keepalive(keepalive)) => Ok((Some(keepalive), Some(keepalive.wal_end))),
-        // What we do not know says nothing about positions.
-        Ok(_) => Ok((None, None)),
-        Err(_) if !matches!(frame.first(), Some(b'w' | b'k')) => Ok((None, None)),
-        Err(error) => Err((error, Lsn::ZERO)),
-    }
-}
-
-/// The position up to which everything published has come once this message has, if it is of a kind that says so.
-///
-/// Every other message has a position of its own in its frame, and none of those may ever be confirmed: they neither
-/// rise nor say that what lies before them has been sent.
-pub(crate) fn end(message: &[u8]) -> walproto::Result<Option<Lsn>> {
-    let (b'C' | b'c' | b'P' | b'p' | b'K' | b'r') = message.first().copied().unwrap_or_default()
-    else {
-        return Ok(None);
-    };
-    Ok(match Decoder::new().decode(message)?.message {
-        Message::Commit(commit) => Some(commit.end_lsn),
-        Message::StreamCommit(commit) => Some(commit.end_lsn),
-        Message::Prepare(prepare) => Some(prepare.end_lsn),
-        Message::StreamPrepare(prepare) => Some(prepare.end_lsn),
-        Message::CommitPrepared(commit) => Some(commit.end_lsn),
-        Message::RollbackPrepared(rollback) => Some(rollback.rollback_end_lsn),
-        _ => None,
-    })
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use testdata::{Server, Version};
 use walstream::walproto::{Decoder, Frame, Lsn, Message};
 use walstream::{
-    Client, Config, ErrorKind, RawFrame, RawStream, SlotOptions, StreamOptions, Streaming,
+    Client, Config, ErrorKind, RawStream, RawToken, SlotOptions, StreamOptions, Streaming,
 };
 
 const SLOT: &str = "s";
@@ -57,24 +57,32 @@ async fn stream(server: &Server) -> RawStream {
     stream_from(server, Lsn::ZERO, &StreamOptions::new(SLOT, ["p"])).await
 }
 
-async fn frame(stream: &mut RawStream) -> RawFrame {
+/// A frame that was kept.
+struct Kept {
+    bytes: Vec<u8>,
+    token: RawToken,
+}
+
+async fn frame(stream: &mut RawStream) -> Kept {
     let next = tokio::time::timeout(Duration::from_secs(60), stream.next());
-    next.await
-        .expect("a frame in time")
-        .unwrap()
-        .expect("the stream goes on")
+    let frame = next.await.expect("a frame in time").unwrap();
+    let frame = frame.expect("the stream goes on");
+    Kept {
+        bytes: frame.bytes().to_vec(),
+        token: frame.token(),
+    }
 }
 
 /// The tag of the message in a frame, or `k`.
-fn tag(frame: &RawFrame) -> char {
-    match frame.parse().unwrap() {
+fn tag(frame: &Kept) -> char {
+    match Frame::parse(&frame.bytes).unwrap() {
         Frame::WalData(wal) => char::from(wal.data[0]),
         _ => 'k',
     }
 }
 
 /// Frames up to the next with this tag; what they say, keepalives left out, and the last of them.
-async fn until(stream: &mut RawStream, last: char) -> (String, RawFrame) {
+async fn until(stream: &mut RawStream, last: char) -> (String, Kept) {
     let mut said = String::new();
     loop {
         let frame = frame(stream).await;
@@ -89,8 +97,8 @@ async fn until(stream: &mut RawStream, last: char) -> (String, RawFrame) {
 }
 
 /// The next commit's end, out of its message.
-fn end_lsn(frame: &RawFrame) -> Lsn {
-    let Frame::WalData(wal) = frame.parse().unwrap() else {
+fn end_lsn(frame: &Kept) -> Lsn {
+    let Frame::WalData(wal) = Frame::parse(&frame.bytes).unwrap() else {
         panic!("a keepalive")
     };
     match Decoder::new().decode(wal.data).unwrap().message {
@@ -143,21 +151,21 @@ async fn what_was_not_handed_back_comes_again_after_a_crash() {
         let mut second = stream(&server).await;
         let (said, again) = until(&mut second, 'C').await;
         assert_eq!(
-            (said.as_str(), again.bytes().len()),
-            ("BRIC", commit.bytes().len())
+            (said.as_str(), again.bytes.len()),
+            ("BRIC", commit.bytes.len())
         );
-        again.token().confirm();
+        again.token.confirm();
         drop(second);
         assert_eq!(confirmed(&server), begin, "{version:?}");
 
         // Who knows what is durable starts there, and nothing comes twice.
         insert(&server, 2);
-        let start = again.token().lsn();
+        let start = again.token.lsn();
         let mut third = stream_from(&server, start, &StreamOptions::new(SLOT, ["p"])).await;
         let (said, commit) = until(&mut third, 'C').await;
         assert_eq!(said, "BRIC");
         assert!(end_lsn(&commit) > start);
-        commit.token().confirm();
+        commit.token.confirm();
         wait_for_slot(&server, end_lsn(&commit)).await;
         drop(third);
         assert_eq!(confirmed(&server), end_lsn(&commit), "{version:?}");
@@ -173,7 +181,7 @@ async fn a_server_that_forgot_sends_nothing_twice_to_who_remembers() {
     let begin = confirmed(&server);
     let mut first = stream(&server).await;
     let (_, commit) = until(&mut first, 'C').await;
-    commit.token().confirm();
+    commit.token.confirm();
     wait_for_slot(&server, end_lsn(&commit)).await;
     server.kill();
     server.start_again();
@@ -186,7 +194,7 @@ async fn a_server_that_forgot_sends_nothing_twice_to_who_remembers() {
 
     insert(&server, 2);
     let options = StreamOptions::new(SLOT, ["p"]);
-    let mut second = stream_from(&server, commit.token().lsn(), &options).await;
+    let mut second = stream_from(&server, commit.token.lsn(), &options).await;
     let (said, next) = until(&mut second, 'C').await;
     assert_eq!(said, "BRIC");
     assert!(end_lsn(&next) > end_lsn(&commit));
@@ -203,14 +211,14 @@ async fn the_slot_moves_to_what_is_handed_back_and_not_further() {
         let (_, begun) = until(&mut stream, 'B').await;
         let (_, third) = until(&mut stream, 'C').await;
         // The beginning of the third stands for the end of the second, or a keepalive between.
-        assert!(begun.token().lsn() >= end_lsn(&second) && begun.token().lsn() < end_lsn(&third));
-        second.token().confirm();
+        assert!(begun.token.lsn() >= end_lsn(&second) && begun.token.lsn() < end_lsn(&third));
+        second.token.confirm();
         wait_for_slot(&server, end_lsn(&second)).await;
-        first.token().confirm();
+        first.token.confirm();
         stream.ping();
         until(&mut stream, 'k').await;
         assert_eq!(confirmed(&server), end_lsn(&second), "{version:?}");
-        third.token().confirm();
+        third.token.confirm();
         stream.finish().await.unwrap();
         assert_eq!(confirmed(&server), end_lsn(&third), "{version:?}");
     }
@@ -232,7 +240,7 @@ async fn an_idle_slot_moves_with_keepalives() {
         let deadline = Instant::now() + Duration::from_secs(20);
         while confirmed(&server) < target {
             stream.ping();
-            frame(&mut stream).await.token().confirm();
+            frame(&mut stream).await.token.confirm();
             assert!(Instant::now() < deadline, "{version:?}");
         }
     }
@@ -250,7 +258,7 @@ async fn an_open_streamed_transaction_holds_nothing_back_and_comes_again() {
         until(&mut stream, 'E').await;
         insert(&server, 5000);
         let (_, short) = until(&mut stream, 'C').await;
-        short.token().confirm();
+        short.token.confirm();
         wait_for_slot(&server, end_lsn(&short)).await;
         stream.finish().await.unwrap();
         long.batch("COMMIT").unwrap();
@@ -266,7 +274,7 @@ async fn an_open_streamed_transaction_holds_nothing_back_and_comes_again() {
         };
         let rows = said.chars().filter(|&tag| tag == 'I').count();
         assert_eq!(rows, 500, "{version:?}: {said}");
-        commit.token().confirm();
+        commit.token.confirm();
         stream.finish().await.unwrap();
         assert_eq!(confirmed(&server), end_lsn(&commit), "{version:?}");
     }
@@ -296,17 +304,17 @@ async fn a_prepared_transaction_holds_until_its_content_is_durable() {
         let (_, row) = until(&mut stream, 'I').await;
         let (_, prepare) = until(&mut stream, 'P').await;
         // Everything up to its row is durable, and that is nothing.
-        row.token().confirm();
+        row.token.confirm();
         stream.ping();
         until(&mut stream, 'k').await;
-        assert!(row.token().lsn() <= end_lsn(&prepare));
+        assert!(row.token.lsn() <= end_lsn(&prepare));
         assert!(confirmed(&server) < end_lsn(&prepare), "{version:?}");
         drop(stream);
 
         let mut stream = stream_from(&server, Lsn::ZERO, &options).await;
         let (said, prepare) = until(&mut stream, 'P').await;
         assert_eq!(said, "bRIP", "{version:?}: it comes again");
-        prepare.token().confirm();
+        prepare.token.confirm();
         wait_for_slot(&server, end_lsn(&prepare)).await;
         drop(stream);
 
@@ -315,7 +323,7 @@ async fn a_prepared_transaction_holds_until_its_content_is_durable() {
         let mut stream = stream_from(&server, Lsn::ZERO, &options).await;
         let (said, commit) = until(&mut stream, 'K').await;
         assert_eq!(said, "K", "{version:?}");
-        commit.token().confirm();
+        commit.token.confirm();
         stream.finish().await.unwrap();
         assert!(confirmed(&server) > end_lsn(&prepare) && confirmed(&server) > begin);
     }

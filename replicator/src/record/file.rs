@@ -4,7 +4,6 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Seek, SeekFrom, Write};
 use std::time::SystemTime;
 
-use walstream::RawFrame;
 use walstream::walproto::capture::{self, Session, Streaming};
 use walstream::walproto::{Frame, Lsn, Timestamp};
 
@@ -185,17 +184,21 @@ pub(super) struct Recording {
 }
 
 impl Recording {
-    /// Adds a frame, not durable yet.
-    pub(super) fn push(&mut self, frame: &RawFrame) -> Result<()> {
+    /// Adds a frame, not durable yet; `reached` is how far its token goes.
+    pub(super) fn push(
+        &mut self,
+        received_at: Timestamp,
+        frame: &[u8],
+        reached: Lsn,
+    ) -> Result<()> {
         // A frame that cannot be read is recorded all the same: that is what a recording is for.
-        if let Ok(Frame::WalData(wal)) = frame.parse()
+        if let Ok(Frame::WalData(wal)) = Frame::parse(frame)
             && let Err(error) = self.carry.see(wal.data)
         {
             tracing::warn!(%error, lsn = %wal.start, "recorded a message that cannot be read");
         }
-        capture::write_frame(frame.received_at(), frame.bytes(), &mut self.buffer)
-            .map_err(too_long)?;
-        self.reached = self.reached.max(frame.token().lsn());
+        capture::write_frame(received_at, frame, &mut self.buffer).map_err(too_long)?;
+        self.reached = self.reached.max(reached);
         self.frames += 1;
         Ok(())
     }

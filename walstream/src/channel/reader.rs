@@ -1,10 +1,18 @@
 //! The messages of a server, cut out of what comes: many per system call, none before it is whole.
+//!
+//! # Memory
+//!
+//! Frames of a stream are looked at where they lie, and a run of them is handed on as one [`Lot`]: a slice of the read
+//! buffer, counted once for all that is in it. Reading goes on behind it in the same buffer, then in another one, and a
+//! buffer is used again once no lot of it is left: with a consumer that keeps up there are two of them, and nothing is
+//! allocated any more. A message larger than [`READ_BUFFER`] has a buffer of its own size.
 
+use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::pin::pin;
 use std::task::{Context, Poll, ready};
 
-use bytes::{Buf, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::AsyncReadExt;
 
 use super::{BackendMessage, ReadHalf, STARTUP_LIMIT};
@@ -13,7 +21,7 @@ use crate::server_error::ServerError;
 use crate::tls;
 
 /// Room for one read; fits the second-level cache of every server processor.
-pub(super) const READ_BUFFER: usize = 128 << 10;
+pub(super) const READ_BUFFER: usize = 256 << 10;
 
 /// With less room than this a read is hardly worth its system call.
 const LEAST_ROOM: usize = READ_BUFFER / 8;
@@ -27,6 +35,34 @@ pub(super) const TEXT_LIMIT: usize = 64 << 10;
 /// Type and length before each message.
 const HEADER: usize = 5;
 
+/// Frames that came together: messages CopyData, whole, one behind the other as the server sent them.
+#[derive(Debug)]
+pub(crate) struct Lot {
+    pub(crate) bytes: Bytes,
+    /// Size of the buffer that is kept as long as any of the bytes.
+    pub(crate) buffer: usize,
+}
+
+impl Lot {
+    /// The content of the message that begins at `from`, and where the next one does.
+    #[inline]
+    pub(crate) fn frame(bytes: &[u8], from: usize) -> Option<(&[u8], usize)> {
+        let (_, body, _) = frame(bytes.get(from..)?)?;
+        Some((body, from + HEADER + body.len()))
+    }
+}
+
+/// Splits off a message CopyData if it is whole: its length as it says itself, its content, and what is behind.
+#[inline]
+fn frame(bytes: &[u8]) -> Option<(usize, &[u8], &[u8])> {
+    let (&[b'd', length @ ..], rest) = bytes.split_first_chunk::<HEADER>()? else {
+        return None;
+    };
+    let length = u32::from_be_bytes(length) as usize;
+    let (body, behind) = rest.split_at_checked(length.checked_sub(HEADER - 1)?)?;
+    Some((length, body, behind))
+}
+
 /// What comes from the server.
 #[derive(Debug)]
 pub(crate) struct Reader {
@@ -34,6 +70,7 @@ pub(crate) struct Reader {
     buffer: BytesMut,
     /// Size of the allocation behind `buffer`.
     pub(super) allocated: usize,
+    pub(super) lent: Lent,
     limit: usize,
     /// Bytes that came before those in `buffer`.
     offset: u64,
@@ -47,6 +84,7 @@ impl Reader {
             socket,
             buffer: BytesMut::with_capacity(READ_BUFFER),
             allocated: READ_BUFFER,
+            lent: Lent::default(),
             limit: STARTUP_LIMIT,
             offset: 0,
             skip: 0,
@@ -81,28 +119,102 @@ impl Reader {
 
     /// A message that has already come whole.
     pub(crate) fn try_recv(&mut self) -> Result<Option<BackendMessage>> {
-        loop {
-            self.pass_over();
-            let Some(Head { tag, size, kept }) = self.head()? else {
-                return Ok(None);
-            };
-            if self.buffer.len() < kept {
-                return Ok(None);
+        while let Some(head) = self.whole()? {
+            if let Some(message) = self.message(head) {
+                return Ok(Some(message));
             }
-            let offset = self.offset;
-            let mut body = self.take(kept);
-            self.skip = size - kept;
-            body.advance(HEADER);
-            if tag == b'N' {
-                log(&ServerError::read(&body));
-                continue;
-            }
-            return Ok(Some(BackendMessage {
-                tag,
-                body: body.freeze(),
-                offset,
-            }));
         }
+        Ok(None)
+    }
+
+    /// As [`try_recv`](Self::try_recv), up to the next frame, which is left to [`walk`](Self::walk).
+    pub(crate) fn try_other(&mut self) -> Result<Option<BackendMessage>> {
+        while let Some(head) = self.whole()?.filter(|head| head.tag != b'd') {
+            if let Some(message) = self.message(head) {
+                return Ok(Some(message));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The first message in the buffer, if it has come whole.
+    fn whole(&mut self) -> Result<Option<Head>> {
+        self.pass_over();
+        let head = self.head()?;
+        Ok(head.filter(|head| self.buffer.len() >= head.kept))
+    }
+
+    /// Takes a message that has come whole out of the buffer, unless it is a notice.
+    fn message(&mut self, head: Head) -> Option<BackendMessage> {
+        let offset = self.offset;
+        let mut body = self.take(head.kept);
+        self.skip = head.size - head.kept;
+        body.advance(HEADER);
+        if head.tag == b'N' {
+            log(&ServerError::read(&body));
+            return None;
+        }
+        Some(BackendMessage {
+            tag: head.tag,
+            body: body.freeze(),
+            offset,
+        })
+    }
+
+    /// Waits until a message has come whole.
+    ///
+    /// Cancel safe, as [`recv`](Self::recv).
+    pub(crate) async fn ready(&mut self) -> Result<()> {
+        poll_fn(|cx| {
+            loop {
+                if self.whole()?.is_some() {
+                    return Poll::Ready(Ok(()));
+                }
+                ready!(self.poll_fill(cx))?;
+            }
+        })
+        .await
+    }
+
+    /// Shows the frames that have come whole, up to the first message of another kind and for as long as `take` wants
+    /// more. The bytes of those that were taken, to be let go by [`split`](Self::split) or [`pass`](Self::pass); an
+    /// error is about the one behind them.
+    pub(crate) fn walk(
+        &self,
+        mut take: impl FnMut(&[u8], u64) -> Result<bool>,
+    ) -> (usize, Result<()>) {
+        let mut rest = &self.buffer[self.skip.min(self.buffer.len())..];
+        let mut walked = 0;
+        // What is too long or cannot be is left to `judge`.
+        while let Some((length, body, behind)) = frame(rest)
+            && length <= self.limit
+        {
+            let offset = self.offset + walked as u64;
+            let more = match take(body, offset) {
+                Ok(more) => more,
+                Err(error) => return (walked, Err(error.at_byte(offset))),
+            };
+            walked += HEADER + body.len();
+            rest = behind;
+            if !more {
+                break;
+            }
+        }
+        (walked, Ok(()))
+    }
+
+    /// Hands out the first bytes as they are.
+    pub(crate) fn split(&mut self, bytes: usize) -> Lot {
+        Lot {
+            bytes: self.take(bytes).freeze(),
+            buffer: self.allocated,
+        }
+    }
+
+    /// Leaves the first bytes behind.
+    pub(crate) fn pass(&mut self, bytes: usize) {
+        self.offset += bytes as u64;
+        self.buffer.advance(bytes);
     }
 
     /// How many bytes have come on this connection, also of a message that is not whole.
@@ -119,7 +231,7 @@ impl Reader {
     fn pass_over(&mut self) {
         let come = self.skip.min(self.buffer.len());
         self.skip -= come;
-        self.take(come);
+        self.pass(come);
     }
 
     /// What the first message in the buffer is, once its header is there.
@@ -202,10 +314,52 @@ impl Reader {
         if !too_big && (self.buffer.capacity() >= need || self.buffer.try_reclaim(need - held)) {
             return;
         }
-        self.allocated = need.max(READ_BUFFER);
-        let mut fresh = BytesMut::with_capacity(self.allocated);
+        let mut fresh = if need <= READ_BUFFER {
+            self.lent.give_back()
+        } else {
+            BytesMut::with_capacity(need)
+        };
         fresh.extend_from_slice(&self.buffer);
-        self.buffer = fresh;
+        let mut full = std::mem::replace(&mut self.buffer, fresh);
+        if self.allocated == READ_BUFFER {
+            full.clear();
+            self.lent.0.push_back(full);
+        }
+        self.allocated = need.max(READ_BUFFER);
+    }
+}
+
+/// Full buffers of [`READ_BUFFER`] bytes, oldest first, whose lots others may still have.
+///
+/// There are as many as there once were at the same time: what a consumer that falls behind leaves waiting is bounded
+/// elsewhere. Those that are not needed any more go one by one.
+#[derive(Debug, Default)]
+pub(super) struct Lent(pub(super) VecDeque<BytesMut>);
+
+impl Lent {
+    /// So many stay though they are free: a consumer may be a little behind now and then.
+    const SPARE: usize = 4;
+
+    /// A buffer that is free again, or a new one.
+    fn give_back(&mut self) -> BytesMut {
+        let first = self.next_free(0);
+        if self.0.len() > Self::SPARE
+            && let Some(another) = first.and_then(|first| self.next_free(first + 1))
+        {
+            self.0.remove(another);
+        }
+        first
+            .and_then(|first| self.0.remove(first))
+            .unwrap_or_else(|| BytesMut::with_capacity(READ_BUFFER))
+    }
+
+    fn next_free(&mut self, from: usize) -> Option<usize> {
+        let buffers = self.0.iter_mut().enumerate().skip(from);
+        let mut free = buffers.filter_map(|(at, buffer)| {
+            // All of it, or nothing.
+            buffer.try_reclaim(READ_BUFFER).then_some(at)
+        });
+        free.next()
     }
 }
 

@@ -1,11 +1,15 @@
 //! The raw stream against a scripted server: what its tokens stand for, and that feedback waits for nobody.
 
+use bytes::Bytes;
 use testdata::writer;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 
+use walproto::Timestamp;
+
 use super::*;
 use crate::error::ErrorKind;
+use crate::progress::RawToken;
 use crate::scripted::{copy_data, insert, message, update, whole};
 
 const TIMEOUT: Duration = Duration::from_secs(15);
@@ -18,11 +22,29 @@ fn start(timeout: Duration, memory: u64) -> (UnixStream, RawStream) {
     (server, RawStream::over(channel, timeout, memory))
 }
 
-async fn frame(stream: &mut RawStream) -> RawFrame {
-    stream.next().await.unwrap().expect("the stream goes on")
+/// A frame that was kept.
+struct Kept {
+    bytes: Bytes,
+    at: Timestamp,
+    token: RawToken,
 }
 
-async fn frames(stream: &mut RawStream, count: usize) -> Vec<RawFrame> {
+impl From<RawFrame<'_>> for Kept {
+    fn from(frame: RawFrame<'_>) -> Self {
+        Self {
+            bytes: frame.to_bytes(),
+            at: frame.received_at(),
+            token: frame.token(),
+        }
+    }
+}
+
+async fn frame(stream: &mut RawStream) -> Kept {
+    let frame = stream.next().await.unwrap();
+    frame.expect("the stream goes on").into()
+}
+
+async fn frames(stream: &mut RawStream, count: usize) -> Vec<Kept> {
     let mut all = Vec::new();
     while all.len() < count {
         all.push(frame(stream).await);
@@ -52,11 +74,33 @@ async fn frames_come_byte_by_byte_as_they_were_sent() {
     }
     let received = frames(&mut stream, 3).await;
     for (frame, body) in received.iter().zip(&sent) {
-        assert_eq!(frame.bytes(), body);
-        assert!(frame.received_at() > Timestamp(0));
+        assert_eq!(frame.bytes, body);
+        assert!(frame.at > Timestamp(0));
     }
-    assert!(received[2].parse().is_err());
-    assert_eq!(received[2].token().lsn(), Lsn(50));
+    assert_eq!(received[2].token.lsn(), Lsn(50));
+}
+
+#[tokio::test]
+async fn what_is_no_frame_may_come_anywhere_between_frames() {
+    let (mut server, mut stream) = start(TIMEOUT, MEMORY);
+    let notice = b"N\0\0\0\x17SNOTICE\0C00000\0Mx\0\0".to_vec();
+    let parameter = b"S\0\0\0\x09x\0yz\0".to_vec();
+    let (first, last) = (keepalive(50, 0), keepalive(60, 0));
+    for between in [
+        vec![&notice],
+        vec![&notice, &parameter, &notice],
+        vec![&parameter],
+    ] {
+        let mut bytes = first.clone();
+        between.into_iter().for_each(|other| bytes.extend(other));
+        bytes.extend(&last);
+        server.write_all(&bytes).await.unwrap();
+        let came = frames(&mut stream, 2).await;
+        assert_eq!(
+            (&came[0].bytes[..], &came[1].bytes[..]),
+            (&first[5..], &last[5..])
+        );
+    }
 }
 
 #[tokio::test]
@@ -104,8 +148,8 @@ async fn a_token_stands_for_the_last_end_or_keepalive_and_never_for_its_own_fram
     }
     for (at, (bytes, reached)) in script.iter().enumerate() {
         let frame = frame(&mut stream).await;
-        assert_eq!(frame.bytes(), &bytes[5..], "frame {at}");
-        assert_eq!(frame.token().lsn(), Lsn(*reached), "frame {at}");
+        assert_eq!(frame.bytes, bytes[5..], "frame {at}");
+        assert_eq!(frame.token.lsn(), Lsn(*reached), "frame {at}");
     }
     assert_eq!(stream.progress().received(), Lsn(608));
     assert_eq!(stream.progress().durable(), Lsn(0));
@@ -128,11 +172,11 @@ async fn only_a_token_that_is_handed_back_is_told_and_the_last_one_is_enough() {
     );
     let all = frames(&mut stream, 13).await;
     // The row of the third transaction: what is before it is durable, and that ends with the second.
-    all[10].token().confirm();
+    all[10].token.confirm();
     assert_eq!(update(&mut server).await, (208, false));
     // An older one changes nothing, and nothing is sent for it.
-    all[3].token().confirm();
-    all[12].token().confirm();
+    all[3].token.confirm();
+    all[12].token.confirm();
     assert_eq!(update(&mut server).await, (400, false));
 }
 
@@ -148,10 +192,10 @@ async fn a_prepared_transaction_is_confirmed_only_with_its_content() {
     server.write_all(&content.concat()).await.unwrap();
     assert_eq!(update(&mut server).await, (0, false));
     let all = frames(&mut stream, 4).await;
-    assert_eq!(all[1].token().lsn(), Lsn(0));
-    all[2].token().confirm();
+    assert_eq!(all[1].token.lsn(), Lsn(0));
+    all[2].token.confirm();
     assert_eq!(update(&mut server).await, (308, false));
-    all[3].token().confirm();
+    all[3].token.confirm();
     assert_eq!(update(&mut server).await, (350, false));
 }
 
@@ -178,12 +222,20 @@ async fn a_full_queue_holds_the_reader_back_and_not_the_feedback() {
         assert_eq!((update[5], update[38]), (b'r', 0));
     }
     assert!(!script.is_finished(), "all of it went somewhere");
-    let held = stream.taken.len() + stream.running.shared().inbox().waiting.frames.len();
-    assert!(held * ROW < 512 << 10, "{held} frames wait");
+    let mut held: usize = stream.taken.iter().map(|lot| lot.bytes.len()).sum();
+    let inbox = stream.running.shared().inbox();
+    held += inbox
+        .waiting
+        .lots
+        .iter()
+        .map(|lot| lot.bytes.len())
+        .sum::<usize>();
+    drop(inbox);
+    assert!(held < 512 << 10, "{held} bytes wait");
     assert_eq!(stream.progress().received(), Lsn(0));
     drop(first);
     let rest = frames(&mut stream, FRAMES).await;
-    assert_eq!(rest[FRAMES - 1].token().lsn(), Lsn(500));
+    assert_eq!(rest[FRAMES - 1].token.lsn(), Lsn(500));
     drop(script.await.unwrap());
 }
 
@@ -193,7 +245,7 @@ async fn what_came_before_an_error_is_handed_out_first() {
     server.write_all(&whole(100, &[insert("1")])).await.unwrap();
     // A commit that is cut off: its position cannot be told.
     server.write_all(&message(b"C\0\0")).await.unwrap();
-    assert_eq!(frames(&mut stream, 4).await[3].token().lsn(), Lsn(108));
+    assert_eq!(frames(&mut stream, 4).await[3].token.lsn(), Lsn(108));
     let error = stream.next().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Protocol);
     assert!(
@@ -215,7 +267,7 @@ async fn a_position_that_was_not_sent_was_never_told() {
     server.write_all(&whole(100, &[insert("1")])).await.unwrap();
     let last = frames(&mut stream, 4).await.pop().unwrap();
     // On a single thread the task has not run since.
-    last.token().confirm();
+    last.token.confirm();
     drop(stream);
     let mut rest = Vec::new();
     server.read_to_end(&mut rest).await.unwrap();
@@ -232,7 +284,7 @@ async fn a_batch_is_gathered_without_waiting() {
         .unwrap();
     let mut batch = vec![frame(&mut stream).await];
     while let Some(frame) = stream.try_next() {
-        batch.push(frame);
+        batch.push(frame.into());
     }
     assert_eq!(batch.len(), 5);
     stream.ping();
@@ -243,7 +295,7 @@ async fn a_batch_is_gathered_without_waiting() {
 async fn finishing_tells_the_last_position_and_waits_for_the_end() {
     let (mut server, mut stream) = start(TIMEOUT, MEMORY);
     server.write_all(&whole(100, &[insert("1")])).await.unwrap();
-    frames(&mut stream, 4).await[3].token().confirm();
+    frames(&mut stream, 4).await[3].token.confirm();
     assert_eq!(update(&mut server).await.0, 108);
     let finish = tokio::spawn(stream.finish());
     assert_eq!(update(&mut server).await.0, 108);

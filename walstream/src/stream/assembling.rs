@@ -6,7 +6,6 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use walproto::{Decoder, Frame, Keepalive, Lsn, Timestamp};
 
 use super::handover::Handover;
@@ -94,10 +93,10 @@ impl Sink for Assembling {
     fn take(
         &mut self,
         shared: &Shared<Queue>,
-        body: Bytes,
+        body: &[u8],
         offset: u64,
     ) -> Result<Option<Keepalive>, Error> {
-        let frame = Frame::parse(&body).map_err(|error| Error::decode(error, Lsn::ZERO))?;
+        let frame = Frame::parse(body).map_err(|error| Error::decode(error, Lsn::ZERO))?;
         match (frame, self.overflow.backlog()) {
             (Frame::Keepalive(keepalive), None) => {
                 self.keepalive(shared, &keepalive)?;

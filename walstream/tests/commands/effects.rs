@@ -69,7 +69,7 @@ async fn messages_over(
             .unwrap_or_else(|_| panic!("only {:?} came", tags(&messages)));
         let frame = frame.unwrap().unwrap();
         if frame.bytes()[0] == b'w' {
-            messages.push(frame.bytes().slice(25..));
+            messages.push(frame.to_bytes().slice(25..));
         }
     }
     stream.finish().await.unwrap();
