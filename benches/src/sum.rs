@@ -7,6 +7,11 @@
 pub struct Sum(u64);
 
 impl Sum {
+    /// As a number, to be told to another process.
+    pub fn value(self) -> u64 {
+        self.0
+    }
+
     /// A fixed field, or a count.
     #[inline(always)]
     pub fn number(&mut self, number: impl Into<u64>) {
