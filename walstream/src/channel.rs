@@ -13,7 +13,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream, tcp, unix};
 use tokio_rustls::client::TlsStream;
 
-pub(crate) use reader::{Lot, Reader};
+pub(crate) use reader::{Lot, Reader, split_frame};
 
 use crate::error::{Error, Result};
 use crate::tls;

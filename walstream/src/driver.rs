@@ -246,6 +246,10 @@ impl<W> Drop for Running<W> {
     }
 }
 
+/// After so many bytes the consumer gets a turn on this thread. Less comes from a server that is slower than we are, for
+/// which we wait anyway.
+const WORTH_A_TURN: u64 = 64 << 10;
+
 /// The task.
 struct Driver<S: Sink> {
     shared: Arc<Shared<S::Waiting>>,
@@ -384,10 +388,16 @@ impl<S: Sink> Driver<S> {
             tokio::select! {
                 ready = reader.ready(), if !hold => {
                     ready?;
+                    let before = reader.left();
                     let ended = self.take_all(&mut reader);
                     self.sink.pass_on(&self.shared);
                     if ended? {
                         return Ok(());
+                    }
+                    // A socket that fills the buffer is not waited for, and we would read on and on: the consumer is let at what
+                    // was read while it is in the cache, and its buffer used again.
+                    if reader.left() - before > WORTH_A_TURN {
+                        tokio::task::yield_now().await;
                     }
                 }
                 written = writer.flush(), if writer.is_pending() => written?,

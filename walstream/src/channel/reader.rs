@@ -43,24 +43,15 @@ pub(crate) struct Lot {
     pub(crate) buffer: usize,
 }
 
-impl Lot {
-    /// The content of the message that begins at `from`, and where the next one does.
-    #[inline]
-    pub(crate) fn frame(bytes: &[u8], from: usize) -> Option<(&[u8], usize)> {
-        let (_, body, _) = frame(bytes.get(from..)?)?;
-        Some((body, from + HEADER + body.len()))
-    }
-}
-
-/// Splits off a message CopyData if it is whole: its length as it says itself, its content, and what is behind.
+/// Splits off a message CopyData if it is whole: its content, and what is behind it.
 #[inline]
-fn frame(bytes: &[u8]) -> Option<(usize, &[u8], &[u8])> {
+pub(crate) fn split_frame(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let (&[b'd', length @ ..], rest) = bytes.split_first_chunk::<HEADER>()? else {
         return None;
     };
-    let length = u32::from_be_bytes(length) as usize;
-    let (body, behind) = rest.split_at_checked(length.checked_sub(HEADER - 1)?)?;
-    Some((length, body, behind))
+    // The length counts itself.
+    let length = (u32::from_be_bytes(length) as usize).checked_sub(HEADER - 1)?;
+    rest.split_at_checked(length)
 }
 
 /// What comes from the server.
@@ -186,8 +177,8 @@ impl Reader {
         let mut rest = &self.buffer[self.skip.min(self.buffer.len())..];
         let mut walked = 0;
         // What is too long or cannot be is left to `judge`.
-        while let Some((length, body, behind)) = frame(rest)
-            && length <= self.limit
+        while let Some((body, behind)) = split_frame(rest)
+            && body.len() <= self.limit - (HEADER - 1)
         {
             let offset = self.offset + walked as u64;
             let more = match take(body, offset) {
@@ -220,6 +211,11 @@ impl Reader {
     /// How many bytes have come on this connection, also of a message that is not whole.
     pub(crate) fn received(&self) -> u64 {
         self.offset + self.buffer.len() as u64
+    }
+
+    /// How many bytes have left the buffer: those of all messages that were taken.
+    pub(crate) const fn left(&self) -> u64 {
+        self.offset
     }
 
     fn take(&mut self, bytes: usize) -> BytesMut {

@@ -7,7 +7,7 @@ use walproto::{Frame, Lsn, Timestamp};
 
 use super::passing::Received;
 use super::reached::look;
-use crate::channel::Lot;
+use crate::channel::split_frame;
 use crate::progress::{Ledger, RawToken};
 
 /// How far a lot is handed out.
@@ -20,34 +20,40 @@ pub(super) struct Place {
 }
 
 impl Place {
+    /// The next frame of the lot.
     #[inline]
     pub(super) fn next<'a>(
         &mut self,
         lot: &'a Received,
         ledger: &'a Arc<Ledger>,
     ) -> Option<RawFrame<'a>> {
-        let (body, next) = Lot::frame(&lot.bytes, self.at)?;
-        self.at = next;
-        // The task has read it once: there is no error left.
-        if let Ok((_, Some(reached))) = look(body) {
-            self.reached = self.reached.max(reached);
-        }
-        Some(RawFrame {
-            body,
-            lot,
-            reached: self.reached,
-            ledger,
-        })
+        let mut frames = self.frames(lot, ledger);
+        let frame = frames.next()?;
+        *self = Self {
+            at: lot.bytes.len() - frames.rest.len(),
+            reached: frames.reached,
+        };
+        Some(frame)
     }
 
-    /// Hands out all of the lot that is left.
+    /// All of the lot that is left.
     pub(super) fn rest<'a>(&mut self, lot: &'a Received, ledger: &'a Arc<Ledger>) -> RawLot<'a> {
-        let from = *self;
+        let frames = self.frames(lot, ledger);
         *self = Self {
             at: lot.bytes.len(),
             reached: lot.reached,
         };
-        RawLot { from, lot, ledger }
+        RawLot { frames }
+    }
+
+    #[inline]
+    fn frames<'a>(&self, lot: &'a Received, ledger: &'a Arc<Ledger>) -> RawFrames<'a> {
+        RawFrames {
+            rest: lot.bytes.get(self.at..).unwrap_or_default(),
+            reached: self.reached,
+            lot,
+            ledger,
+        }
     }
 }
 
@@ -105,39 +111,36 @@ impl<'a> RawFrame<'a> {
 }
 
 /// Frames that were read at once; see [`RawStream::next_lot`](crate::RawStream::next_lot).
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct RawLot<'a> {
-    from: Place,
-    lot: &'a Received,
-    ledger: &'a Arc<Ledger>,
+    frames: RawFrames<'a>,
 }
 
 impl<'a> RawLot<'a> {
     /// The frames, in the order of the stream; at least one.
     #[inline]
-    pub const fn frames(&self) -> RawFrames<'a> {
-        RawFrames {
-            place: self.from,
-            lot: self.lot,
-            ledger: self.ledger,
-        }
+    pub fn frames(&self) -> RawFrames<'a> {
+        self.frames.clone()
     }
 
     /// When they were read from the socket, by this machine's clock.
     pub const fn received_at(&self) -> Timestamp {
-        self.lot.at
+        self.frames.lot.at
     }
 
     /// What to hand back once all of them and everything before them is durable.
     pub fn token(&self) -> RawToken {
-        self.ledger.mark(self.lot.reached)
+        self.frames.ledger.mark(self.frames.lot.reached)
     }
 }
 
 /// Walks the frames of a [`RawLot`].
 #[derive(Clone, Debug)]
 pub struct RawFrames<'a> {
-    place: Place,
+    /// Messages CopyData, each whole.
+    rest: &'a [u8],
+    /// What is confirmed with the last frame before it.
+    reached: Lsn,
     lot: &'a Received,
     ledger: &'a Arc<Ledger>,
 }
@@ -147,6 +150,17 @@ impl<'a> Iterator for RawFrames<'a> {
 
     #[inline]
     fn next(&mut self) -> Option<RawFrame<'a>> {
-        self.place.next(self.lot, self.ledger)
+        let (body, rest) = split_frame(self.rest)?;
+        self.rest = rest;
+        // The task has read it once: there is no error left.
+        if let Ok((_, Some(reached))) = look(body) {
+            self.reached = self.reached.max(reached);
+        }
+        Some(RawFrame {
+            body,
+            lot: self.lot,
+            reached: self.reached,
+            ledger: self.ledger,
+        })
     }
 }

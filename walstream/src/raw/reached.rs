@@ -16,10 +16,24 @@ pub fn reached(frame: &[u8]) -> walproto::Result<Option<Lsn>> {
     }
 }
 
+/// A keepalive, and where one is once this frame and everything before it is durable. With an error the position of its
+/// frame.
 #[inline]
 pub(super) fn look(
     frame: &[u8],
 ) -> Result<(Option<Keepalive>, Option<Lsn>), (walproto::Error, Lsn)> {
+    // Nearly every frame.
+    if frame.first() == Some(&b'w') && frame.get(DATA).is_some_and(|&tag| !is_end(tag)) {
+        return Ok((None, None));
+    }
+    read(frame)
+}
+
+/// Where the message begins in a frame `w`.
+const DATA: usize = 25;
+
+#[cold]
+fn read(frame: &[u8]) -> Result<(Option<Keepalive>, Option<Lsn>), (walproto::Error, Lsn)> {
     match Frame::parse(frame) {
         Ok(Frame::WalData(wal)) => match end(wal.data) {
             Ok(end) => Ok((None, end)),
@@ -37,12 +51,10 @@ pub(super) fn look(
 ///
 /// Every other message has a position of its own in its frame, and none of those may ever be confirmed: they neither
 /// rise nor say that what lies before them has been sent.
-#[inline]
 pub(crate) fn end(message: &[u8]) -> walproto::Result<Option<Lsn>> {
-    let (b'C' | b'c' | b'P' | b'p' | b'K' | b'r') = message.first().copied().unwrap_or_default()
-    else {
+    if !message.first().is_some_and(|&tag| is_end(tag)) {
         return Ok(None);
-    };
+    }
     Ok(match Decoder::new().decode(message)?.message {
         Message::Commit(commit) => Some(commit.end_lsn),
         Message::StreamCommit(commit) => Some(commit.end_lsn),
@@ -52,4 +64,9 @@ pub(crate) fn end(message: &[u8]) -> walproto::Result<Option<Lsn>> {
         Message::RollbackPrepared(rollback) => Some(rollback.rollback_end_lsn),
         _ => None,
     })
+}
+
+/// Messages of these kinds say up to where everything has come.
+const fn is_end(tag: u8) -> bool {
+    matches!(tag, b'C' | b'c' | b'P' | b'p' | b'K' | b'r')
 }
