@@ -1,6 +1,8 @@
 //! Measurements, as ratios in one run: workloads taken from a real server, and who reads them.
 
 pub mod contestant;
+pub mod peer;
+pub mod shape;
 mod sum;
 mod workload;
 

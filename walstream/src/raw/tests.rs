@@ -5,7 +5,7 @@ use testdata::writer;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 
-use walproto::Timestamp;
+use walproto::{Frame, Timestamp};
 
 use super::*;
 use crate::error::ErrorKind;
@@ -78,6 +78,67 @@ async fn frames_come_byte_by_byte_as_they_were_sent() {
         assert!(frame.at > Timestamp(0));
     }
     assert_eq!(received[2].token.lsn(), Lsn(50));
+}
+
+#[tokio::test]
+async fn a_kept_frame_is_copied_if_it_is_small_and_shared_if_it_is_large() {
+    let (mut server, mut stream) = start(TIMEOUT, MEMORY);
+    for (length, shared) in [
+        (1000, false),
+        (60_000, false),
+        (70_000, true),
+        (1 << 20, true),
+    ] {
+        let row = insert(&"x".repeat(length));
+        let send = async { server.write_all(&row).await.unwrap() };
+        let ((), frame) = tokio::join!(send, stream.next());
+        let frame = frame.unwrap().unwrap();
+        let kept = frame.to_bytes();
+        assert_eq!(kept, frame.bytes());
+        assert_eq!(kept.as_ptr() == frame.bytes().as_ptr(), shared, "{length}");
+    }
+}
+
+/// Over buffers that are given back in any order, and one that is not.
+#[tokio::test]
+async fn frames_by_lots_are_those_that_were_sent() {
+    const ROWS: usize = 20_000;
+    let (mut server, mut stream) = start(TIMEOUT, 64 << 20);
+    let script = tokio::spawn(async move {
+        for row in 0..ROWS {
+            let value = format!("{row:0>width$}", width = 8 + row % 300);
+            server.write_all(&insert(&value)).await.unwrap();
+        }
+        server.write_all(&keepalive(500, 0)).await.unwrap();
+        server
+    });
+    let mut kept = Vec::new();
+    let mut rows = 0;
+    let mut last = Lsn(0);
+    // One frame, then the rest of what came with it, in turn.
+    while rows < ROWS {
+        assert!(stream.ready().await.unwrap());
+        let frame = stream.try_next().expect("it is ready");
+        kept.push((rows, frame.to_bytes()));
+        rows += 1;
+        let Some(lot) = stream.next_lot().await.unwrap() else {
+            panic!("the stream goes on")
+        };
+        for frame in lot.frames() {
+            if let Ok(Frame::WalData(wal)) = frame.parse() {
+                let value = std::str::from_utf8(&wal.data[13..]).unwrap();
+                assert_eq!(value.parse::<usize>().unwrap(), rows);
+                rows += 1;
+            }
+            last = frame.token().lsn();
+        }
+        assert_eq!(lot.token().lsn(), last);
+    }
+    for (row, frame) in &kept {
+        let value = std::str::from_utf8(&frame[25 + 13..]).unwrap();
+        assert_eq!(value.parse::<usize>().unwrap(), *row);
+    }
+    drop(script.await.unwrap());
 }
 
 #[tokio::test]
@@ -222,15 +283,9 @@ async fn a_full_queue_holds_the_reader_back_and_not_the_feedback() {
         assert_eq!((update[5], update[38]), (b'r', 0));
     }
     assert!(!script.is_finished(), "all of it went somewhere");
-    let mut held: usize = stream.taken.iter().map(|lot| lot.bytes.len()).sum();
-    let inbox = stream.running.shared().inbox();
-    held += inbox
-        .waiting
-        .lots
-        .iter()
-        .map(|lot| lot.bytes.len())
-        .sum::<usize>();
-    drop(inbox);
+    let bytes =
+        |lots: &VecDeque<Received>| -> usize { lots.iter().map(|lot| lot.bytes.len()).sum() };
+    let held = bytes(&stream.taken) + bytes(&stream.running.shared().inbox().waiting.lots);
     assert!(held < 512 << 10, "{held} bytes wait");
     assert_eq!(stream.progress().received(), Lsn(0));
     drop(first);

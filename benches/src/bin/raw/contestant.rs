@@ -4,12 +4,12 @@ use std::hint::black_box;
 use std::process::{Command, Stdio};
 
 use benches::Sum;
+use benches::shape::Shape;
 use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
 use walstream::walproto::{Column, Decoder, Frame, Lsn, Message, Tuple};
 use walstream::{Change, Client, Config, Limits, RawFrame, RawStream, Stream, StreamOptions};
 
 use crate::Failure;
-use crate::shape::Shape;
 
 /// Somebody who receives a stream.
 #[derive(Clone, Copy, Debug)]

@@ -14,7 +14,6 @@ mod flood;
 #[cfg(feature = "peer-streams")]
 mod peers;
 mod server;
-mod shape;
 mod table;
 
 use std::process::ExitCode;

@@ -1,11 +1,11 @@
 //! PostgreSQL as the sender: the same backlog in a slot for each run.
 
+use benches::shape::{Shape, TRANSACTION};
 use testdata::{Client as Sql, Server, Version};
 use walstream::walproto::Lsn;
 
 use crate::Failure;
 use crate::contestant::{CONTESTANTS, Target};
-use crate::shape::{Shape, TRANSACTION};
 use crate::table::Table;
 
 /// About so much is sent in one run.

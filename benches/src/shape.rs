@@ -2,17 +2,19 @@
 
 use testdata::writer::{self, Value};
 
-use crate::Failure;
-
 /// Rows of one kind.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Shape {
-    pub(crate) name: &'static str,
-    pub(crate) title: &'static str,
-    pub(crate) columns: usize,
-    pub(crate) binary: bool,
+pub struct Shape {
+    /// For the command line.
+    pub name: &'static str,
+    /// For the table.
+    pub title: &'static str,
+    /// How many columns.
+    pub columns: usize,
+    /// Whether columns come in binary form.
+    pub binary: bool,
     /// Length of the one value that is not short.
-    pub(crate) long: usize,
+    pub long: usize,
 }
 
 const ALL: [Shape; 5] = [
@@ -54,26 +56,35 @@ const ALL: [Shape; 5] = [
 ];
 
 /// Rows in one transaction.
-pub(crate) const TRANSACTION: usize = 100;
+pub const TRANSACTION: usize = 100;
 
 const RELATION: u32 = 16_385;
 
 impl Shape {
-    /// Those of these names, or all.
-    pub(crate) fn chosen(names: &[&str]) -> Result<Vec<Self>, Failure> {
+    /// Those of these names, or all of them.
+    ///
+    /// # Errors
+    ///
+    /// A name that is not known.
+    pub fn chosen(names: &[&str]) -> Result<Vec<Self>, String> {
         if names.is_empty() {
             return Ok(ALL.into());
         }
         names.iter().map(|name| Self::named(name)).collect()
     }
 
-    pub(crate) fn named(name: &str) -> Result<Self, Failure> {
+    /// That of this name.
+    ///
+    /// # Errors
+    ///
+    /// A name that is not known.
+    pub fn named(name: &str) -> Result<Self, String> {
         let known = ALL.into_iter().find(|shape| shape.name == name);
-        known.ok_or_else(|| format!("no rows are called {name}").into())
+        known.ok_or_else(|| format!("no rows are called {name}"))
     }
 
     /// The columns' types: a key, then numbers, times and short texts in turn.
-    pub(crate) fn types(&self) -> impl Iterator<Item = (&'static str, u32)> {
+    pub fn types(&self) -> impl Iterator<Item = (&'static str, u32)> {
         const TURN: [(&str, u32); 4] = [
             ("text", 25),
             ("int4", 23),
@@ -85,7 +96,7 @@ impl Shape {
     }
 
     /// What a server fills the table with: `count` rows, in transactions of [`TRANSACTION`].
-    pub(crate) fn select(&self, first: usize, count: usize) -> String {
+    pub fn select(&self, first: usize, count: usize) -> String {
         let values: Vec<_> = self
             .types()
             .enumerate()
@@ -110,7 +121,7 @@ impl Shape {
     }
 
     /// Transactions as messages CopyData, together at least so long; how many rows, and where the last one ends.
-    pub(crate) fn flow(&self, length: usize) -> Flow {
+    pub fn flow(&self, length: usize) -> Flow {
         let mut flow = Flow {
             bytes: Vec::with_capacity(length + (1 << 20)),
             rows: 0,
@@ -186,11 +197,13 @@ impl Shape {
 
 /// What a server sends.
 #[derive(Debug)]
-pub(crate) struct Flow {
-    pub(crate) bytes: Vec<u8>,
-    pub(crate) rows: usize,
+pub struct Flow {
+    /// Messages CopyData.
+    pub bytes: Vec<u8>,
+    /// How many rows are in them.
+    pub rows: usize,
     /// Behind the last transaction.
-    pub(crate) end: u64,
+    pub end: u64,
 }
 
 impl Flow {
@@ -200,7 +213,7 @@ impl Flow {
 }
 
 /// In a message CopyData.
-pub(crate) fn copy_data(frame: &[u8], out: &mut Vec<u8>) {
+pub fn copy_data(frame: &[u8], out: &mut Vec<u8>) {
     out.push(b'd');
     out.extend((frame.len() as u32 + 4).to_be_bytes());
     out.extend(frame);
