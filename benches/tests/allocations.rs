@@ -113,3 +113,29 @@ fn a_thousand_kept_frames_take_kilobytes_and_not_read_buffers() {
     let streams = 600 << 10;
     assert!(held < 2 * bytes + streams, "{held} bytes for {bytes}");
 }
+
+#[test]
+fn a_consumer_that_is_behind_gives_buffers_back() {
+    let (runtime, mut stream, all) = stream();
+    let mut rows = 0;
+    let mut take = |until: usize, behind: usize| {
+        runtime.block_on(async {
+            for _ in 0..behind {
+                tokio::task::yield_now().await;
+            }
+            while rows < until {
+                let lot = stream.next_lot().await.unwrap().unwrap();
+                rows += lot
+                    .frames()
+                    .filter(|frame| frame.bytes().get(25) == Some(&b'I'))
+                    .count();
+                // One is read for each that is seen.
+                tokio::task::yield_now().await;
+            }
+        });
+    };
+    take(all / 4, 6);
+    let info = measure(|| take(all, 0));
+    // A buffer more now and then; one for each read would be fifty.
+    assert!(info.count_total < 12, "{info:?}");
+}
