@@ -9,7 +9,7 @@ use crate::contestant::{CONTESTANTS, Target};
 use crate::table::Table;
 
 /// About so much is sent in one run.
-const LENGTH: usize = 32 << 20;
+const LENGTH: usize = 16 << 20;
 
 const ROUNDS: usize = 3;
 
