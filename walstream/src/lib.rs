@@ -69,6 +69,10 @@
 //! not come again before COMMIT PREPARED. After step 3 the consumer may start at that position instead of 0/0, and
 //! nothing comes twice.
 //!
+//! Frames are lent out of the buffer that the socket was read into: no copy, and no allocation for a frame or a read
+//! once the stream is under way. To keep one, [`RawFrame::to_bytes`] copies it where it is small beside that buffer.
+//! [`RawStream::next_lot`] hands out at once what was read at once.
+//!
 //! # TLS
 //!
 //! As in libpq, [`SslMode::Prefer`] is where one begins: TLS where the server has it, and nobody is checked. What keeps
