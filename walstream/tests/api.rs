@@ -37,7 +37,6 @@ fn everything_can_go_to_another_thread_and_be_shared_and_printed() {
     is_cloned::<w::Config>();
     is_cloned::<w::ErrorKind>();
     is_cloned::<w::Limits>();
-    is_cloned::<w::RawFrame>();
     is_cloned::<w::RawToken>();
     is_cloned::<w::Reconnect>();
     is_cloned::<w::Relation>();
@@ -48,6 +47,8 @@ fn everything_can_go_to_another_thread_and_be_shared_and_printed() {
     lends::<w::Change<'_>>();
     lends::<w::Changes<'_>>();
     lends::<w::CopyOut<'_>>();
+    lends::<w::RawFrame<'_>>();
+    lends::<w::RawLot<'_>>();
 }
 
 #[test]
@@ -60,6 +61,8 @@ fn what_is_awaited_can_be_awaited_in_a_task() {
     is_send(|| never::<&mut w::Stream>().next_event());
     is_send(|| never::<w::Stream>().finish());
     is_send(|| never::<&mut w::RawStream>().next());
+    is_send(|| never::<&mut w::RawStream>().next_lot());
+    is_send(|| never::<&mut w::RawStream>().ready());
 }
 
 /// Is only named, never called.
