@@ -334,7 +334,9 @@ impl<S: Sink> Driver<S> {
     /// Puts into the queue what was put off, as the consumer makes room; there is no connection any more.
     async fn hand_out(&mut self) -> Result<(), Error> {
         while !self.shared.inbox().stop {
-            match self.sink.catch_up(&self.shared)? {
+            let behind = self.sink.catch_up(&self.shared);
+            self.sink.pass_on(&self.shared);
+            match behind? {
                 Behind::Nothing => break,
                 Behind::More => tokio::task::yield_now().await,
                 Behind::Waiting => self.shared.wake.notified().await,
@@ -361,7 +363,9 @@ impl<S: Sink> Driver<S> {
                 self.session.heard(now.into_std());
             }
             // Before asking whether to wait: it makes room.
-            let behind = self.sink.catch_up(&self.shared)?;
+            let behind = self.sink.catch_up(&self.shared);
+            self.sink.pass_on(&self.shared);
+            let behind = behind?;
             let (stop, hold) = self.wishes()?;
             if stop {
                 return self.end(reader, writer).await;

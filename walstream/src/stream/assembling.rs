@@ -33,6 +33,8 @@ pub(super) struct Assembling {
     /// What one message brought; its room is used again.
     out: Vec<Waiting>,
     overflow: Overflow,
+    /// There is something that the consumer has not heard of.
+    news: bool,
     insisting: Insisting,
 }
 
@@ -62,6 +64,7 @@ impl Assembling {
             usage,
             limits,
             out: Vec::new(),
+            news: false,
             insisting: Insisting::default(),
         }
     }
@@ -169,6 +172,13 @@ impl Sink for Assembling {
         Ok(Behind::More)
     }
 
+    fn pass_on(&mut self, shared: &Shared<Queue>) {
+        // Once for all that a read brought: the consumer may sleep on another thread, and waking it costs a system call.
+        if std::mem::take(&mut self.news) {
+            shared.ready.ring();
+        }
+    }
+
     fn is_full(&self) -> bool {
         self.overflow.is_full() || self.handover.is_ended()
     }
@@ -229,8 +239,7 @@ impl Assembling {
         let asked = keepalive.reply_requested || queue.idle.is_some_and(|(_, asked)| asked);
         queue.idle = Some((keepalive.wal_end, asked));
         self.end(queue);
-        drop(inbox);
-        shared.ready.ring();
+        self.news = true;
         Ok(())
     }
 
@@ -253,8 +262,7 @@ impl Assembling {
         queue.idle = None;
         queue.events.extend(self.out.drain(..));
         self.end(queue);
-        drop(inbox);
-        shared.ready.ring();
+        self.news = true;
         Ok(())
     }
 
