@@ -4,7 +4,7 @@
 //! writes to the server. Status updates leave it by time, on request and when a position became durable, whether or
 //! not anybody takes from the queue. A full queue stops the reading, never the feedback.
 //!
-//! With a [`Link`] the task outlives its connections. When one is lost, in this order:
+//! With a [`Link`](crate::reconnect::Link) the task outlives its connections. When one is lost, in this order:
 //!
 //! 1. what waits in the queue and what is not complete is thrown away, in one step with reading how far the consumer
 //!    was handed things (it comes again, and what was handed out before is left out then);
@@ -26,7 +26,7 @@ use walproto::{Keepalive, Lsn, Timestamp};
 use crate::channel::{Channel, Lot, Reader, Writer};
 use crate::error::{Error, ErrorKind};
 use crate::progress::{Ledger, Progress};
-use crate::reconnect::{Link, Reconnected};
+use crate::reconnect::{Reconnected, Reconnecting};
 use crate::session::{Positions, Session};
 
 /// What becomes of the frames, on the task's side.
@@ -68,7 +68,7 @@ pub(crate) trait Sink: Send + 'static {
     fn hold(&mut self, waiting: &mut Self::Waiting) -> Result<bool, Error>;
 
     /// The connection is lost: drops what the consumer has not taken, and says up to where it has taken everything.
-    /// Only with a [`Link`].
+    /// Only with a [`Link`](crate::reconnect::Link).
     fn restart(&mut self, _waiting: &mut Self::Waiting) -> Lsn {
         Lsn::ZERO
     }
@@ -190,7 +190,7 @@ impl<W> Running<W> {
         timeout: Duration,
         sink: S,
         waiting: W,
-        link: Option<Link>,
+        link: Option<impl Reconnecting>,
     ) -> Self
     where
         W: fmt::Debug + Send + 'static,
@@ -259,7 +259,7 @@ struct Driver<S: Sink> {
 }
 
 impl<S: Sink> Driver<S> {
-    async fn run(mut self, channel: Channel, mut link: Option<Link>) {
+    async fn run(mut self, channel: Channel, mut link: Option<impl Reconnecting>) {
         let mut channel = channel;
         let end = loop {
             let end = self.drive(channel).await;
@@ -278,7 +278,7 @@ impl<S: Sink> Driver<S> {
     /// Another connection after one that ended like this, or how the stream ended for good.
     async fn reconnect(
         &mut self,
-        link: &mut Link,
+        link: &mut impl Reconnecting,
         end: Result<(), Error>,
     ) -> Result<Channel, Result<(), Error>> {
         let now = Instant::now().into_std();
@@ -390,6 +390,10 @@ impl<S: Sink> Driver<S> {
                 deadline = deadline.min(ask);
             }
             tokio::select! {
+                // In this order, so that a simulated run is the same each time. Nobody starves: a flush ends, and what
+                // the others would wake us for is looked at in every round.
+                biased;
+                written = writer.flush(), if writer.is_pending() => written?,
                 ready = reader.ready(), if !hold => {
                     ready?;
                     let before = reader.left();
@@ -404,7 +408,6 @@ impl<S: Sink> Driver<S> {
                         tokio::task::yield_now().await;
                     }
                 }
-                written = writer.flush(), if writer.is_pending() => written?,
                 () = self.shared.wake.notified() => {}
                 () = tokio::time::sleep_until(deadline) => {}
                 // Others have their turn in between: the consumer, on a single thread.

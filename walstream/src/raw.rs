@@ -18,6 +18,7 @@ use crate::command::StreamOptions;
 use crate::driver::Running;
 use crate::error::Error;
 use crate::progress::Progress;
+use crate::reconnect::Link;
 
 pub use frame::{RawFrame, RawFrames, RawLot};
 pub(crate) use reached::end;
@@ -116,7 +117,7 @@ impl RawStream {
     fn over(channel: Channel, timeout: Duration, memory: u64) -> Self {
         let passing = Passing::new(memory / 2);
         Self {
-            running: Running::start(channel, timeout, passing, Queue::default(), None),
+            running: Running::start(channel, timeout, passing, Queue::default(), None::<Link>),
             taken: VecDeque::new(),
             place: Place::default(),
         }

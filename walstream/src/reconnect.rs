@@ -62,6 +62,21 @@ pub struct Reconnected {
     pub timeline: u32,
 }
 
+/// From a lost connection to the next one.
+pub(crate) trait Reconnecting: Send + 'static {
+    /// A connection that had received up to here is lost.
+    fn lost(&mut self, received: Lsn, now: Instant);
+
+    /// The pause before the next attempt, if there is to be one.
+    fn pause(&mut self, now: Instant) -> Option<Duration>;
+
+    /// One attempt, for a consumer that was handed everything up to `reached`.
+    fn connect(
+        &mut self,
+        reached: Lsn,
+    ) -> impl Future<Output = Result<(Channel, Reconnected)>> + Send;
+}
+
 /// What it takes to connect again.
 #[derive(Debug)]
 pub(crate) struct Link {
@@ -110,50 +125,6 @@ impl Link {
         Ok((channel, link, position.max(confirmed), system))
     }
 
-    /// A connection that had received up to here is lost. The series of attempts begins anew if it came further than
-    /// any before it: a server that always fails at the same place is not tried for ever.
-    pub(crate) fn lost(&mut self, received: Lsn, now: Instant) {
-        if received > self.furthest || self.attempts.made() == 0 {
-            self.furthest = self.furthest.max(received);
-            self.attempts = self.policy.backoff.begin(now);
-        }
-    }
-
-    /// The pause before the next attempt, if there is to be one.
-    pub(crate) fn pause(&mut self, now: Instant) -> Option<Duration> {
-        self.attempts.pause(now, RandomState::new().hash_one(()))
-    }
-
-    /// One attempt, for a consumer that was handed everything up to `reached`.
-    pub(crate) async fn connect(&mut self, reached: Lsn) -> Result<(Channel, Reconnected)> {
-        // Connecting has its own limit; a server that then says nothing must not hold us for ever.
-        const PATIENCE: Duration = Duration::from_secs(60);
-        let patience = PATIENCE.saturating_add(self.config.wal_sender_timeout);
-        let mut client = Client::connect_replication(&self.config).await?;
-        let attempt = async {
-            let timeline = self.check(&mut client, reached).await?;
-            let (channel, confirmed) = own(&self.config, &self.options, client).await?;
-            if confirmed > reached {
-                return Err(Error::slot_ahead(&self.options.slot, confirmed, reached));
-            }
-            Ok((channel, timeline))
-        };
-        let (channel, timeline) = tokio::time::timeout(patience, attempt)
-            .await
-            .unwrap_or_else(|_| {
-                Err(Error::timed_out(
-                    "the server let us in and then did not answer",
-                ))
-            })?;
-        self.timeline = timeline;
-        let reconnected = Reconnected {
-            attempts: self.attempts.made(),
-            outage: self.attempts.began().elapsed(),
-            timeline,
-        };
-        Ok((channel, reconnected))
-    }
-
     /// Whether this is the server that we were on, or one that followed it, with everything in it that was handed out.
     async fn check(&self, client: &mut Client, reached: Lsn) -> Result<u32> {
         let system = client.identify_system().await?;
@@ -189,6 +160,50 @@ impl Link {
             return Err(behind(reached, &system));
         }
         Ok(system.timeline)
+    }
+}
+
+impl Reconnecting for Link {
+    // The series of attempts begins anew if the connection came further than any before it: a server that always fails
+    // at the same place is not tried for ever.
+    fn lost(&mut self, received: Lsn, now: Instant) {
+        if received > self.furthest || self.attempts.made() == 0 {
+            self.furthest = self.furthest.max(received);
+            self.attempts = self.policy.backoff.begin(now);
+        }
+    }
+
+    fn pause(&mut self, now: Instant) -> Option<Duration> {
+        self.attempts.pause(now, RandomState::new().hash_one(()))
+    }
+
+    async fn connect(&mut self, reached: Lsn) -> Result<(Channel, Reconnected)> {
+        // Connecting has its own limit; a server that then says nothing must not hold us for ever.
+        const PATIENCE: Duration = Duration::from_secs(60);
+        let patience = PATIENCE.saturating_add(self.config.wal_sender_timeout);
+        let mut client = Client::connect_replication(&self.config).await?;
+        let attempt = async {
+            let timeline = self.check(&mut client, reached).await?;
+            let (channel, confirmed) = own(&self.config, &self.options, client).await?;
+            if confirmed > reached {
+                return Err(Error::slot_ahead(&self.options.slot, confirmed, reached));
+            }
+            Ok((channel, timeline))
+        };
+        let (channel, timeline) = tokio::time::timeout(patience, attempt)
+            .await
+            .unwrap_or_else(|_| {
+                Err(Error::timed_out(
+                    "the server let us in and then did not answer",
+                ))
+            })?;
+        self.timeline = timeline;
+        let reconnected = Reconnected {
+            attempts: self.attempts.made(),
+            outage: self.attempts.began().elapsed(),
+            timeline,
+        };
+        Ok((channel, reconnected))
     }
 }
 

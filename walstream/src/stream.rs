@@ -28,7 +28,7 @@ use crate::error::Error;
 use crate::event::Event;
 use crate::limits::{Held, Limits};
 use crate::progress::Progress;
-use crate::reconnect::Link;
+use crate::reconnect::{Link, Reconnecting};
 use crate::spool::{Folder, Usage};
 use crate::system::SystemIdentity;
 use crate::transaction::Transaction;
@@ -82,7 +82,14 @@ impl Stream {
         let channel = client.start_replication(options, start).await?;
         let confirms_idle = start.is_zero();
         let delivery = Delivery::default();
-        let stream = Self::linked(channel, timeout, decoder(options), limits, delivery, None);
+        let stream = Self::linked(
+            channel,
+            timeout,
+            decoder(options),
+            limits,
+            delivery,
+            NO_LINK,
+        );
         Ok(Self {
             confirms_idle,
             ..stream
@@ -126,7 +133,7 @@ impl Stream {
         limits: Limits,
         delivery: Delivery,
     ) -> Self {
-        Self::linked(channel, timeout, decoder, limits, delivery, None)
+        Self::linked(channel, timeout, decoder, limits, delivery, NO_LINK)
     }
 
     fn linked(
@@ -135,7 +142,7 @@ impl Stream {
         decoder: Decoder,
         limits: Limits,
         delivery: Delivery,
-        link: Option<Linked>,
+        link: Option<Linked<impl Reconnecting>>,
     ) -> Self {
         let (reached, written, link) = match link {
             Some(it) => (it.reached, it.written, it.link),
@@ -343,14 +350,17 @@ type Place<'a> = MutexGuard<'a, Inbox<Queue>>;
 type End = Result<(), Error>;
 
 /// What a stream knows of its beginning.
-struct Linked {
+pub(crate) struct Linked<L> {
     /// What makes the next connection, unless this is to be the only one.
-    link: Option<Link>,
+    pub(crate) link: Option<L>,
     /// Where the consumer is.
-    reached: Lsn,
+    pub(crate) reached: Lsn,
     /// Where the server's log ended at the beginning.
-    written: Lsn,
+    pub(crate) written: Lsn,
 }
+
+/// For a stream on one connection.
+const NO_LINK: Option<Linked<Link>> = None;
 
 fn decoder(options: &StreamOptions) -> Decoder {
     Decoder::new()
