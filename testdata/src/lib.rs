@@ -11,9 +11,12 @@ pub mod expected;
 mod install;
 mod port;
 mod proxy;
+pub mod random;
 mod server;
+pub mod story;
 mod surface;
 mod version;
+pub mod walsender;
 pub mod workload;
 pub mod writer;
 

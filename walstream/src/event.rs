@@ -78,6 +78,11 @@ impl LogicalMessage {
     pub fn confirm(self) {
         self.token.confirm();
     }
+
+    /// The token, to confirm it later.
+    pub fn into_token(self) -> Token {
+        self.token
+    }
 }
 
 /// A position without changes: everything published before it has been received.

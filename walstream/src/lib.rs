@@ -179,6 +179,8 @@ mod row;
 mod scripted;
 mod server_error;
 mod session;
+#[cfg(test)]
+mod simulation;
 mod slot;
 mod spool;
 mod stream;

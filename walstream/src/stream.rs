@@ -136,7 +136,7 @@ impl Stream {
         Self::linked(channel, timeout, decoder, limits, delivery, NO_LINK)
     }
 
-    fn linked(
+    pub(crate) fn linked(
         channel: Channel,
         timeout: Duration,
         decoder: Decoder,

@@ -1,0 +1,557 @@
+//! What a server sends of a made-up WAL over one connection, from wherever it is asked to start.
+//!
+//! After reorderbuffer.c, decode.c and pgoutput.c: transactions that commit before the start are left out, those that
+//! were prepared before it too, but not the end of a prepared one behind it; relations are described when they are
+//! first used on the connection and after every change. What a server decides by its memory, when to stream a
+//! transaction and how much of it, is decided at random here, and differs from one connection to the next.
+
+use std::collections::{BTreeMap, HashMap};
+
+use crate::random::{chance_for, number_for};
+use crate::story::{Change, Kind, Record, Table, Wal};
+use crate::writer;
+
+/// What the client asked for, and what kind of server it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// Transactions may be streamed before they end.
+    pub streaming: bool,
+    /// Aborts of streamed transactions have a position.
+    pub parallel: bool,
+    /// Logical messages are sent.
+    pub messages: bool,
+    /// From here on transactions are prepared; without it they come when they commit.
+    pub two_phase_at: Option<u64>,
+    /// Transactions with nothing in them are sent, as 14 does.
+    pub empty: bool,
+    /// How often in a hundred changes something is streamed.
+    pub eager: u64,
+    /// A transaction may be streamed from its beginning once more, which the protocol allows and no server does.
+    pub again: bool,
+}
+
+/// One frame, ready for the socket.
+#[derive(Clone, Debug)]
+pub struct Frame {
+    /// The CopyData message.
+    pub bytes: Vec<u8>,
+    /// What it is.
+    pub name: &'static str,
+    /// What else is remarkable about it.
+    pub also: Option<&'static str>,
+    /// Everything in the WAL before it has been sent.
+    pub sent: u64,
+    /// The record of which it is the last frame, if that is the end of something.
+    pub ends: Option<usize>,
+    /// Whether it lies inside a transaction or a stream block, and the next one will too.
+    pub inside: bool,
+}
+
+/// Everything that is sent, from the first to the last record; `salt` is another one for each connection.
+pub fn frames(wal: &Wal, options: Options, start: u64, salt: u64) -> Vec<Frame> {
+    let mut sender = Sender {
+        wal,
+        options,
+        start,
+        salt,
+        sent: wal.start,
+        frames: Vec::new(),
+        open: BTreeMap::new(),
+        known: HashMap::new(),
+        inside: false,
+    };
+    for (at, record) in wal.records.iter().enumerate() {
+        sender.decode(at, record);
+        sender.sent = record.end;
+        if sender.chance(10, record, 12) {
+            sender.keepalive(record);
+        }
+    }
+    sender.frames
+}
+
+struct Sender<'a> {
+    wal: &'a Wal,
+    options: Options,
+    start: u64,
+    salt: u64,
+    sent: u64,
+    frames: Vec<Frame>,
+    open: BTreeMap<u32, Buffer>,
+    /// By oid.
+    known: HashMap<u32, Known>,
+    inside: bool,
+}
+
+/// What has been decoded of a transaction and not sent.
+#[derive(Default)]
+struct Buffer {
+    waiting: Vec<usize>,
+    sent: Vec<usize>,
+    streamed: bool,
+    prepared: bool,
+}
+
+/// Where a relation has been described.
+#[derive(Default)]
+struct Known {
+    /// To everybody.
+    global: bool,
+    /// To these streamed transactions.
+    streams: Vec<u32>,
+}
+
+impl<'a> Sender<'a> {
+    fn chance(&self, kind: u64, record: &Record, percent: u64) -> bool {
+        chance_for(self.salt + kind, record.id.into(), percent)
+    }
+
+    fn decode(&mut self, at: usize, record: &'a Record) {
+        let transaction = record.transaction;
+        let wanted = record.start >= self.start;
+        match &record.kind {
+            Kind::Change(_) | Kind::Alter(_, _) => {
+                if !self.options.messages && is_message(record) {
+                    return;
+                }
+                self.open.entry(transaction).or_default().waiting.push(at);
+                if wanted && self.options.streaming && self.chance(11, record, self.options.eager) {
+                    // The largest, as far as anybody knows.
+                    let number = number_for(self.salt + 12, record.id.into(), 3);
+                    let mut largest = transaction;
+                    if number == 0 {
+                        let open = self.open.iter().filter(|it| !it.1.prepared);
+                        let most = open.max_by_key(|it| it.1.waiting.len());
+                        largest = most.map_or(transaction, |most| *most.0);
+                    }
+                    self.block(largest, record);
+                }
+            }
+            Kind::Loose if wanted && self.options.messages => {
+                let text = record.text();
+                let message = writer::logical(None, 0, record.end, "out", text.as_bytes());
+                self.frame("message outside", record.end, record, &message);
+                self.ends(at);
+            }
+            Kind::Loose | Kind::Noise => {}
+            Kind::Analyze(oid) => self.forget(*oid),
+            Kind::Undo(xids) => self.undo(record, xids),
+            Kind::Prepare => self.prepare(at, record),
+            Kind::Commit => self.commit(at, record),
+            Kind::Abort => self.abort(at, record),
+        }
+    }
+
+    /// Streams what waits of a transaction.
+    fn block(&mut self, transaction: u32, trigger: &Record) {
+        let model = &self.wal.transactions[&transaction];
+        let Some(buffer) = self.open.get_mut(&transaction) else {
+            return;
+        };
+        let mut waiting = std::mem::take(&mut buffer.waiting);
+        let again = self.options.again
+            && buffer.streamed
+            && chance_for(self.salt + 13, trigger.id.into(), 8);
+        if again {
+            let sent = std::mem::take(&mut buffer.sent);
+            waiting.splice(0..0, sent);
+        }
+        let first = again || !std::mem::replace(&mut buffer.streamed, true);
+        if again {
+            for known in self.known.values_mut() {
+                known.streams.retain(|stream| *stream != transaction);
+            }
+        }
+        let origin = model.origin.as_deref().filter(|_| first);
+        let begins = waiting.first().map(|at| self.wal.records[*at].start);
+        let name = match (first, again) {
+            (true, true) => "stream start again from the beginning",
+            (true, false) => "first stream start",
+            (false, _) => "later stream start",
+        };
+        let lsn = begins.filter(|_| origin.is_none()).unwrap_or(0);
+        self.inside = true;
+        let start = writer::stream_start(model.xid, u8::from(first));
+        self.frame(name, lsn, trigger, &start);
+        if let Some(origin) = origin {
+            self.frame("origin in a stream", 0, trigger, &writer::origin(0, origin));
+        }
+        let mut last = lsn;
+        let mut any = false;
+        for at in waiting {
+            let record = &self.wal.records[at];
+            // A transaction that is seen to have aborted is left where it is.
+            if self.is_doomed(transaction, record) && self.chance(14, record, 10) {
+                self.cut_short();
+                break;
+            }
+            let xid = match &record.kind {
+                Kind::Change(row) if is_message(record) => Some((model.xid, row.xid)),
+                Kind::Change(row) => Some((row.xid, row.xid)),
+                _ => None,
+            };
+            any |= xid.is_some();
+            last = record.start;
+            self.change(transaction, record, xid.map(|xid| xid.0), true);
+            if let Some(buffer) = self.open.get_mut(&transaction) {
+                buffer.sent.push(at);
+            }
+        }
+        self.inside = false;
+        let name = if any { "stream stop" } else { "empty block" };
+        self.frame(name, last, trigger, &writer::stream_stop());
+        self.forget_altered(transaction);
+    }
+
+    /// Whether what a record did is undone later.
+    fn is_doomed(&self, transaction: u32, record: &Record) -> bool {
+        let model = &self.wal.transactions[&transaction];
+        let aborted = matches!(model.end, Some((_, false)));
+        let undone = match &record.kind {
+            Kind::Change(row) => model.undone.contains(&row.xid),
+            Kind::Alter(xid, _) => model.undone.contains(xid),
+            _ => false,
+        };
+        aborted || undone
+    }
+
+    /// One change with the relations that it needs.
+    fn change(&mut self, transaction: u32, record: &'a Record, xid: Option<u32>, block: bool) {
+        let row = match &record.kind {
+            Kind::Change(row) => row,
+            Kind::Alter(_, oid) => return self.forget(*oid),
+            _ => return,
+        };
+        for table in row.change.tables() {
+            let known = self.known.entry(table.oid).or_default();
+            let described = if block {
+                known.streams.contains(&transaction)
+            } else {
+                known.global
+            };
+            if !described {
+                if block {
+                    known.streams.push(transaction);
+                } else {
+                    known.global = true;
+                }
+                self.describe(table, record, xid.filter(|_| block));
+            }
+        }
+        let xid = xid.filter(|_| block);
+        if let Some(message) = record.message(xid) {
+            let lsn = if is_message(record) {
+                record.end
+            } else {
+                record.start
+            };
+            self.frame(name_of(&row.change), lsn, record, &message);
+        }
+    }
+
+    fn describe(&mut self, table: &Table, record: &Record, xid: Option<u32>) {
+        for column in table.columns.iter().filter(|it| it.type_oid >= 10_000) {
+            let message = writer::r#type(xid, column.type_oid, "public", "mood");
+            self.frame("type", 0, record, &message);
+        }
+        self.frame("relation", 0, record, &table.message(xid));
+    }
+
+    /// A relation must be described again.
+    fn forget(&mut self, oid: u32) {
+        self.known.remove(&oid);
+    }
+
+    /// After a part of a transaction its changes of definitions count for nobody else.
+    fn forget_altered(&mut self, transaction: u32) {
+        for at in &self.wal.transactions[&transaction].changes {
+            if let Kind::Alter(_, oid) = self.wal.records[*at].kind {
+                self.forget(oid);
+            }
+        }
+    }
+
+    fn undo(&mut self, record: &'a Record, xids: &[u32]) {
+        let transaction = record.transaction;
+        self.forget_altered(transaction);
+        let wal = self.wal;
+        let buffer = self.open.entry(transaction).or_default();
+        let kept = |at: &usize| match &wal.records[*at].kind {
+            Kind::Change(row) => !xids.contains(&row.xid),
+            Kind::Alter(xid, _) => !xids.contains(xid),
+            _ => true,
+        };
+        buffer.waiting.retain(kept);
+        let sent: Vec<_> = buffer.sent.extract_if(.., |at| !kept(at)).collect();
+        let streamed = buffer.streamed;
+        if !self.options.streaming || record.start < self.start {
+            return;
+        }
+        // Those of which something was sent, and now and then others.
+        let mut xids = xids.to_vec();
+        if self.chance(15, record, 50) {
+            xids.reverse();
+        }
+        for xid in xids {
+            let known = sent.iter().any(|at| match &wal.records[*at].kind {
+                Kind::Change(row) => row.xid == xid,
+                _ => false,
+            });
+            if streamed && known {
+                self.stream_abort("abort of a subtransaction", transaction, xid, record);
+            } else if chance_for(self.salt + 16, xid.into(), 15) {
+                self.stream_abort(
+                    "abort of an unknown subtransaction",
+                    transaction,
+                    xid,
+                    record,
+                );
+            }
+        }
+    }
+
+    fn stream_abort(&mut self, name: &'static str, transaction: u32, xid: u32, record: &Record) {
+        for known in self.known.values_mut() {
+            known.streams.retain(|stream| *stream != transaction);
+        }
+        let place = self.options.parallel.then_some((record.start, 0));
+        let top = self.wal.transactions[&transaction].xid;
+        let message = writer::stream_abort(top, xid, place);
+        self.frame(name, record.start, record, &message);
+    }
+
+    fn commit(&mut self, at: usize, record: &'a Record) {
+        let transaction = record.transaction;
+        let model = &self.wal.transactions[&transaction];
+        let prepared = model.prepare.as_ref().zip(self.options.two_phase_at);
+        if record.start < self.start {
+            self.open.remove(&transaction);
+            self.forget_altered(transaction);
+            return;
+        }
+        if let Some(((prepare, gid), two_phase_at)) = prepared {
+            let prepare = &self.wal.records[*prepare];
+            if prepare.start < two_phase_at {
+                self.whole_prepared(transaction, prepare, "late begin prepare", "late prepare");
+            }
+            let message =
+                writer::commit_prepared(0, record.start, record.end, model.time, model.xid, gid);
+            self.frame("commit prepared", record.end, record, &message);
+            self.ends(at);
+            self.open.remove(&transaction);
+            return;
+        }
+        let buffer = self.open.entry(transaction).or_default();
+        let waits = !buffer.waiting.is_empty();
+        if buffer.streamed {
+            if waits || self.chance(17, record, 20) {
+                self.block(transaction, record);
+            }
+            for known in self.known.values_mut() {
+                let before = known.streams.len();
+                known.streams.retain(|stream| *stream != transaction);
+                known.global |= known.streams.len() < before;
+            }
+            let message = writer::stream_commit(model.xid, 0, record.start, record.end, model.time);
+            self.frame("stream commit", record.end, record, &message);
+            self.ends(at);
+        } else {
+            let waiting = std::mem::take(&mut buffer.waiting);
+            let changes = |at: &usize| matches!(self.wal.records[*at].kind, Kind::Change(_));
+            let empty = !waiting.iter().any(changes);
+            if self.options.empty || !empty {
+                self.inside = true;
+                let begin = writer::begin(record.start, model.time, model.xid);
+                let name = if empty { "empty begin" } else { "begin" };
+                self.whole(transaction, record, name, &begin, waiting);
+                let message = writer::commit(0, record.start, record.end, model.time);
+                self.frame("commit", record.end, record, &message);
+                self.ends(at);
+            }
+        }
+        self.open.remove(&transaction);
+        self.forget_altered(transaction);
+    }
+
+    /// The beginning of a transaction that is sent at once, and its changes.
+    fn whole(
+        &mut self,
+        transaction: u32,
+        end: &'a Record,
+        name: &'static str,
+        begin: &[u8],
+        waiting: Vec<usize>,
+    ) {
+        let origin = self.wal.transactions[&transaction].origin.as_deref();
+        let first = waiting
+            .first()
+            .filter(|_| origin.is_none())
+            .map_or(0, |at| self.wal.records[*at].start);
+        self.inside = true;
+        self.frame(name, first, end, begin);
+        if let Some(origin) = origin {
+            self.frame("origin", 0, end, &writer::origin(77, origin));
+        }
+        for at in waiting {
+            let record = &self.wal.records[at];
+            let aborted = matches!(self.wal.transactions[&transaction].end, Some((_, false)));
+            if aborted && self.chance(18, record, 10) {
+                self.cut_short();
+                break;
+            }
+            self.change(transaction, record, None, false);
+        }
+        self.inside = false;
+    }
+
+    fn whole_prepared(
+        &mut self,
+        transaction: u32,
+        prepare: &'a Record,
+        begin_name: &'static str,
+        end_name: &'static str,
+    ) {
+        let model = &self.wal.transactions[&transaction];
+        let gid = model.prepare.as_ref().map_or("", |prepare| &prepare.1);
+        let waiting = std::mem::take(&mut self.open.entry(transaction).or_default().waiting);
+        let time = i64::from(transaction);
+        let begin = writer::begin_prepare(prepare.start, prepare.end, time, model.xid, gid);
+        self.whole(transaction, prepare, begin_name, &begin, waiting);
+        let message = writer::prepare(0, prepare.start, prepare.end, time, model.xid, gid);
+        self.frame(end_name, prepare.end, prepare, &message);
+        self.forget_altered(transaction);
+    }
+
+    fn prepare(&mut self, at: usize, record: &'a Record) {
+        let transaction = record.transaction;
+        if self.options.two_phase_at.is_none() {
+            return;
+        }
+        self.open.entry(transaction).or_default().prepared = true;
+        if record.start < self.start {
+            return;
+        }
+        if self.open.entry(transaction).or_default().streamed {
+            if !self.open[&transaction].waiting.is_empty() || self.chance(19, record, 20) {
+                self.block(transaction, record);
+            }
+            let model = &self.wal.transactions[&transaction];
+            let gid = model.prepare.as_ref().map_or("", |prepare| &prepare.1);
+            let time = i64::from(transaction);
+            let message = writer::stream_prepare(0, record.start, record.end, time, model.xid, gid);
+            self.frame("stream prepare", record.end, record, &message);
+        } else {
+            self.whole_prepared(transaction, record, "begin prepare", "prepare");
+        }
+        self.ends(at);
+    }
+
+    fn abort(&mut self, at: usize, record: &'a Record) {
+        let transaction = record.transaction;
+        let model = &self.wal.transactions[&transaction];
+        let buffer = self.open.remove(&transaction).unwrap_or_default();
+        self.forget_altered(transaction);
+        if record.start < self.start {
+            return;
+        }
+        if let Some(((prepare, gid), two_phase_at)) =
+            model.prepare.as_ref().zip(self.options.two_phase_at)
+        {
+            let prepare = &self.wal.records[*prepare];
+            // Nobody was told of one that was prepared before, but now and then they are of its end.
+            if prepare.start >= two_phase_at || self.chance(20, record, 50) {
+                let message = writer::rollback_prepared(
+                    0,
+                    prepare.end,
+                    record.end,
+                    i64::from(transaction),
+                    model.time,
+                    model.xid,
+                    gid,
+                );
+                self.frame("rollback prepared", record.end, record, &message);
+                self.ends(at);
+            }
+            return;
+        }
+        if buffer.streamed {
+            for sub in &model.subtransactions {
+                if !model.undone.contains(sub) && chance_for(self.salt + 21, (*sub).into(), 60) {
+                    self.stream_abort("abort of a subtransaction", transaction, *sub, record);
+                }
+            }
+            self.stream_abort("abort of a transaction", transaction, model.xid, record);
+        } else if self.options.streaming && self.chance(22, record, 20) {
+            let name = "abort of an unknown transaction";
+            self.stream_abort(name, transaction, model.xid, record);
+        }
+    }
+
+    fn ends(&mut self, at: usize) {
+        if let Some(frame) = self.frames.last_mut() {
+            frame.ends = Some(at);
+        }
+    }
+
+    /// What follows was seen to have aborted, and is not sent.
+    fn cut_short(&mut self) {
+        if let Some(frame) = self.frames.last_mut() {
+            frame.also = Some("a part that ends early, as it has aborted");
+        }
+    }
+
+    fn frame(&mut self, name: &'static str, lsn: u64, record: &Record, message: &[u8]) {
+        let frame = writer::wal_data(lsn, lsn, 0, message);
+        self.push(name, &frame);
+        let about = u64::from(record.id) << 32 | self.frames.len() as u64;
+        if chance_for(self.salt + 23, about, 3) {
+            self.keepalive(record);
+        }
+    }
+
+    fn keepalive(&mut self, record: &Record) {
+        let asks = self.chance(24, record, 40);
+        let name = match (asks, self.inside) {
+            (true, _) => "keepalive that asks",
+            (false, true) => "keepalive inside",
+            (false, false) => "keepalive",
+        };
+        let frame = writer::keepalive(self.sent, 0, u8::from(asks));
+        self.push(name, &frame);
+    }
+
+    fn push(&mut self, name: &'static str, frame: &[u8]) {
+        self.frames.push(Frame {
+            bytes: copy_data(frame),
+            name,
+            also: None,
+            sent: self.sent,
+            ends: None,
+            inside: self.inside,
+        });
+    }
+}
+
+/// A frame as it is on the socket.
+pub fn copy_data(frame: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(frame.len() + 4).expect("a frame is smaller than 4 GiB");
+    [b"d", &length.to_be_bytes()[..], frame].concat()
+}
+
+fn is_message(record: &Record) -> bool {
+    matches!(&record.kind, Kind::Change(row) if matches!(row.change, Change::Message))
+}
+
+fn name_of(change: &Change) -> &'static str {
+    match change {
+        Change::Insert(_, _) => "insert",
+        Change::Update(_, None, _) => "update",
+        Change::Update(_, Some((b'O', _)), _) => "update with the old row",
+        Change::Update(_, _, _) => "update with the old key",
+        Change::Delete(_, b'O', _) => "delete by the old row",
+        Change::Delete(_, _, _) => "delete by key",
+        Change::Truncate(tables, _) if tables.len() > 1 => "truncate of several",
+        Change::Truncate(_, _) => "truncate",
+        Change::Message => "message inside",
+    }
+}

@@ -1,0 +1,82 @@
+//! Streams against a scripted server, seed by seed: whatever the server sends and wherever the connection breaks, what
+//! is delivered is what was committed, once and in order, and the slot never passes what is durable.
+//!
+//! A seed makes a [`Case`]: a story of a source, a kind of server, losses of the connection and a consumer with its
+//! habits. `WALSTREAM_SEED=n` runs one seed and says what is in it, `WALSTREAM_SEEDS=n` so many from 0 on. A seed that
+//! fails is made smaller first: what is left is what it takes.
+
+mod case;
+mod compare;
+mod consumer;
+mod counts;
+mod expected;
+mod server;
+mod shrink;
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+
+use case::Case;
+use counts::Counts;
+
+fn number(variable: &str) -> Option<u64> {
+    let text = std::env::var(variable).ok()?;
+    Some(text.parse().expect("a number"))
+}
+
+/// Runs seeds on all processors; what was met, and the first that failed.
+fn run(seeds: std::ops::Range<u64>) -> (Counts, Option<(u64, String)>) {
+    let next = AtomicU64::new(seeds.start);
+    let result = Mutex::new((Counts::default(), None::<(u64, String)>));
+    let threads = thread::available_parallelism().map_or(1, usize::from);
+    thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                loop {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= seeds.end {
+                        break;
+                    }
+                    let outcome = Case::of(seed).run();
+                    let mut result = result.lock().unwrap();
+                    match outcome {
+                        Ok(counts) => result.0.add_seed(&counts),
+                        Err(error) => {
+                            if result.1.as_ref().is_none_or(|(first, _)| seed < *first) {
+                                result.1 = Some((seed, error));
+                            }
+                            next.store(seeds.end, Ordering::Relaxed);
+                        }
+                    }
+                }
+            });
+        }
+    });
+    result.into_inner().unwrap()
+}
+
+fn fail(seed: u64, error: &str) -> ! {
+    let (case, smaller) = shrink::shrink(Case::of(seed), error);
+    panic!("{error}\n\nWALSTREAM_SEED={seed}, made smaller: {smaller}\n{case}");
+}
+
+#[test]
+fn what_is_delivered_is_what_was_committed() {
+    if let Some(seed) = number("WALSTREAM_SEED") {
+        let case = Case::of(seed);
+        println!("{case}");
+        match case.run() {
+            Ok(counts) => println!("{counts}"),
+            Err(error) => fail(seed, &error),
+        }
+        return;
+    }
+    let seeds = number("WALSTREAM_SEEDS").unwrap_or(10_000);
+    let (counts, failed) = run(0..seeds);
+    println!("{counts}");
+    if let Some((seed, error)) = failed {
+        fail(seed, &error);
+    }
+    counts.check(seeds);
+}

@@ -1,0 +1,213 @@
+//! One run: all that a seed decides.
+
+use std::fmt;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use testdata::random::Random;
+use testdata::story::{Kind, Shape, Story, Wal};
+use testdata::walsender::Options;
+
+use super::consumer;
+use super::counts::Counts;
+use super::server::World;
+
+/// All that a seed decides. Parts of it can be left out, and the rest stays as it is.
+#[derive(Clone, Debug)]
+pub(super) struct Case {
+    pub(super) seed: u64,
+    pub(super) story: Story,
+    /// With values that are larger than what is kept in memory.
+    pub(super) heavy: bool,
+    /// Where the WAL begins.
+    pub(super) base: u64,
+    /// Which part of the WAL the slot has behind it when it all begins, of 65536.
+    pub(super) begun: u64,
+    pub(super) options: Options,
+    /// Whether the slot is one for two phases.
+    pub(super) two_phase: bool,
+    /// The first connection ends like the first of these, and so on; one without ends when all is done.
+    pub(super) losses: Vec<Loss>,
+    /// The consumer crashes after so many events, and again after so many more.
+    pub(super) crashes: Vec<u64>,
+    pub(super) habits: Habits,
+    /// Bytes in memory.
+    pub(super) memory: u64,
+}
+
+/// How a connection ends.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Loss {
+    /// Behind which part of all frames, of 65536.
+    pub(super) part: u64,
+    pub(super) how: How,
+    /// Attempts to connect that fail afterwards.
+    pub(super) failures: u32,
+    /// The server forgets what it was told last.
+    pub(super) forgets: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum How {
+    /// Between two frames.
+    Between,
+    /// Within a frame, behind this part of it, of 256.
+    Within(u64),
+    /// The server says why.
+    Reported,
+    /// The server ends the stream.
+    Ended,
+}
+
+/// What the consumer is like.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Habits {
+    /// It stores its position, and starts from it; otherwise it goes by the slot.
+    pub(super) stores: bool,
+    /// It takes transactions only.
+    pub(super) plain: bool,
+    /// How often of a hundred times it looks at the changes.
+    pub(super) walks: u64,
+    /// How often of a hundred times it stores what it has after an event.
+    pub(super) storing: u64,
+    /// How often of a hundred times it confirms something of what is stored after an event, and in order or not.
+    pub(super) confirming: u64,
+    pub(super) in_order: bool,
+    /// How often of a hundred times it takes a nap.
+    pub(super) naps: u64,
+}
+
+impl Case {
+    pub(super) fn of(seed: u64) -> Self {
+        let mut random = Random::new(seed);
+        let random = &mut random;
+        let shape = Shape {
+            steps: 10 + random.below(random.clone().pick(&[20, 60, 120])),
+            open: 1 + random.below(6),
+            prepares: random.chance(40),
+            undecided: random.chance(10),
+        };
+        let streaming = random.chance(75);
+        let plain = random.chance(15);
+        let options = Options {
+            streaming,
+            parallel: streaming && random.chance(50),
+            messages: !plain && random.chance(70),
+            two_phase_at: None,
+            empty: random.chance(30),
+            eager: random.pick(&[5, 20, 60]),
+            again: random.chance(20),
+        };
+        let losses = (0..random.pick(&[0, 1, 1, 2, 3, 6])).map(|_| Loss {
+            part: random.below(65536),
+            how: match random.below(10) {
+                0..4 => How::Between,
+                4..8 => How::Within(random.below(256)),
+                8 => How::Reported,
+                _ => How::Ended,
+            },
+            failures: random.pick(&[0, 0, 0, 1, 3]),
+            forgets: random.chance(30),
+        });
+        let losses = losses.collect();
+        let crashes = (0..random.pick(&[0, 0, 0, 1, 2])).map(|_| random.below(30));
+        let crashes = crashes.collect();
+        Self {
+            seed,
+            story: Story::random(random, &shape),
+            heavy: random.chance(2),
+            base: random.pick(&[0x0150_0000, 0xFFFF_FF00, 0x7_FFFF_FC00]),
+            begun: if random.chance(60) {
+                0
+            } else {
+                random.below(40_000)
+            },
+            options,
+            two_phase: false,
+            losses,
+            crashes,
+            habits: Habits {
+                stores: !plain && random.chance(60),
+                plain,
+                walks: random.pick(&[100, 90]),
+                storing: random.pick(&[100, 50, 10]),
+                confirming: random.pick(&[100, 60, 15]),
+                in_order: random.chance(40),
+                naps: random.pick(&[0, 20, 60]),
+            },
+            memory: random.pick(&[1, 300, 2000, 1 << 20]),
+        }
+    }
+
+    /// Runs it; what was met, or what went wrong.
+    pub(super) fn run(&self) -> Result<Counts, String> {
+        // Nothing takes longer than this in the time of the simulation.
+        const PATIENCE: Duration = Duration::from_secs(24 * 3600);
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .start_paused(true)
+            .build()
+            .map_err(|error| error.to_string())?;
+        let wal = Arc::new(Wal::of(&self.story, self.base, self.heavy));
+        let world = Arc::new(Mutex::new(World::new(self, wal)));
+        let outcome = runtime.block_on(async {
+            tokio::time::timeout(PATIENCE, consumer::consume(self, &world)).await
+        });
+        drop(runtime);
+        let mut world = world.lock().unwrap();
+        if let Some(wrong) = world.wrong.take() {
+            return Err(wrong);
+        }
+        match outcome {
+            Ok(Ok(())) => Ok(std::mem::take(&mut world.counts)),
+            Ok(Err(wrong)) => Err(wrong),
+            Err(_) => Err("it never came to an end".to_owned()),
+        }
+    }
+}
+
+impl fmt::Display for Case {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            f,
+            "the slot begins behind {}/65536 of the WAL{}{}, {} bytes in memory",
+            self.begun,
+            if self.two_phase {
+                " and has two phases"
+            } else {
+                ""
+            },
+            if self.heavy { ", values are large" } else { "" },
+            self.memory
+        )?;
+        writeln!(f, "{:?}", self.options)?;
+        writeln!(f, "{:?}", self.habits)?;
+        for loss in &self.losses {
+            writeln!(f, "{loss:?}")?;
+        }
+        if !self.crashes.is_empty() {
+            writeln!(f, "the consumer crashes after events: {:?}", self.crashes)?;
+        }
+        let wal = Wal::of(&self.story, self.base, false);
+        let mut records = wal.records.iter().peekable();
+        for step in &self.story.steps {
+            // Steps that did something are records, and savepoints.
+            match records.peek() {
+                Some(record) if record.id == step.id => {
+                    write!(f, "  {step}: {:X}", record.start)?;
+                    match (wal.transactions.get(&record.transaction), &record.kind) {
+                        (_, Kind::Change(row)) => writeln!(f, ", xid {}", row.xid)?,
+                        (_, Kind::Undo(xids)) => writeln!(f, ", xids {xids:?}")?,
+                        (Some(it), Kind::Prepare | Kind::Commit | Kind::Abort) => {
+                            writeln!(f, ", xid {}", it.xid)?;
+                        }
+                        _ => writeln!(f)?,
+                    }
+                    records.next();
+                }
+                _ => writeln!(f, "  {step}")?,
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,188 @@
+//! A delivered transaction beside the one of the story.
+
+use testdata::story::{Cell, Change as Told, Item, Kind, Record, Table, Wal};
+use walproto::{Column, OldRow, Tuple};
+
+use super::expected::is_message;
+use super::server::World;
+use crate::relations::Relation;
+use crate::transaction::{Change, Transaction};
+
+/// Whether what surrounds the changes is right.
+pub(super) fn ends(wal: &Wal, transaction: &Transaction, number: u32) -> Result<(), String> {
+    let model = &wal.transactions[&number];
+    let (end, _) = model.end.expect("it is committed");
+    let end = &wal.records[end];
+    let expected = (
+        model.xid,
+        end.start,
+        end.end,
+        model.time,
+        model.origin.as_deref(),
+    );
+    let found = (
+        transaction.xid().0,
+        transaction.commit_lsn().0,
+        transaction.end_lsn().0,
+        transaction.commit_time().0,
+        transaction.origin().map(|origin| &*origin.name),
+    );
+    if expected != found {
+        return Err(format!(
+            "xid, ends, time and origin are {found:X?}, and should be {expected:X?}"
+        ));
+    }
+    Ok(())
+}
+
+/// Whether the changes are those that were not undone, with their tables as they were at each.
+pub(super) fn changes(
+    world: &World,
+    transaction: &mut Transaction,
+    number: u32,
+) -> Result<(), String> {
+    let wal = &world.wal;
+    let model = &wal.transactions[&number];
+    let mut expected = wal
+        .surviving(number)
+        .filter(|record| world.options.messages || !is_message(record));
+    let mut changes = transaction.changes().map_err(|error| error.to_string())?;
+    while let Some((lsn, change)) = changes.next().map_err(|error| error.to_string())? {
+        match &change {
+            Change::Relation(_) | Change::Type(_) => continue,
+            Change::Message(message) => {
+                // One of a subtransaction that was undone has nothing about it that says so.
+                let undone = model.changes.iter().map(|at| &wal.records[*at]).any(|it| {
+                    let Kind::Change(row) = &it.kind else {
+                        return false;
+                    };
+                    it.end == message.lsn.0 && model.undone.contains(&row.xid)
+                });
+                if undone {
+                    continue;
+                }
+            }
+            _ => {}
+        }
+        let Some(record) = expected.next() else {
+            return Err(format!("{change:?} at {lsn} is more than there is"));
+        };
+        same(record, lsn.0, &change).map_err(|what| {
+            format!(
+                "{what}: {change:?} at {lsn} in place of {:?} at {:X}",
+                record.kind, record.start
+            )
+        })?;
+    }
+    match expected.next() {
+        Some(record) => Err(format!(
+            "{:?} at {:X} is missing at the end",
+            record.kind, record.start
+        )),
+        None => Ok(()),
+    }
+}
+
+fn same(record: &Record, lsn: u64, change: &Change<'_>) -> Result<(), &'static str> {
+    let Kind::Change(row) = &record.kind else {
+        return Err("no change");
+    };
+    let place = if is_message(record) {
+        record.end
+    } else {
+        record.start
+    };
+    if lsn != place {
+        return Err("the position");
+    }
+    let right = match (&row.change, change) {
+        (Told::Insert(table, told), Change::Insert { relation, new }) => {
+            is_table(table, relation) && is_row(told, *new)
+        }
+        (Told::Update(table, before, told), Change::Update { relation, old, new }) => {
+            let before = before.as_ref().map(|(tag, row)| (*tag, &row[..]));
+            is_table(table, relation) && is_old(before, *old) && is_row(told, *new)
+        }
+        (Told::Delete(table, tag, told), Change::Delete { relation, old }) => {
+            is_table(table, relation) && is_old(Some((*tag, told)), Some(*old))
+        }
+        (
+            Told::Truncate(tables, flags),
+            Change::Truncate {
+                relations,
+                cascade,
+                restart_identity,
+            },
+        ) => {
+            *flags == u8::from(*cascade) | u8::from(*restart_identity) << 1
+                && tables.len() == relations.len()
+                && tables
+                    .iter()
+                    .zip(relations)
+                    .all(|(table, relation)| is_table(table, relation))
+        }
+        (Told::Message, Change::Message(message)) => {
+            message.prefix == "in" && message.content == record.text().as_bytes()
+        }
+        _ => return Err("another kind"),
+    };
+    if right { Ok(()) } else { Err("the content") }
+}
+
+fn is_table(table: &Table, relation: &Relation) -> bool {
+    let namespace = match table.namespace {
+        "" => "pg_catalog",
+        namespace => namespace,
+    };
+    relation.oid.0 == table.oid
+        && relation.namespace == namespace
+        && relation.name == table.name
+        && identity(relation) == table.identity
+        && relation.columns.len() == table.columns.len()
+        && relation
+            .columns
+            .iter()
+            .zip(&table.columns)
+            .all(|(is, was)| {
+                is.name == was.name
+                    && is.type_oid.0 == was.type_oid
+                    && is.typmod == was.typmod
+                    && is.key == table.is_sent_as_key(was)
+            })
+}
+
+fn identity(relation: &Relation) -> u8 {
+    use walproto::ReplicaIdentity;
+    match relation.identity {
+        ReplicaIdentity::Default => b'd',
+        ReplicaIdentity::Nothing => b'n',
+        ReplicaIdentity::Full => b'f',
+        ReplicaIdentity::Index => b'i',
+    }
+}
+
+fn is_old(told: Option<(u8, &[Cell])>, old: Option<OldRow<'_>>) -> bool {
+    match (told, old) {
+        (None, None) => true,
+        (Some((b'K', row)), Some(OldRow::Key(tuple)))
+        | (Some((b'O', row)), Some(OldRow::Full(tuple))) => is_row(row, tuple),
+        _ => false,
+    }
+}
+
+fn is_row(told: &[Cell], row: Tuple<'_>) -> bool {
+    told.len() == row.len()
+        && told
+            .iter()
+            .zip(row.columns())
+            .all(|(told, column)| match (told, column) {
+                (Cell::Null, Column::Null) | (Cell::Unchanged, Column::Unchanged) => true,
+                (Cell::Text(told), Column::Text(text)) => told.as_bytes() == text,
+                _ => false,
+            })
+}
+
+/// What an item is, for who reads of a failure.
+pub(super) fn describe(wal: &Wal, record: usize, item: Item) -> String {
+    format!("{item:?} at {:X}", wal.records[record].start)
+}
