@@ -189,7 +189,11 @@ impl Queue {
 
     /// The consumer is handed what ends here.
     fn reach(&mut self, lsn: Lsn, ledger: &Arc<Ledger>) -> Token {
-        self.reached.lsn = self.reached.lsn.max(lsn);
+        if lsn < self.reached.lsn {
+            // Prepared before the slot had `two_phase`. Its position must not be told: it may lie before the slot's.
+            return ledger.issue(Lsn::ZERO);
+        }
+        self.reached.lsn = lsn;
         ledger.issue(lsn)
     }
 
