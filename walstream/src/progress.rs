@@ -206,6 +206,11 @@ impl Token {
         self.ledger.confirm(self.number, self.hold);
     }
 
+    /// Whether everything before `lsn` is durable, though this token is not confirmed.
+    pub(crate) fn is_passed(&self, lsn: Lsn) -> bool {
+        self.ledger.progress.durable() >= lsn
+    }
+
     /// Stands for the place of `hold` as well, which came before.
     pub(crate) fn with(self, hold: Self) -> Self {
         Self {

@@ -9,7 +9,9 @@ mod case;
 mod compare;
 mod consumer;
 mod counts;
+mod early;
 mod expected;
+mod judge;
 mod server;
 mod shrink;
 

@@ -7,10 +7,12 @@ use std::time::Duration;
 use testdata::random::Random;
 use testdata::story::{Kind, Shape, Story, Wal};
 use testdata::walsender::Options;
+use walproto::Lsn;
 
 use super::consumer;
 use super::counts::Counts;
 use super::server::World;
+use crate::delivery::{Delivery, PreparedDelivery, StreamedDelivery};
 
 /// All that a seed decides. Parts of it can be left out, and the rest stays as it is.
 #[derive(Clone, Debug)]
@@ -26,6 +28,10 @@ pub(super) struct Case {
     pub(super) options: Options,
     /// Whether the slot is one for two phases.
     pub(super) two_phase: bool,
+    pub(super) prepared: PreparedDelivery,
+    pub(super) streamed: StreamedDelivery,
+    /// Behind which part of the WAL the stream ends, of 65536, and how many bytes further.
+    pub(super) until: Option<(u64, u64)>,
     /// The first connection ends like the first of these, and so on; one without ends when all is done.
     pub(super) losses: Vec<Loss>,
     /// The consumer crashes after so many events, and again after so many more.
@@ -123,7 +129,20 @@ impl Case {
                 random.below(40_000)
             },
             options,
-            two_phase: false,
+            two_phase: shape.prepares && random.chance(75),
+            prepared: if plain || random.chance(50) {
+                PreparedDelivery::AtCommit
+            } else {
+                PreparedDelivery::AtPrepare
+            },
+            streamed: if plain || random.chance(50) {
+                StreamedDelivery::AtCommit
+            } else {
+                StreamedDelivery::AsReceived
+            },
+            until: random
+                .chance(15)
+                .then(|| (random.below(65536), random.pick(&[0, 0, 1, 8]))),
             losses,
             crashes,
             habits: Habits {
@@ -136,6 +155,23 @@ impl Case {
                 naps: random.pick(&[0, 20, 60]),
             },
             memory: random.pick(&[1, 300, 2000, 1 << 20]),
+        }
+    }
+
+    pub(super) fn delivery(&self) -> Delivery {
+        let until = self.until.map(|(part, more)| {
+            let wal = Wal::of(&self.story, self.base, self.heavy);
+            let at = usize::try_from(part * wal.records.len() as u64 / 65536).expect("an index");
+            let at = wal
+                .records
+                .get(at)
+                .map_or(wal.end, |record| record.start + more);
+            Lsn(at.min(wal.end))
+        });
+        Delivery {
+            prepared: self.prepared,
+            streamed: self.streamed,
+            until,
         }
     }
 
@@ -181,6 +217,7 @@ impl fmt::Display for Case {
             self.memory
         )?;
         writeln!(f, "{:?}", self.options)?;
+        writeln!(f, "{:?}", self.delivery())?;
         writeln!(f, "{:?}", self.habits)?;
         for loss in &self.losses {
             writeln!(f, "{loss:?}")?;

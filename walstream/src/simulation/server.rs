@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use testdata::random::Random;
-use testdata::story::{Item, Wal};
+use testdata::story::Wal;
 use testdata::walsender::{Frame, Options, copy_data, frames};
 use testdata::writer;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -17,7 +17,7 @@ use walproto::Lsn;
 
 use super::case::{Case, How, Loss};
 use super::counts::Counts;
-use super::expected::is_needed;
+use super::expected::{Due, What, dues};
 use crate::channel::Channel;
 use crate::error::{Error, Result};
 use crate::reconnect::{Reconnected, Reconnecting};
@@ -26,7 +26,8 @@ use crate::reconnect::{Reconnected, Reconnecting};
 pub(super) struct World {
     pub(super) wal: Arc<Wal>,
     pub(super) options: Options,
-    pub(super) items: Vec<(usize, Item)>,
+    /// All that is due.
+    pub(super) dues: Vec<Due>,
     pub(super) counts: Counts,
     /// The first thing that went wrong.
     pub(super) wrong: Option<String>,
@@ -35,17 +36,19 @@ pub(super) struct World {
     slots: Vec<u64>,
     /// The slot when everything began.
     pub(super) begun: u64,
-    /// What the consumer made durable, by record.
+    /// What of it the consumer made durable.
     pub(super) durable: BTreeSet<usize>,
     /// Positions that it confirmed since it began; `None` when it leaves that to the stream.
     pub(super) confirmed: Option<BTreeSet<u64>>,
     /// Records whose end was sent on any connection.
     pub(super) sent: BTreeSet<usize>,
-    /// Items before this place were found to be durable when the slot passed them.
+    /// What is due before this place was found to be durable when the slot passed them.
     checked: usize,
     connections: u64,
     losses: Vec<Loss>,
     seed: u64,
+    /// The stream is to end somewhere.
+    ends: bool,
     /// A connection has sent everything.
     pub(super) at_end: bool,
     /// Rings when the slot is at the end.
@@ -57,12 +60,13 @@ impl World {
         let records = wal.records.len() as u64;
         let first = usize::try_from(case.begun * records / 65536).expect("an index");
         let begun = wal.records.get(first).map_or(wal.end, |it| it.start);
+        let options = Options {
+            two_phase_at: case.two_phase.then_some(begun),
+            ..case.options
+        };
         Self {
-            options: Options {
-                two_phase_at: case.two_phase.then_some(begun),
-                ..case.options
-            },
-            items: wal.items(),
+            options,
+            dues: dues(&wal, &options, case.prepared),
             counts: Counts::default(),
             wrong: None,
             slot: begun,
@@ -75,6 +79,7 @@ impl World {
             connections: 0,
             losses: case.losses.clone(),
             seed: case.seed,
+            ends: case.until.is_some(),
             at_end: false,
             finished: Arc::default(),
             wal,
@@ -101,20 +106,16 @@ impl World {
         {
             self.wrong(format!("{flushed:X} was told and never confirmed"));
         }
-        while let Some((record, item)) = self.items.get(self.checked) {
-            let place = &self.wal.records[*record];
-            if place.start >= flushed {
+        while let Some(due) = self.dues.get(self.checked).copied() {
+            let start = self.wal.records[due.record].start;
+            if start >= flushed {
                 break;
             }
-            if place.start >= self.begun
-                && is_needed(&self.wal, &self.options, *record, *item)
-                && !self.durable.contains(record)
-            {
-                let what = format!(
-                    "{flushed:X} was told, and {item:?} at {:X} is not durable",
-                    place.start
-                );
-                self.wrong(what);
+            if start >= self.begun && !self.is_durable(self.checked, due) {
+                let what = due.what;
+                self.wrong(format!(
+                    "{flushed:X} was told, and {what:?} at {start:X} is not durable"
+                ));
             }
             self.checked += 1;
         }
@@ -125,6 +126,21 @@ impl World {
         }
         if flushed == self.wal.end {
             self.finished.notify_one();
+        }
+    }
+
+    fn is_durable(&self, at: usize, due: Due) -> bool {
+        match due.what {
+            What::Hold(transaction) => match self.wal.transactions[&transaction].end {
+                Some((_, true)) => {
+                    let mut dues = self.dues.iter();
+                    let end = dues.position(|due| due.what == What::Commit(transaction));
+                    end.is_some_and(|end| !self.dues[end].needed || self.durable.contains(&end))
+                }
+                Some((end, false)) => self.sent.contains(&end),
+                None => false,
+            },
+            _ => !due.needed || self.durable.contains(&at),
         }
     }
 
@@ -274,7 +290,8 @@ async fn idle(shared: &Arc<Mutex<World>>, socket: &mut UnixStream, heard: &mut H
         }
         if waits && heard.answered {
             waits = false;
-            if asked.elapsed() > AT_ONCE {
+            // At its end a stream hears nothing any more.
+            if asked.elapsed() > AT_ONCE && !shared.lock().unwrap().ends {
                 let late = format!("a question was answered after {:?}", asked.elapsed());
                 shared.lock().unwrap().wrong(late);
             }

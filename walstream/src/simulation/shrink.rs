@@ -1,6 +1,7 @@
 //! Makes a failing case smaller, for as long as it fails.
 
 use super::case::Case;
+use crate::delivery::{PreparedDelivery, StreamedDelivery};
 
 /// A smaller case that fails too, and how it was made smaller.
 pub(super) fn shrink(case: Case, error: &str) -> (Case, String) {
@@ -98,6 +99,10 @@ impl Shrinking {
     fn calm(&mut self) {
         self.attempt(|case| case.heavy = false);
         self.attempt(|case| case.begun = 0);
+        self.attempt(|case| case.until = None);
+        self.attempt(|case| case.two_phase = false);
+        self.attempt(|case| case.prepared = PreparedDelivery::AtCommit);
+        self.attempt(|case| case.streamed = StreamedDelivery::AtCommit);
         self.attempt(|case| case.memory = 1 << 20);
         self.attempt(|case| case.options.again = false);
         self.attempt(|case| case.options.empty = false);

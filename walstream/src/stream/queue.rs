@@ -207,6 +207,10 @@ impl Queue {
 
     /// Throws away what waits, as it comes again. What was handed out in pieces is to be undone first.
     pub(super) fn restart(&mut self) {
+        // Where the position has moved past one all the same, its transaction was handed out before it was sent again
+        // with the place it has now, and neither comes once more.
+        let passed = self.holds.extract_if(|id, hold| hold.is_passed(id.end_lsn));
+        passed.for_each(|(_, hold)| hold.confirm());
         // With nothing left to hand out, the end stays where it is.
         self.ended &= self.events.is_empty() && self.idle.is_none();
         self.events.clear();
