@@ -71,8 +71,13 @@ impl Assembler {
 
     /// Transactions of which pieces were handed over, and that have not ended.
     pub(crate) fn in_pieces(&self) -> Vec<Xid> {
-        let open = self.open.values().filter(|part| part.handed());
+        let current = match &self.state {
+            State::InBlock { part } => Some(part),
+            _ => None,
+        };
+        let open = self.open.values().chain(current);
         let mut xids: Vec<Xid> = open
+            .filter(|part| part.handed())
             .map(|part| part.xid)
             .chain(self.held.handed())
             .collect();
