@@ -60,7 +60,12 @@ fn run(seeds: std::ops::Range<u64>) -> (Counts, Option<(u64, String)>) {
 
 fn fail(seed: u64, error: &str) -> ! {
     let (case, smaller) = shrink::shrink(Case::of(seed), error);
-    panic!("{error}\n\nWALSTREAM_SEED={seed}, made smaller: {smaller}\n{case}");
+    let traced = Case {
+        traced: true,
+        ..case.clone()
+    };
+    let story = traced.run().err().unwrap_or_default();
+    panic!("{error}\n\nWALSTREAM_SEED={seed}, made smaller: {smaller}\n{case}\n{story}");
 }
 
 #[test]

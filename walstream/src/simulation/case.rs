@@ -39,6 +39,8 @@ pub(super) struct Case {
     pub(super) habits: Habits,
     /// Bytes in memory.
     pub(super) memory: u64,
+    /// A failure says what happened before it.
+    pub(super) traced: bool,
 }
 
 /// How a connection ends.
@@ -155,6 +157,7 @@ impl Case {
                 naps: random.pick(&[0, 20, 60]),
             },
             memory: random.pick(&[1, 300, 2000, 1 << 20]),
+            traced: false,
         }
     }
 
@@ -191,13 +194,15 @@ impl Case {
         });
         drop(runtime);
         let mut world = world.lock().unwrap();
-        if let Some(wrong) = world.wrong.take() {
-            return Err(wrong);
-        }
-        match outcome {
-            Ok(Ok(())) => Ok(std::mem::take(&mut world.counts)),
-            Ok(Err(wrong)) => Err(wrong),
-            Err(_) => Err("it never came to an end".to_owned()),
+        let wrong = world.wrong.take().or(match outcome {
+            Ok(Ok(())) => None,
+            Ok(Err(wrong)) => Some(wrong),
+            Err(_) => Some("it never came to an end".to_owned()),
+        });
+        match (wrong, world.log.take()) {
+            (None, _) => Ok(std::mem::take(&mut world.counts)),
+            (Some(wrong), None) => Err(wrong),
+            (Some(wrong), Some(log)) => Err(format!("{wrong}\n{}", log.join("\n"))),
         }
     }
 }

@@ -60,6 +60,7 @@ pub(super) fn id(wal: &Wal, number: u32) -> Option<PreparedId> {
 pub(super) fn changes(world: &World, changes: &mut Changes<'_>, number: u32) -> Result<(), String> {
     let wal = &world.wal;
     let model = &wal.transactions[&number];
+    let doomed = matches!(model.end, Some((_, false)));
     let mut expected = wal
         .surviving(number)
         .filter(|record| world.options.messages || !is_message(record));
@@ -80,7 +81,9 @@ pub(super) fn changes(world: &World, changes: &mut Changes<'_>, number: u32) -> 
             }
             _ => {}
         }
-        let Some(record) = expected.next() else {
+        // Of one that is rolled back in the end, parts may be missing: it may have been seen to be while it was sent.
+        let next = expected.find(|record| !doomed || place(record) == lsn.0);
+        let Some(record) = next else {
             return Err(format!("{change:?} at {lsn} is more than there is"));
         };
         same(record, lsn.0, &change).map_err(|what| {
@@ -90,8 +93,6 @@ pub(super) fn changes(world: &World, changes: &mut Changes<'_>, number: u32) -> 
             )
         })?;
     }
-    // One that is rolled back in the end may have been seen to be while it was sent.
-    let doomed = matches!(model.end, Some((_, false)));
     match expected.next().filter(|_| !doomed) {
         Some(record) => Err(format!(
             "{:?} at {:X} is missing at the end",
@@ -105,12 +106,7 @@ pub(super) fn same(record: &Record, lsn: u64, change: &Change<'_>) -> Result<(),
     let Kind::Change(row) = &record.kind else {
         return Err("no change");
     };
-    let place = if is_message(record) {
-        record.end
-    } else {
-        record.start
-    };
-    if lsn != place {
+    if lsn != place(record) {
         return Err("the position");
     }
     let right = match (&row.change, change) {
@@ -145,6 +141,15 @@ pub(super) fn same(record: &Record, lsn: u64, change: &Change<'_>) -> Result<(),
         _ => return Err("another kind"),
     };
     if right { Ok(()) } else { Err("the content") }
+}
+
+/// Where a server says that it is.
+fn place(record: &Record) -> u64 {
+    if is_message(record) {
+        record.end
+    } else {
+        record.start
+    }
 }
 
 fn is_table(table: &Table, relation: &Relation) -> bool {

@@ -106,6 +106,9 @@ impl<'a> Life<'a> {
                 }
                 Ok(Ok(Some(event))) => {
                     quiet = 0;
+                    let mut world = self.world.lock().unwrap();
+                    world.log(|| format!("    the consumer gets {}", brief(&event)));
+                    drop(world);
                     left = left.map(|left| left - 1);
                     let walks = random.chance(self.habits.walks);
                     let taken = self.judge.event(event, walks)?;
@@ -120,6 +123,7 @@ impl<'a> Life<'a> {
                     self.confirm(usize::MAX, random);
                     quiet += 1;
                     if quiet > 5 && self.world.lock().unwrap().at_end {
+                        self.met("the consumer hears nothing more");
                         return self.judge.is_complete().map(|()| true);
                     }
                 }
@@ -216,5 +220,22 @@ impl<'a> Life<'a> {
             ));
         }
         Ok(())
+    }
+}
+
+/// An event in a few words.
+fn brief(event: &Event) -> String {
+    match event {
+        Event::Transaction(it) => format!("transaction {} of {}", it.xid(), it.commit_lsn()),
+        Event::Message(it) => format!("message {}", it.lsn()),
+        Event::Idle(it) => format!("idle {}", it.lsn()),
+        Event::Prepared(it) => format!("prepared {:?}", it.id()),
+        Event::StreamChunk(it) => format!("chunk of {}, first: {}", it.xid(), it.is_first()),
+        Event::StreamCommit(it) => format!("commit of {} at {}", it.xid(), it.commit_lsn()),
+        Event::StreamPrepare(it) => format!("prepare of {:?}", it.id()),
+        Event::CommitPrepared(it) => format!("commit prepared at {}", it.commit_lsn()),
+        Event::RollbackPrepared(it) => format!("rollback of {:?}", it.id()),
+        Event::StreamAbort(it) => format!("{it:?}"),
+        Event::Reconnected(_) => "reconnected".to_owned(),
     }
 }

@@ -29,6 +29,8 @@ pub(super) struct World {
     /// All that is due.
     pub(super) dues: Vec<Due>,
     pub(super) counts: Counts,
+    /// What happened, line by line, if somebody wants to read it.
+    pub(super) log: Option<Vec<String>>,
     /// The first thing that went wrong.
     pub(super) wrong: Option<String>,
     /// Up to where the slot is confirmed, and was at any time.
@@ -68,6 +70,7 @@ impl World {
             options,
             dues: dues(&wal, &options, case.prepared),
             counts: Counts::default(),
+            log: case.traced.then(Vec::new),
             wrong: None,
             slot: begun,
             slots: vec![begun],
@@ -90,8 +93,15 @@ impl World {
         self.wrong.get_or_insert(what);
     }
 
+    pub(super) fn log(&mut self, line: impl FnOnce() -> String) {
+        if let Some(log) = &mut self.log {
+            log.push(line());
+        }
+    }
+
     /// A status update came.
     fn hear(&mut self, flushed: u64, before: u64) {
+        self.log(|| format!("    the server hears of {flushed:X}"));
         if flushed == 0 {
             return;
         }
@@ -164,6 +174,7 @@ pub(super) fn connect(shared: &Arc<Mutex<World>>) -> (Channel, Lsn) {
     let number = world.connections;
     world.connections += 1;
     let slot = world.slot;
+    world.log(|| format!("connection {number} from {slot:X}"));
     let salt = world.seed.wrapping_mul(1000).wrapping_add(number * 64);
     let frames = frames(&world.wal, world.options, slot, salt);
     let loss = usize::try_from(number).expect("few");
@@ -206,6 +217,7 @@ async fn serve(
         }
         let mut world = shared.lock().unwrap();
         world.counts.met(frame.name);
+        world.log(|| format!("  sent: {}, up to {:X}", frame.name, frame.sent));
         if let Some(also) = frame.also {
             world.counts.met(also);
         }
@@ -224,6 +236,7 @@ async fn serve(
             heard.take(&shared, &mut socket);
             let mut world = shared.lock().unwrap();
             world.counts.met(name);
+            world.log(|| name.to_owned());
             if loss.forgets {
                 world.forget(&mut random);
             }
