@@ -97,7 +97,8 @@ impl Handover {
             Assembled::Message(message) => {
                 let within = self.delivery.until.is_none_or(|it| message.lsn <= it);
                 self.passed(message.lsn);
-                if within && message.lsn > self.skip.message {
+                // Behind the end too, if more is to come: the position of that would stand for this one as well.
+                if (within || !self.ended) && message.lsn > self.skip.message {
                     out.push(Waiting::Message(message, None));
                 }
             }
