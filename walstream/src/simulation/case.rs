@@ -32,6 +32,8 @@ pub(super) struct Case {
     pub(super) streamed: StreamedDelivery,
     /// Behind which part of the WAL the stream ends, of 65536, and how many bytes further.
     pub(super) until: Option<(u64, u64)>,
+    /// Which part of the WAL is there when a stream begins.
+    pub(super) written: u64,
     /// The first connection ends like the first of these, and so on; one without ends when all is done.
     pub(super) losses: Vec<Loss>,
     /// The consumer crashes after so many events, and again after so many more.
@@ -142,6 +144,7 @@ impl Case {
             } else {
                 StreamedDelivery::AsReceived
             },
+            written: random.pick(&[65536, 65536, 30_000, 0]),
             until: random
                 .chance(15)
                 .then(|| (random.below(65536), random.pick(&[0, 0, 1, 8]))),
@@ -161,15 +164,17 @@ impl Case {
         }
     }
 
+    /// A place behind this part of the WAL, of 65536, and so many bytes further.
+    pub(super) fn place(wal: &Wal, part: u64, more: u64) -> u64 {
+        let at = usize::try_from(part * wal.records.len() as u64 / 65536).expect("an index");
+        let place = wal.records.get(at).map(|record| record.start + more);
+        place.map_or(wal.end, |place| place.min(wal.end))
+    }
+
     pub(super) fn delivery(&self) -> Delivery {
         let until = self.until.map(|(part, more)| {
             let wal = Wal::of(&self.story, self.base, self.heavy);
-            let at = usize::try_from(part * wal.records.len() as u64 / 65536).expect("an index");
-            let at = wal
-                .records
-                .get(at)
-                .map_or(wal.end, |record| record.start + more);
-            Lsn(at.min(wal.end))
+            Lsn(Self::place(&wal, part, more))
         });
         Delivery {
             prepared: self.prepared,

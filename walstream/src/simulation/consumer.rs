@@ -13,7 +13,7 @@ use super::server::{Script, World, connect};
 use crate::event::Event;
 use crate::limits::Limits;
 use crate::progress::Token;
-use crate::stream::Stream;
+use crate::stream::{Linked, Stream};
 
 /// The server's timeout.
 const TIMEOUT: Duration = Duration::from_secs(15);
@@ -54,6 +54,7 @@ impl<'a> Life<'a> {
         let mut shared = world.lock().unwrap();
         shared.confirmed = (!case.habits.plain).then(BTreeSet::new);
         shared.at_end = false;
+        let written = shared.written;
         drop(shared);
         let reached = Lsn(position).max(slot);
         let decoder = Decoder::new().parallel(case.options.parallel);
@@ -62,7 +63,11 @@ impl<'a> Life<'a> {
             ..Limits::default()
         };
         let delivery = case.delivery();
-        let link = Some((Script::new(world), reached));
+        let link = Some(Linked {
+            link: Script::new(world),
+            reached,
+            written: Lsn(written),
+        });
         Self {
             habits: case.habits,
             world,

@@ -8,7 +8,7 @@ use walproto::{Lsn, Xid};
 
 use super::compare;
 use super::early::Early;
-use super::expected::{Due, What};
+use super::expected::{Due, What, is_message};
 use super::server::World;
 use crate::delivery::{Delivery, PreparedDelivery};
 use crate::event::{Event, Prepared, PreparedId};
@@ -416,9 +416,32 @@ impl<'a> Judge<'a> {
             return Err("the stream ended".to_owned());
         };
         self.early.is_undone()?;
+        let world = self.world.lock().unwrap();
+        // What has begun before the place and is the first to commit behind it comes too, if it had when it all began.
+        let mut behind = self.dues.iter().map(|(_, due)| due).filter(|due| {
+            let record = &self.wal.records[due.record];
+            match due.what {
+                What::Message => false,
+                // Of these the server says only where they end.
+                What::RollbackPrepared(_) => record.end > until.0,
+                _ => record.start >= until.0,
+            }
+        });
+        let crosses = |due: &&Due| match due.what {
+            What::Commit(transaction) => {
+                let mut sent = self.wal.surviving(transaction);
+                let first = sent.find(|it| world.options.messages || !is_message(it));
+                due.needed
+                    && self.wal.records[due.record].end <= world.written
+                    && first.is_some_and(|first| first.start < until.0)
+            }
+            _ => false,
+        };
+        let crossing = behind.next().filter(crosses);
         for (_, due) in &self.dues[self.next..] {
             let record = &self.wal.records[due.record];
-            if record.start < until.0 && record.end <= until.0 && due.needed {
+            let before = record.start < until.0 && record.end <= until.0 && due.needed;
+            if before || crossing == Some(due) {
                 return Err(format!(
                     "{:?} at {:X} was not delivered before the end",
                     due.what, record.start

@@ -51,6 +51,8 @@ pub(super) struct World {
     seed: u64,
     /// The stream is to end somewhere.
     ends: bool,
+    /// Where the log ended when it all began.
+    pub(super) written: u64,
     /// A connection has sent everything.
     pub(super) at_end: bool,
     /// Rings when the slot is at the end.
@@ -83,6 +85,7 @@ impl World {
             losses: case.losses.clone(),
             seed: case.seed,
             ends: case.until.is_some(),
+            written: Case::place(&wal, case.written, 0),
             at_end: false,
             finished: Arc::default(),
             wal,
