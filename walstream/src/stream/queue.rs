@@ -211,8 +211,9 @@ impl Queue {
         // with the place it has now, and neither comes once more.
         let passed = self.holds.extract_if(|id, hold| hold.is_passed(id.end_lsn));
         passed.for_each(|(_, hold)| hold.confirm());
-        // With nothing left to hand out, the end stays where it is.
-        self.ended &= self.events.is_empty() && self.idle.is_none();
+        // With nothing left to hand out that comes again, the end stays where it is.
+        let undone = |waiting: &Waiting| matches!(waiting, Waiting::Abort(_));
+        self.ended &= self.events.iter().all(undone) && self.idle.is_none();
         self.events.clear();
         self.idle = None;
         let aborts = self.in_pieces.iter().map(|&xid| {
