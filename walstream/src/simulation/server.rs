@@ -240,7 +240,8 @@ async fn serve(
             let mut world = shared.lock().unwrap();
             world.counts.met(name);
             world.log(|| name.to_owned());
-            if loss.forgets {
+            // Not for who has come since.
+            if loss.forgets && connection + 1 == world.connections {
                 world.forget(&mut random);
             }
         }
