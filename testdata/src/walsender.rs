@@ -58,6 +58,7 @@ pub fn frames(wal: &Wal, options: Options, start: u64, salt: u64) -> Vec<Frame> 
         frames: Vec::new(),
         open: BTreeMap::new(),
         known: HashMap::new(),
+        described: HashMap::new(),
         inside: false,
     };
     for (at, record) in wal.records.iter().enumerate() {
@@ -80,6 +81,8 @@ struct Sender<'a> {
     open: BTreeMap<u32, Buffer>,
     /// By oid.
     known: HashMap<u32, Known>,
+    /// As it was described last, by oid.
+    described: HashMap<u32, &'a Table>,
     inside: bool,
 }
 
@@ -249,12 +252,17 @@ impl<'a> Sender<'a> {
         }
     }
 
-    fn describe(&mut self, table: &Table, record: &Record, xid: Option<u32>) {
+    fn describe(&mut self, table: &'a Table, record: &Record, xid: Option<u32>) {
         for column in table.columns.iter().filter(|it| it.type_oid >= 10_000) {
             let message = writer::r#type(xid, column.type_oid, "public", "mood");
             self.frame("type", 0, record, &message);
         }
-        self.frame("relation", 0, record, &table.message(xid));
+        let name = match self.described.insert(table.oid, table) {
+            Some(before) if before != table => "relation that has changed",
+            Some(_) => "relation once more",
+            None => "relation",
+        };
+        self.frame(name, 0, record, &table.message(xid));
     }
 
     /// A relation must be described again.
@@ -419,6 +427,7 @@ impl<'a> Sender<'a> {
         self.whole(transaction, prepare, begin_name, &begin, waiting);
         let message = writer::prepare(0, prepare.start, prepare.end, time, model.xid, gid);
         self.frame(end_name, prepare.end, prepare, &message);
+        self.note_name(transaction);
         self.forget_altered(transaction);
     }
 
@@ -440,6 +449,7 @@ impl<'a> Sender<'a> {
             let time = i64::from(transaction);
             let message = writer::stream_prepare(0, record.start, record.end, time, model.xid, gid);
             self.frame("stream prepare", record.end, record, &message);
+            self.note_name(transaction);
         } else {
             self.whole_prepared(transaction, record, "begin prepare", "prepare");
         }
@@ -490,6 +500,22 @@ impl<'a> Sender<'a> {
     fn ends(&mut self, at: usize) {
         if let Some(frame) = self.frames.last_mut() {
             frame.ends = Some(at);
+        }
+    }
+
+    /// Whether others were prepared under the same name before.
+    fn note_name(&mut self, transaction: u32) {
+        let name = |number| {
+            let prepare = self.wal.transactions.get(number)?.prepare.as_ref()?;
+            Some((prepare.0, &*prepare.1))
+        };
+        let this = name(&transaction);
+        let before = |number| name(number).is_some_and(|it| it.0 < this.map_or(0, |it| it.0));
+        let mut all = self.wal.transactions.keys();
+        let again =
+            all.any(|number| before(number) && name(number).map(|it| it.1) == this.map(|it| it.1));
+        if again && let Some(frame) = self.frames.last_mut() {
+            frame.also = Some("a name of a prepared transaction that is used again");
         }
     }
 

@@ -2,8 +2,8 @@
 //! is delivered is what was committed, once and in order, and the slot never passes what is durable.
 //!
 //! A seed makes a [`Case`]: a story of a source, a kind of server, losses of the connection and a consumer with its
-//! habits. `WALSTREAM_SEED=n` runs one seed and says what is in it, `WALSTREAM_SEEDS=n` so many from 0 on. A seed that
-//! fails is made smaller first: what is left is what it takes.
+//! habits. `WALSTREAM_SEED=n` runs one seed and says what is in it, `WALSTREAM_SEEDS=n` so many from 0 on, and
+//! `WALSTREAM_SEEDS=n..m` those. A seed that fails is made smaller first: what is left is what it takes.
 
 mod case;
 mod compare;
@@ -15,11 +15,12 @@ mod judge;
 mod server;
 mod shrink;
 
+use std::ops::Range;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
-use case::Case;
+use case::{Case, How, Loss};
 use counts::Counts;
 
 fn number(variable: &str) -> Option<u64> {
@@ -28,7 +29,7 @@ fn number(variable: &str) -> Option<u64> {
 }
 
 /// Runs seeds on all processors; what was met, and the first that failed.
-fn run(seeds: std::ops::Range<u64>) -> (Counts, Option<(u64, String)>) {
+fn run(seeds: Range<u64>) -> (Counts, Option<(u64, String)>) {
     let next = AtomicU64::new(seeds.start);
     let result = Mutex::new((Counts::default(), None::<(u64, String)>));
     let threads = thread::available_parallelism().map_or(1, usize::from);
@@ -58,8 +59,8 @@ fn run(seeds: std::ops::Range<u64>) -> (Counts, Option<(u64, String)>) {
     result.into_inner().unwrap()
 }
 
-fn fail(seed: u64, error: &str) -> ! {
-    let (case, smaller) = shrink::shrink(Case::of(seed), error);
+fn fail(seed: u64, case: Case, error: &str) -> ! {
+    let (case, smaller) = shrink::shrink(case, error);
     let traced = Case {
         traced: true,
         ..case.clone()
@@ -75,15 +76,53 @@ fn what_is_delivered_is_what_was_committed() {
         println!("{case}");
         match case.run() {
             Ok(counts) => println!("{counts}"),
-            Err(error) => fail(seed, &error),
+            Err(error) => fail(seed, case, &error),
         }
         return;
     }
-    let seeds = number("WALSTREAM_SEEDS").unwrap_or(10_000);
-    let (counts, failed) = run(0..seeds);
+    let seeds = seeds();
+    let (counts, failed) = run(seeds.clone());
     println!("{counts}");
     if let Some((seed, error)) = failed {
-        fail(seed, &error);
+        fail(seed, Case::of(seed), &error);
     }
-    counts.check(seeds);
+    counts.check(seeds.end - seeds.start);
+}
+
+/// A few stories with everything in them, whose first connection breaks behind each frame, and in the middle of each.
+#[test]
+fn a_connection_may_break_anywhere() {
+    let mut counts = Counts::default();
+    for seed in 0..15 {
+        let mut case = Case::of(seed);
+        case.crashes.clear();
+        case.losses.clear();
+        let frames = case.frames();
+        for frame in 0..=frames {
+            for how in [How::Between, How::Within(frame % 256)] {
+                case.losses = vec![Loss {
+                    // The smallest part that has so many frames in it.
+                    part: (frame * 65536).div_ceil(frames + 1),
+                    how,
+                    failures: 0,
+                    forgets: false,
+                }];
+                match case.run() {
+                    Ok(met) => counts.add_seed(&met),
+                    Err(error) => fail(seed, case, &error),
+                }
+            }
+        }
+    }
+    println!("{counts}");
+}
+
+/// `n` or `n..m` in the variable.
+fn seeds() -> Range<u64> {
+    let Ok(text) = std::env::var("WALSTREAM_SEEDS") else {
+        return 0..10_000;
+    };
+    let (from, to) = text.split_once("..").unwrap_or(("0", &text));
+    let number = |text: &str| text.parse().expect("a number");
+    number(from)..number(to)
 }

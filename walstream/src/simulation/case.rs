@@ -183,6 +183,12 @@ impl Case {
         }
     }
 
+    /// How many frames the first connection has, if it does not break.
+    pub(super) fn frames(&self) -> u64 {
+        let wal = Arc::new(Wal::of(&self.story, self.base, self.heavy));
+        World::new(self, wal).frames(0).len() as u64
+    }
+
     /// Runs it; what was met, or what went wrong.
     pub(super) fn run(&self) -> Result<Counts, String> {
         // Nothing takes longer than this in the time of the simulation.

