@@ -94,7 +94,7 @@ impl Case {
         let shape = Shape {
             steps: 10 + random.below(random.clone().pick(&[20, 60, 120])),
             open: 1 + random.below(6),
-            prepares: random.chance(40),
+            prepares: random.chance(55),
             undecided: random.chance(10),
         };
         let streaming = random.chance(75);
@@ -133,7 +133,7 @@ impl Case {
                 random.below(40_000)
             },
             options,
-            two_phase: shape.prepares && random.chance(75),
+            two_phase: shape.prepares && random.chance(80),
             prepared: if plain || random.chance(50) {
                 PreparedDelivery::AtCommit
             } else {

@@ -108,6 +108,9 @@ impl<'a> Judge<'a> {
                 self.met("event: idle");
                 let position = idle.lsn().0;
                 self.passed(position)?;
+                if position < self.last {
+                    return Err(format!("idle at {position:X} behind {:X}", self.last));
+                }
                 self.last = self.last.max(position);
                 let due = None;
                 (Taken { due, position }, idle.into_token())
