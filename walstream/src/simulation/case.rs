@@ -205,15 +205,14 @@ impl Case {
         });
         drop(runtime);
         let mut world = world.lock().unwrap();
-        let wrong = world.wrong.take().or(match outcome {
-            Ok(Ok(())) => None,
-            Ok(Err(wrong)) => Some(wrong),
-            Err(_) => Some("it never came to an end".to_owned()),
-        });
-        match (wrong, world.log.take()) {
-            (None, _) => Ok(std::mem::take(&mut world.counts)),
-            (Some(wrong), None) => Err(wrong),
-            (Some(wrong), Some(log)) => Err(format!("{wrong}\n{}", log.join("\n"))),
+        let wrong = match (world.wrong.take(), outcome) {
+            (Some(wrong), _) | (None, Ok(Err(wrong))) => wrong,
+            (None, Err(_)) => "it never came to an end".to_owned(),
+            (None, Ok(Ok(()))) => return Ok(std::mem::take(&mut world.counts)),
+        };
+        match world.log.take() {
+            None => Err(wrong),
+            Some(log) => Err(format!("{wrong}\n{}", log.join("\n"))),
         }
     }
 }

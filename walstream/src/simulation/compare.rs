@@ -21,7 +21,8 @@ pub(super) fn commit(
     let model = &wal.transactions[&number];
     let (record, _) = model.end.ok_or("it has not ended")?;
     let record = &wal.records[record];
-    let name = gid.and(model.prepare.as_ref().map(|prepare| &*prepare.1));
+    let prepare = model.prepare.as_ref().filter(|_| gid.is_some());
+    let name = prepare.map(|prepare| &*prepare.1);
     let expected = (model.xid, record.start, record.end, model.time, name);
     let found = (xid.0, commit.0, end.0, time.0, gid);
     if expected == found {

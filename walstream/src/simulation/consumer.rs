@@ -83,6 +83,11 @@ impl<'a> Life<'a> {
         self.world.lock().unwrap().counts.met(name);
     }
 
+    fn log(&self, event: &Event) {
+        let mut world = self.world.lock().unwrap();
+        world.log(|| format!("    the consumer gets {}", brief(event)));
+    }
+
     /// Whether it came to the end of all, and not to its own.
     async fn live(&mut self, random: &mut Random, crash: Option<u64>) -> Result<bool, String> {
         // Nothing comes any more.
@@ -111,9 +116,7 @@ impl<'a> Life<'a> {
                 }
                 Ok(Ok(Some(event))) => {
                     quiet = 0;
-                    let mut world = self.world.lock().unwrap();
-                    world.log(|| format!("    the consumer gets {}", brief(&event)));
-                    drop(world);
+                    self.log(&event);
                     left = left.map(|left| left - 1);
                     let walks = random.chance(self.habits.walks);
                     let taken = self.judge.event(event, walks)?;
