@@ -11,9 +11,11 @@ mod consumer;
 mod counts;
 mod early;
 mod expected;
+mod heard;
 mod judge;
 mod server;
 mod shrink;
+mod world;
 
 use std::ops::Range;
 use std::sync::Mutex;

@@ -11,7 +11,7 @@ use walproto::Lsn;
 
 use super::consumer;
 use super::counts::Counts;
-use super::server::World;
+use super::world::World;
 use crate::delivery::{Delivery, PreparedDelivery, StreamedDelivery};
 
 /// All that a seed decides. Parts of it can be left out, and the rest stays as it is.

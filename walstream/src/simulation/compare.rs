@@ -4,7 +4,7 @@ use testdata::story::{Cell, Change as Told, Kind, Record, Table, Wal};
 use walproto::{Column, Lsn, OldRow, Timestamp, Tuple, Xid};
 
 use super::expected::is_message;
-use super::server::World;
+use super::world::World;
 use crate::changes::{Change, Changes};
 use crate::event::PreparedId;
 use crate::relations::Relation;

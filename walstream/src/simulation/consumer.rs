@@ -9,7 +9,8 @@ use walproto::{Decoder, Lsn};
 
 use super::case::{Case, Habits};
 use super::judge::{Judge, Taken};
-use super::server::{Script, World, connect};
+use super::server::{Script, connect};
+use super::world::World;
 use crate::event::Event;
 use crate::limits::Limits;
 use crate::progress::Token;

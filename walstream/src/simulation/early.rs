@@ -7,7 +7,7 @@ use walproto::Xid;
 
 use super::compare;
 use super::expected::is_message;
-use super::server::World;
+use super::world::World;
 use crate::changes::Change;
 use crate::event::{StreamAbort, StreamChunk};
 

@@ -9,7 +9,7 @@ use walproto::{Lsn, Xid};
 use super::compare;
 use super::early::Early;
 use super::expected::{Due, What, is_message};
-use super::server::World;
+use super::world::World;
 use crate::delivery::{Delivery, PreparedDelivery};
 use crate::event::{Event, Prepared, PreparedId};
 use crate::progress::Token;
@@ -132,7 +132,7 @@ impl<'a> Judge<'a> {
                 let (number, due) = self.find(commit.commit_lsn().0, "a commit prepared", what)?;
                 let ends = (commit.commit_lsn(), commit.end_lsn(), commit.commit_time());
                 compare::commit(&self.wal, number, xid, Some(&gid), ends)?;
-                self.settle(number, &gid, xid, due)?;
+                self.settle(number, &gid, xid)?;
                 self.taken(due, commit.end_lsn(), commit.into_token())
             }
             Event::RollbackPrepared(rollback) => {
@@ -283,18 +283,11 @@ impl<'a> Judge<'a> {
     }
 
     /// The content of a prepared transaction that commits has come, to this stream or one before it.
-    fn settle(
-        &mut self,
-        number: u32,
-        gid: &str,
-        xid: Xid,
-        due: Option<usize>,
-    ) -> Result<(), String> {
+    fn settle(&mut self, number: u32, gid: &str, xid: Xid) -> Result<(), String> {
         let world = self.world.lock().unwrap();
         let mut dues = world.dues.iter();
         let prepared = dues.position(|due| due.what == What::Prepared(number));
         let stored = prepared.is_some_and(|due| world.durable.contains(&due));
-        let _ = due;
         if self.prepared.remove(&number).is_some() || stored {
             return Ok(());
         }
