@@ -118,6 +118,9 @@ impl Queue {
     pub(super) fn take(&mut self, ledger: &Arc<Ledger>) -> Event {
         let Some(waiting) = self.events.pop_front() else {
             let (lsn, reply_requested) = self.idle.take().unwrap_or_default();
+            // A keepalive right behind a commit may not count it: walsender.c moves on once it is sent. Who stores this
+            // position must not go back.
+            let lsn = lsn.max(self.reached.lsn);
             return Event::Idle(Idle {
                 reply_requested,
                 token: self.reach(lsn, ledger),
