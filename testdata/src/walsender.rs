@@ -365,3 +365,6 @@ fn name_of(change: &Change) -> &'static str {
         Change::Message => "message inside",
     }
 }
+
+#[cfg(test)]
+mod tests;
