@@ -315,9 +315,13 @@ impl<'a> Judge<'a> {
         name: &str,
         of: impl Fn(What) -> bool,
     ) -> Result<(u32, Option<usize>), String> {
-        let found = self
-            .next_due(|wal, due| of(due.what) && wal.records[due.record].start == start)
-            .map_err(|next| format!("{name} at {start:X} came in place of {next}"))?;
+        let this = |wal: &Wal, due: &Due| of(due.what) && wal.records[due.record].start == start;
+        let found = match self.overtaken(&this) {
+            Some(found) => found,
+            None => self
+                .next_due(this)
+                .map_err(|next| format!("{name} at {start:X} came in place of {next}"))?,
+        };
         let record = self.world.lock().unwrap().dues[found].record;
         let number = self.wal.records[record].transaction;
         self.cross(number, start)?;
@@ -333,6 +337,17 @@ impl<'a> Judge<'a> {
         let record = self.wal.records.iter().find(|record| record.end == end);
         let start = record.map_or(0, |record| record.start);
         self.find(start, name, of)
+    }
+
+    /// An empty transaction that one connection left out, and that the next one sent although messages behind it had
+    /// come: they do not move the position.
+    fn overtaken(&self, this: &impl Fn(&Wal, &Due) -> bool) -> Option<usize> {
+        let passed = self.dues[..self.next].iter().rev();
+        let (at, due) = passed
+            .take_while(|(_, due)| due.what == What::Message || !due.needed)
+            .find(|(_, due)| this(&self.wal, due))?;
+        let end = self.wal.records[due.record].end;
+        (!due.needed && end > self.last).then_some(*at)
     }
 
     /// Goes to what this is, past what need not come.
