@@ -65,7 +65,7 @@ impl<'a> Life<'a> {
         };
         let delivery = case.delivery();
         let link = Some(Linked {
-            link: Script::new(world),
+            link: Some(Script::new(world)),
             reached,
             written: Lsn(written),
         });
