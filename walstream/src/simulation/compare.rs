@@ -144,8 +144,8 @@ pub(super) fn same(record: &Record, lsn: u64, change: &Change<'_>) -> Result<(),
     if right { Ok(()) } else { Err("the content") }
 }
 
-/// Where a server says that it is.
-fn place(record: &Record) -> u64 {
+/// Where a server says that it is: messages, at their end.
+pub(super) fn place(record: &Record) -> u64 {
     if is_message(record) {
         record.end
     } else {

@@ -444,7 +444,7 @@ impl<'a> Judge<'a> {
                 let first = sent.find(|it| world.options.messages || !is_message(it));
                 due.needed
                     && self.wal.records[due.record].end <= world.written
-                    && first.is_some_and(|first| first.start < until.0)
+                    && first.is_some_and(|first| compare::place(first) < until.0)
             }
             _ => false,
         };
