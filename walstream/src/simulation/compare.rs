@@ -83,7 +83,9 @@ pub(super) fn changes(world: &World, changes: &mut Changes<'_>, number: u32) -> 
             _ => {}
         }
         // Of one that is rolled back in the end, parts may be missing: it may have been seen to be while it was sent.
-        let next = expected.find(|record| !doomed || place(record) == lsn.0);
+        let message = matches!(change, Change::Message(_));
+        let next = expected
+            .find(|record| !doomed || place(record) == lsn.0 && is_message(record) == message);
         let Some(record) = next else {
             return Err(format!("{change:?} at {lsn} is more than there is"));
         };
