@@ -444,7 +444,8 @@ impl<S: Sink> Driver<S> {
                 reader.pass(taken);
             }
             walked?;
-            if self.sink.is_full() {
+            // With nothing taken a message of another kind is first, and it is there until somebody takes it.
+            if taken > 0 && self.sink.is_full() {
                 return Ok(false);
             }
             let Some(message) = reader.try_other()? else {
