@@ -19,8 +19,10 @@ pub struct Table {
     /// Schema and name at the source.
     pub schema: String,
     pub name: String,
-    /// Its columns, each with its type, domains resolved.
+    /// Its published columns, each with its type, domains resolved.
     pub columns: Vec<(String, String)>,
+    /// Which of its rows are published; all without it.
+    filter: Option<String>,
     /// Its partitions' rows are its own; an heir's are not.
     partitioned: bool,
 }
@@ -35,33 +37,52 @@ impl Table {
         }
     }
 
-    fn source(&self) -> String {
+    /// Its quoted name at the source.
+    pub fn source(&self) -> String {
         format!("{}.{}", quoted(&self.schema), quoted(&self.name))
     }
 }
 
-fn quoted(name: &str) -> String {
+/// A name as PostgreSQL and SQLite quote it.
+pub fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
 /// The tables that the publication publishes, as the catalog has them now.
 pub fn published(source: &mut Client, publication: &str) -> Vec<Table> {
+    let version: u32 = source
+        .value("SHOW server_version_num")
+        .unwrap()
+        .parse()
+        .unwrap();
+    // Lists and filters are known from 15 on. Generated columns can be published from 18 on, and are listed then.
+    let (listed, filter) = match version / 10_000 {
+        ..15 => ("a.attgenerated = ''", "NULL"),
+        15..18 => (
+            "a.attgenerated = '' AND a.attname = ANY (t.attnames)",
+            "t.rowfilter",
+        ),
+        18.. => ("a.attname = ANY (t.attnames)", "t.rowfilter"),
+    };
+    // Once, or a table of 1600 columns would have them listed for each of these.
     let sql = format!(
-        "SELECT t.schemaname, t.tablename, a.attname, (
-           WITH RECURSIVE up(oid) AS (
-             SELECT a.atttypid
-             UNION ALL
-             SELECT y.typbasetype FROM up JOIN pg_type y ON y.oid = up.oid WHERE y.typtype = 'd')
-           SELECT y.typname FROM up JOIN pg_type y ON y.oid = up.oid WHERE y.typtype <> 'd'), c.relkind
-         FROM pg_publication_tables t
+        "WITH RECURSIVE t AS MATERIALIZED (SELECT * FROM pg_publication_tables WHERE pubname LIKE '{publication}%'),
+         up(type, oid) AS (
+           SELECT oid, oid FROM pg_type
+           UNION ALL
+           SELECT up.type, y.typbasetype FROM up JOIN pg_type y ON y.oid = up.oid WHERE y.typtype = 'd')
+         SELECT t.schemaname, t.tablename, a.attname, y.typname, c.relkind, {filter}
+         FROM t
          JOIN pg_class c ON c.oid = format('%I.%I', t.schemaname, t.tablename)::regclass
          JOIN pg_attribute a ON a.attrelid = c.oid
-         WHERE t.pubname LIKE '{publication}%' AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''
+         JOIN up ON up.type = a.atttypid
+         JOIN pg_type y ON y.oid = up.oid AND y.typtype <> 'd'
+         WHERE a.attnum > 0 AND NOT a.attisdropped AND {listed}
          ORDER BY 1, 2, a.attnum"
     );
     let mut tables: Vec<Table> = Vec::new();
     for row in source.query(&sql).unwrap() {
-        let [schema, name, column, kind, relkind] = row.try_into().unwrap();
+        let [schema, name, column, kind, relkind, filter] = row.try_into().unwrap();
         let (schema, name) = (schema.unwrap(), name.unwrap());
         if tables
             .last()
@@ -71,6 +92,7 @@ pub fn published(source: &mut Client, publication: &str) -> Vec<Table> {
                 schema,
                 name,
                 columns: Vec::new(),
+                filter,
                 partitioned: relkind.as_deref() == Some("p"),
             });
         }
@@ -85,12 +107,17 @@ pub fn published(source: &mut Client, publication: &str) -> Vec<Table> {
 pub fn source_rows(source: &mut Client, table: &Table) -> Rows {
     let columns: Vec<String> = table.columns.iter().map(|(name, _)| quoted(name)).collect();
     let only = if table.partitioned { "" } else { "ONLY " };
+    let filter = table.filter.as_deref().unwrap_or("true");
     let sql = format!(
-        "SELECT {} FROM {only}{}",
+        "SELECT {} FROM {only}{} WHERE {filter}",
         columns.join(", "),
         table.source()
     );
-    let mut rows = source.query(&sql).unwrap();
+    printed(source.query(&sql).unwrap(), table)
+}
+
+/// Rows as PostgreSQL prints them, made comparable and sorted.
+pub fn printed(mut rows: Rows, table: &Table) -> Rows {
     for row in &mut rows {
         for (cell, (_, kind)) in row.iter_mut().zip(&table.columns) {
             *cell = cell.take().map(|text| number(kind, &text).unwrap_or(text));
@@ -160,8 +187,11 @@ fn text(kind: &str, value: ValueRef<'_>) -> Option<String> {
         ("float8", ValueRef::Real(number)) => format!("{number:e}"),
         ("float4", ValueRef::Real(number)) => format!("{:e}", number as f32),
         ("bytea", ValueRef::Blob(bytes)) => {
-            let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-            format!("\\x{digits}")
+            let digit = |nibble: u8| char::from_digit(nibble.into(), 16).unwrap();
+            let digits = bytes
+                .iter()
+                .flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]);
+            "\\x".chars().chain(digits).collect()
         }
         ("bool" | "int2" | "int4" | "int8" | "oid" | "bytea", other) => {
             format!("of the wrong class for {kind}: {other:?}")

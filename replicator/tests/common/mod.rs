@@ -10,8 +10,8 @@ mod compare;
 mod process;
 
 pub use compare::{
-    Rows, Table, all_differences, assert_equal, destination_rows, differences, published,
-    source_rows,
+    Rows, Table, all_differences, assert_equal, destination_rows, differences, printed, published,
+    quoted, source_rows,
 };
 pub use process::{Finished, Job, Running};
 

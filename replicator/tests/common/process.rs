@@ -18,6 +18,8 @@ const PATIENCE: Duration = Duration::from_secs(120);
 pub struct Job {
     folder: TempDir,
     source: String,
+    /// Elsewhere than in the folder.
+    destination: Option<String>,
     slot: String,
     options: Vec<String>,
 }
@@ -46,6 +48,7 @@ impl Job {
         Self {
             folder: tempfile::tempdir().unwrap(),
             source: server.url(database),
+            destination: None,
             slot: "replicator".into(),
             options: Vec::new(),
         }
@@ -54,6 +57,12 @@ impl Job {
     /// Adds options of `run`.
     pub fn options(mut self, options: &[&str]) -> Self {
         self.options.extend(options.iter().map(|&it| it.to_owned()));
+        self
+    }
+
+    /// Goes there instead.
+    pub fn into(mut self, url: String) -> Self {
+        self.destination = Some(url);
         self
     }
 
@@ -80,7 +89,8 @@ impl Job {
 
     /// The destination as a URL.
     pub fn destination(&self) -> String {
-        format!("sqlite:{}", self.file().display())
+        let file = || format!("sqlite:{}", self.file().display());
+        self.destination.clone().unwrap_or_else(file)
     }
 
     /// A connection to the destination file.
