@@ -1,0 +1,22 @@
+//! What is played, by subject.
+
+pub(crate) mod compare;
+pub(crate) mod conflict;
+pub(crate) mod crash;
+pub(crate) mod everything;
+pub(crate) mod keys;
+pub(crate) mod names;
+pub(crate) mod order;
+pub(crate) mod partitions;
+pub(crate) mod publication;
+#[cfg_attr(not(feature = "postgres"), allow(dead_code))]
+pub(crate) mod server;
+pub(crate) mod size;
+pub(crate) mod toast;
+pub(crate) mod truncate;
+pub(crate) mod whole;
+
+use testdata::Version;
+
+/// The oldest server and the newest.
+const BOTH: [Version; 2] = [Version::V14, Version::V18];
