@@ -299,9 +299,10 @@ impl<D: Destination> Apply<'_, D> {
         let mut chunk = Vec::with_capacity(CHUNK);
         let mut bytes = 0;
         for transaction in batch {
+            let commit = transaction.commit_lsn();
             let mut walk = transaction.changes()?;
-            while let Some((lsn, change)) = walk.next()? {
-                self.started.tables.follow(lsn, &change, |operation| {
+            while let Some((_, change)) = walk.next()? {
+                self.started.tables.follow(commit, &change, |operation| {
                     bytes += operation.size();
                     chunk.push(operation);
                 })?;

@@ -13,7 +13,7 @@ use crate::value::Value;
 pub struct Operation {
     /// Where.
     pub table: Arc<Table>,
-    /// The position of the transaction it belongs to, for messages.
+    /// Where the transaction it belongs to commits; no two have that in common.
     pub lsn: Lsn,
     /// What.
     pub action: Action,
