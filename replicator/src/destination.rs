@@ -161,6 +161,9 @@ pub trait Destination: Send {
 
     /// Carries out operations in their order.
     ///
+    /// A row whose key is taken may wait for it until the end of its source transaction
+    /// ([`Operation::lsn`](crate::Operation::lsn)): there the source may compare keys only when it commits.
+    ///
     /// # Errors
     ///
     /// An operation that does not touch exactly one row is a conflict, named by table, key and position. After any
@@ -171,8 +174,9 @@ pub trait Destination: Send {
     ///
     /// # Errors
     ///
-    /// When even reading the row again does not tell whether the batch is in: nothing may be confirmed or replayed
-    /// before the row has been read.
+    /// A row that waited for its key in vain is a conflict, and the batch is rolled back. When even reading the
+    /// position row again does not tell whether the batch is in, nothing may be confirmed or replayed before it has
+    /// been read.
     fn commit(&mut self) -> impl Future<Output = Result<Outcome>> + Send;
 
     /// Undoes the batch that is open, if one is.

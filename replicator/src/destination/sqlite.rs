@@ -7,6 +7,7 @@
 mod file;
 mod ledger;
 mod lock;
+mod parking;
 mod statements;
 mod writer;
 

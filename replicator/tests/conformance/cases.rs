@@ -12,6 +12,7 @@ pub(crate) mod publication;
 #[cfg_attr(not(feature = "postgres"), allow(dead_code))]
 pub(crate) mod server;
 pub(crate) mod size;
+pub(crate) mod stricter;
 pub(crate) mod toast;
 pub(crate) mod truncate;
 pub(crate) mod whole;

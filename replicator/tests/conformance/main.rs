@@ -53,9 +53,17 @@ macro_rules! each_case_of_a_server {
     };
 }
 
+/// What is asked of a place that lets rows wait for their keys; in the end of all.
+macro_rules! each_case_of_a_stricter_table {
+    ($place:ty) => {
+        each_case! { $place; stricter: into_a_table_that_compares_at_once, onto_a_row_from_elsewhere; }
+    };
+}
+
 #[cfg(feature = "sqlite")]
 mod sqlite {
     each_case!(crate::place::Sqlite);
+    each_case_of_a_stricter_table!(crate::place::Sqlite);
 }
 
 #[cfg(feature = "postgres")]

@@ -3,6 +3,7 @@
 
 mod batch;
 mod opening;
+mod parking;
 mod start;
 mod values;
 

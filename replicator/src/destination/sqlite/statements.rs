@@ -7,6 +7,7 @@ use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, Statement, ToSql};
 
 use super::file::{failure, is_duplicate};
+use super::parking::Parking;
 use crate::config::OnConflict;
 use crate::dialect::{Dialect, Shape, sqlite::Sqlite};
 use crate::error::{Error, Result};
@@ -27,6 +28,7 @@ pub(super) struct Statements<'db> {
     kept: usize,
     longest: usize,
     on_conflict: OnConflict,
+    parking: Parking<'db>,
 }
 
 type Prepared<'db> = Vec<(Shape, Statement<'db>)>;
@@ -39,6 +41,7 @@ impl<'db> Statements<'db> {
             kept: 0,
             longest,
             on_conflict: OnConflict::Stop,
+            parking: Parking::new(db),
         }
     }
 
@@ -55,9 +58,39 @@ impl<'db> Statements<'db> {
 
     /// Carries out one operation, which must touch exactly one row, or does what is to be done otherwise.
     pub(super) fn run(&mut self, operation: &Operation) -> Result<()> {
-        let Some(rows) = self.execute(operation)? else {
+        if self.parking.is_over(operation) {
+            self.leave()?;
+        }
+        if self.parking.run(operation)? {
             return Ok(());
-        };
+        }
+        match self.execute(operation)? {
+            None => Ok(()),
+            Some(Met::Another) if self.park(operation)? => Ok(()),
+            Some(rows) => self.settle(operation, rows),
+        }
+    }
+
+    /// Gives the rows their keys that wait for them; when their source transaction is over.
+    pub(super) fn leave(&mut self) -> Result<()> {
+        for insert in self.parking.leave()? {
+            self.settle(&insert, Met::Another)?;
+        }
+        Ok(())
+    }
+
+    /// Forgets what waits, after a rollback.
+    pub(super) fn rolled_back(&mut self) {
+        self.parking.clear();
+    }
+
+    fn park(&mut self, operation: &Operation) -> Result<bool> {
+        let why = conflict(operation, Met::Another).to_string();
+        self.parking.park(operation, &why)
+    }
+
+    /// Stops at a conflict, or does what the policy says.
+    fn settle(&mut self, operation: &Operation, rows: Met) -> Result<()> {
         match (self.on_conflict, instead(operation, rows)) {
             (_, Instead::Nothing) => Err(conflict(operation, rows)),
             (OnConflict::Stop, _) => Err(conflict(operation, rows).with_hint(format!(
@@ -143,7 +176,7 @@ impl<'db> Statements<'db> {
 
 /// What an operation met instead of exactly one row.
 #[derive(Clone, Copy, Debug)]
-enum Met {
+pub(super) enum Met {
     /// So many rows.
     Rows(usize),
     /// A row that has the key already.
@@ -234,7 +267,9 @@ fn bind<'a>(
     Ok(())
 }
 
-struct Parameter<'a>(&'a Value);
+/// A value as a parameter.
+#[derive(Clone, Copy)]
+pub(super) struct Parameter<'a>(pub(super) &'a Value);
 
 impl ToSql for Parameter<'_> {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
@@ -249,7 +284,7 @@ impl ToSql for Parameter<'_> {
 }
 
 /// `table public.orders, update at 16/B374D848`
-fn describe(operation: &Operation) -> String {
+pub(super) fn describe(operation: &Operation) -> String {
     let verb = match operation.action {
         Action::Insert { .. } => "insert",
         Action::Update { .. } => "update",
@@ -260,7 +295,7 @@ fn describe(operation: &Operation) -> String {
 }
 
 #[cold]
-fn conflict(operation: &Operation, met: Met) -> Error {
+pub(super) fn conflict(operation: &Operation, met: Met) -> Error {
     let (what, row) = (describe(operation), operation.row());
     let found = match (met, &operation.action) {
         (Met::Another, Action::Update { .. }) => {
@@ -276,7 +311,7 @@ fn conflict(operation: &Operation, met: Met) -> Error {
     Error::person(format!("{what}: conflict: {found}")).with_hint(undo(operation))
 }
 
-fn undo(operation: &Operation) -> String {
+pub(super) fn undo(operation: &Operation) -> String {
     format!(
         "somebody else has changed table {:?} at the destination; undo that there and start again",
         operation.table.destination

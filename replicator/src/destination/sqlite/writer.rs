@@ -358,6 +358,10 @@ impl<'db> Writer<'db> {
         let Some(Batch { expected, next }) = self.batch.take() else {
             return Err(Error::retry("no batch is open at the destination"));
         };
+        if let Err(error) = self.statements.leave() {
+            self.undo();
+            return Err(error);
+        }
         fail_point!("batch-before-commit");
         let error = match self.finish() {
             Ok(()) => {
@@ -484,7 +488,8 @@ impl<'db> Writer<'db> {
     }
 
     /// Rolls back what is open, if SQLite has not done so itself.
-    fn undo(&self) {
+    fn undo(&mut self) {
+        self.statements.rolled_back();
         if !self.db.is_autocommit()
             && let Err(error) = self.db.execute_batch("ROLLBACK")
         {
@@ -498,7 +503,7 @@ fn test_fault() -> rusqlite::Error {
     rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_IOERR), None)
 }
 
-fn read_value(at: usize, value: ValueRef<'_>) -> rusqlite::Result<Value> {
+pub(super) fn read_value(at: usize, value: ValueRef<'_>) -> rusqlite::Result<Value> {
     Ok(match value {
         ValueRef::Null => Value::Null,
         ValueRef::Integer(number) => Value::Integer(number),
