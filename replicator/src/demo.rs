@@ -22,11 +22,12 @@ use crate::cli::DemoArgs;
 use crate::compare::{Report, compare};
 use crate::config::{Config, Until};
 use crate::error::{Error, Result};
+use crate::show::people::{grouped, table};
 use crate::shutdown::{Shutdown, ShutdownHandle};
 use progress::Progress;
 use server::Server;
 use shop::Traffic;
-use show::{Strong, grouped, say};
+use show::{Strong, say};
 
 /// Slot of the demo's replicator, as the program has it when nothing is said.
 const SLOT: &str = "replicator";
@@ -271,7 +272,7 @@ fn conclude(report: &Report) -> Result<()> {
             verdict.to_owned(),
         ]);
     }
-    for line in show::table(&rows) {
+    for line in table(&rows) {
         say(line);
     }
     let undescribed: u64 = report.tables.iter().map(|table| table.undescribed).sum();

@@ -1,5 +1,6 @@
 //! Where rows go: what every product's destination promises.
 
+mod conflict;
 #[cfg(feature = "sqlite")]
 pub(crate) mod sqlite;
 

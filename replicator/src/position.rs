@@ -79,6 +79,27 @@ impl PositionRow {
             ..self.clone()
         }
     }
+
+    /// Why a compare-and-set from this row found none; `now` is the row as it is.
+    pub(crate) fn not_as_expected(&self, now: Option<Self>) -> Error {
+        let Self {
+            slot, lsn, epoch, ..
+        } = self;
+        match now {
+            None => Error::person(format!("the position row of slot {slot} is gone from the destination"))
+                .with_hint("restore the destination, or drop the slot and copy everything again"),
+            Some(now) if now.epoch != *epoch => Error::retry(format!(
+                "another replicator took over slot {slot}: {} (epoch {}, ours was {epoch})",
+                now.holder, now.epoch
+            ))
+            .with_hint("nothing of ours was written after that; let one of the two run"),
+            Some(now) => Error::person(format!(
+                "the position row of slot {slot} was at {lsn} and is at {} now, although nobody took over",
+                now.lsn
+            ))
+            .with_hint("somebody has changed the destination by hand or restored it; undo that, or copy everything again"),
+        }
+    }
 }
 
 /// One row of `_replicator_tables`.

@@ -55,6 +55,7 @@ mod color;
 mod error;
 mod json;
 mod line;
+pub(crate) mod people;
 mod summary;
 mod table;
 mod time;

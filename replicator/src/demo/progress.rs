@@ -9,8 +9,8 @@ use walstream::Client;
 use walstream::walproto::Lsn;
 
 use super::file;
-use super::show::{grouped, size};
 use crate::error::Result;
+use crate::show::people::{grouped, size};
 
 /// Watches both sides.
 pub(super) struct Progress {

@@ -6,10 +6,10 @@ use walproto::{Lsn, Message, Oid, Timestamp};
 
 use super::Shown;
 use super::error::ShowError;
+use super::people::{grouped, size, table};
 use super::table::Tables;
 use super::time::Iso;
 use super::value::put;
-use crate::demo::show::{grouped, size, table};
 
 #[derive(Debug)]
 pub(super) struct Summary {

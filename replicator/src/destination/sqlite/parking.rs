@@ -15,8 +15,9 @@ use rusqlite::{Connection, OptionalExtension, ToSql, params_from_iter};
 use walproto::Lsn;
 
 use super::file::{failure, is_duplicate};
-use super::statements::{Met, Parameter, conflict, describe, undo};
+use super::statements::Parameter;
 use super::writer::read_value;
+use crate::destination::conflict::{Met, conflict, describe, undo};
 use crate::dialect::sqlite::parking::{ALIAS, Lot, UNIQUE};
 use crate::error::{Error, Result};
 use crate::plan::{Action, Operation};

@@ -320,23 +320,8 @@ impl<'db> Writer<'db> {
 
     /// Why the compare-and-set hit no row.
     fn not_as_expected(&self, expected: &PositionRow) -> Result<Error> {
-        let PositionRow {
-            slot, lsn, epoch, ..
-        } = expected;
-        Ok(match ledger::position(self.db, slot)? {
-            None => Error::person(format!("the position row of slot {slot} is gone from the destination"))
-                .with_hint("restore the destination, or drop the slot and copy everything again"),
-            Some(now) if now.epoch != *epoch => Error::retry(format!(
-                "another replicator took over slot {slot}: {} (epoch {}, ours was {epoch})",
-                now.holder, now.epoch
-            ))
-            .with_hint("nothing of ours was written after that; let one of the two run"),
-            Some(now) => Error::person(format!(
-                "the position row of slot {slot} was at {lsn} and is at {} now, although nobody took over",
-                now.lsn
-            ))
-            .with_hint("somebody has changed the destination by hand or restored it; undo that, or copy everything again"),
-        })
+        let now = ledger::position(self.db, &expected.slot)?;
+        Ok(expected.not_as_expected(now))
     }
 
     pub(super) fn execute(&mut self, operations: Vec<Operation>) -> Result<()> {
