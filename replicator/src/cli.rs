@@ -42,6 +42,7 @@ pub enum Command {
     /// Show a capture file as readable lines, as JSON, or summed up
     Decode(DecodeArgs),
     /// Show the whole thing on a throwaway PostgreSQL and a SQLite file
+    #[cfg(feature = "sqlite")]
     Demo(DemoArgs),
 }
 
@@ -80,7 +81,7 @@ pub struct RunArgs {
     #[command(flatten)]
     #[expect(missing_docs, reason = "clap takes it as a heading")]
     pub source: SourceArgs,
-    /// Where to write, as sqlite:PATH
+    /// Where to write: sqlite:PATH, or postgres://user@host/database
     #[arg(
         long,
         env = "REPLICATOR_DESTINATION",
@@ -159,7 +160,7 @@ pub struct DropArgs {
     #[command(flatten)]
     #[expect(missing_docs, reason = "clap takes it as a heading")]
     pub source: SourceArgs,
-    /// Also forget the position there, as sqlite:PATH; the tables stay
+    /// Also forget the position there (sqlite:PATH or postgres://user@host/database); the tables stay
     #[arg(
         long,
         env = "REPLICATOR_DESTINATION",
@@ -170,6 +171,7 @@ pub struct DropArgs {
 }
 
 /// Options of `demo`.
+#[cfg(feature = "sqlite")]
 #[derive(Debug, Args)]
 pub struct DemoArgs {
     /// Folder with initdb and postgres; looked for in the usual places without this

@@ -147,7 +147,7 @@ pub async fn compare(source: &str, destination: &str, slot: &str) -> Result<Repo
     let mut there = destination::open_existing(destination, slot, PATIENCE).await?;
     let Some(position) = there.position(slot).await? else {
         return Err(Error::usage(format!(
-            "{destination} holds nothing that came through slot {slot:?}"
+            "the destination holds nothing that came through slot {slot:?}"
         )));
     };
     let mut client = Client::connect(&walstream::Config::parse(source)?).await?;

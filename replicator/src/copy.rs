@@ -93,7 +93,7 @@ pub(crate) async fn table(
 }
 
 /// One line of COPY's text format: values separated by tabs, `\N` for NULL, backslash escapes.
-fn row(line: &[u8], table: &Table, lsn: Lsn) -> Result<Vec<Value>> {
+pub(crate) fn row(line: &[u8], table: &Table, lsn: Lsn) -> Result<Vec<Value>> {
     let line = line.strip_suffix(b"\n").unwrap_or(line);
     let mut values = Vec::with_capacity(table.columns.len());
     let mut fields = line.split(|&byte| byte == b'\t');

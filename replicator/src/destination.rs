@@ -1,72 +1,26 @@
 //! Where rows go: what every product's destination promises.
 
+mod any;
 mod conflict;
+#[cfg(feature = "postgres")]
+pub(crate) mod postgres;
 #[cfg(feature = "sqlite")]
 pub(crate) mod sqlite;
 
 use std::future::Future;
 use std::sync::Arc;
-#[cfg(feature = "sqlite")]
-use std::time::Duration;
 
 use walproto::Oid;
 
-use crate::config::OnConflict;
 use crate::error::{Error, Result};
 use crate::plan::Operation;
 use crate::position::{PositionRow, TableRow};
 use crate::table::Table;
 use crate::value::Value;
-#[cfg(feature = "sqlite")]
-use sqlite::{SqliteDestination, SqliteOptions};
+pub(crate) use any::{open, open_existing};
 
-#[cfg(not(feature = "sqlite"))]
-compile_error!("a replicator needs a destination: turn on the feature \"sqlite\"");
-
-/// Opens the destination that a URL names, for writing by `slot`; a file that is not there is made.
-///
-/// Waits so long for another process that writes it.
-#[cfg(feature = "sqlite")]
-pub(crate) async fn open(
-    url: &str,
-    slot: &str,
-    wait: Duration,
-    on_conflict: OnConflict,
-) -> Result<SqliteDestination> {
-    let options = SqliteOptions::new(path(url)?, slot).wait(wait);
-    SqliteDestination::open(options.on_conflict(on_conflict)).await
-}
-
-/// As [`open`], but a file that is not there is an error: for commands that only look or clean up.
-#[cfg(feature = "sqlite")]
-pub(crate) async fn open_existing(
-    url: &str,
-    slot: &str,
-    wait: Duration,
-) -> Result<SqliteDestination> {
-    let options = SqliteOptions::new(path(url)?, slot).create(false);
-    SqliteDestination::open(options.wait(wait)).await
-}
-
-/// The file in `sqlite:PATH`; `sqlite://PATH` is the same, as other tools write it.
-#[cfg(feature = "sqlite")]
-fn path(url: &str) -> Result<&str> {
-    let known = "a destination is sqlite:PATH, such as sqlite:shop.db";
-    let Some(path) = url.strip_prefix("sqlite:") else {
-        // What follows the scheme may hold a password.
-        let scheme = url.split_once(':').map_or("", |(scheme, _)| scheme);
-        return Err(match scheme {
-            "postgres" | "postgresql" | "mysql" | "sqlserver" | "duckdb" | "kafka" | "stdout"
-            | "file" => Error::usage(format!("destinations of kind {scheme} are not there yet"))
-                .with_hint(known),
-            _ => Error::usage("the destination is not a URL that we know").with_hint(known),
-        });
-    };
-    match path.strip_prefix("//").unwrap_or(path) {
-        "" => Err(Error::usage("the destination names no file").with_hint(known)),
-        path => Ok(path),
-    }
-}
+#[cfg(not(any(feature = "sqlite", feature = "postgres")))]
+compile_error!("a replicator needs a destination: turn on the feature \"sqlite\" or \"postgres\"");
 
 /// A database that takes rows and remembers, in the same transaction, how far it is.
 ///
@@ -231,44 +185,5 @@ impl Rows {
     /// *Cancel safety*: nothing is lost.
     pub async fn next(&mut self) -> Result<Option<Vec<Vec<Value>>>> {
         self.0.recv().await.transpose()
-    }
-}
-
-#[cfg(all(test, feature = "sqlite"))]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_url_names_a_file() {
-        for (url, file) in [
-            ("sqlite:shop.db", "shop.db"),
-            ("sqlite:/var/shop.db", "/var/shop.db"),
-            ("sqlite:///var/shop.db", "/var/shop.db"),
-            ("sqlite://shop.db", "shop.db"),
-        ] {
-            assert_eq!(path(url).unwrap(), file);
-        }
-    }
-
-    #[test]
-    fn other_urls_end_in_one_sentence_without_secrets() {
-        for url in [
-            "",
-            "shop.db",
-            "sqlite:",
-            "sqlite://",
-            "mysql://u:secret@h/d",
-            "bogus://u:secret@h/d",
-        ] {
-            let error = path(url).unwrap_err();
-            assert_eq!(error.exit_code(), 2, "{url}");
-            assert!(!error.to_string().contains("secret"), "{error}");
-        }
-        assert!(
-            path("mysql://h/d")
-                .unwrap_err()
-                .to_string()
-                .contains("mysql")
-        );
     }
 }

@@ -3,6 +3,9 @@
 //! Values are always parameters. What a statement's parameters are follows from its [`Shape`]: the values of an
 //! insert; those set by an update and then those matched; those matched by a delete.
 
+#[cfg(feature = "postgres")]
+pub(crate) mod postgres;
+#[cfg(feature = "sqlite")]
 pub(crate) mod sqlite;
 
 use crate::error::Result;

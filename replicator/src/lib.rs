@@ -91,6 +91,7 @@ pub mod compare;
 mod config;
 mod copy;
 mod decode;
+#[cfg(feature = "sqlite")]
 pub mod demo;
 mod destination;
 mod dialect;
@@ -115,16 +116,22 @@ pub use anonymise::{AnonymiseConfig, anonymise};
 pub use apply::Summary;
 pub use config::{Config, Copy, Keyless, OnConflict, Streaming, Until};
 pub use decode::{DecodeConfig, decode};
+#[cfg(feature = "postgres")]
+pub use destination::postgres::{PostgresDestination, PostgresOptions};
 #[cfg(feature = "sqlite")]
 pub use destination::sqlite::{SqliteDestination, SqliteOptions};
 pub use destination::{Destination, Existing, Outcome, Rows};
-pub use dialect::{Dialect, Shape, sqlite::Sqlite};
+#[cfg(feature = "postgres")]
+pub use dialect::postgres::Postgres;
+#[cfg(feature = "sqlite")]
+pub use dialect::sqlite::Sqlite;
+pub use dialect::{Dialect, Shape};
 pub use error::{Error, ErrorKind, Result};
 pub(crate) use failpoint::fail_point;
 pub use plan::{Action, Operation};
 pub use position::{PositionRow, State, TableRow, TableState};
 pub use record::{RecordConfig, Recorded, record};
-pub use run::{Removed, remove, run};
+pub use run::{Removed, remove, run, run_into};
 pub use shutdown::{Shutdown, ShutdownHandle};
 pub use table::{Column, Table};
 pub use tail::{TailConfig, tail};

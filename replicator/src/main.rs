@@ -4,7 +4,9 @@ use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use clap::Parser;
-use replicator::cli::{Cli, Command, DemoArgs, DropArgs, RecordArgs, RunArgs, TailArgs};
+#[cfg(feature = "sqlite")]
+use replicator::cli::DemoArgs;
+use replicator::cli::{Cli, Command, DropArgs, RecordArgs, RunArgs, TailArgs};
 use replicator::{Config, Error, Result, ShutdownHandle};
 use tracing_subscriber::EnvFilter;
 
@@ -15,6 +17,7 @@ fn main() -> ExitCode {
         .try_from_env();
     let default = match cli.command {
         // The demo tells its own story.
+        #[cfg(feature = "sqlite")]
         Command::Demo(_) => "error",
         // What it shows is what matters, and may be beside the log on a terminal.
         Command::Tail(_) => "warn",
@@ -40,6 +43,7 @@ fn main() -> ExitCode {
             Command::Tail(args) => tail(args).await,
             Command::Record(args) => record(args).await,
             Command::Decode(args) => args.run(std::io::stdout().lock()),
+            #[cfg(feature = "sqlite")]
             Command::Demo(args) => demo(args).await,
         }
     });
@@ -144,6 +148,7 @@ async fn drop(args: DropArgs) -> Result<()> {
     Ok(())
 }
 
+#[cfg(feature = "sqlite")]
 async fn demo(args: DemoArgs) -> Result<()> {
     replicator::demo::demo(args).await
 }

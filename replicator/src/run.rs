@@ -24,9 +24,40 @@ use crate::start;
 /// # Cancel safety
 ///
 /// Dropping the future is like a crash: nothing is lost, and the next run goes on.
-pub async fn run(config: Config, mut shutdown: Shutdown) -> Result<Summary> {
+pub async fn run(config: Config, shutdown: Shutdown) -> Result<Summary> {
     // Before a file is made for a source that cannot be meant.
     walstream::Config::parse(&config.source)?;
+    check_spool(&config)?;
+    let destination = destination::open(
+        &config.destination,
+        &config.slot,
+        config.takeover,
+        config.on_conflict,
+    )
+    .await?;
+    into(config, destination, shutdown).await
+}
+
+/// As [`run`], into a destination of the caller's own instead of the one that the configuration names.
+///
+/// # Errors
+///
+/// As [`run`].
+///
+/// # Cancel safety
+///
+/// As [`run`].
+pub async fn run_into(
+    config: Config,
+    destination: impl Destination,
+    shutdown: Shutdown,
+) -> Result<Summary> {
+    walstream::Config::parse(&config.source)?;
+    check_spool(&config)?;
+    into(config, destination, shutdown).await
+}
+
+fn check_spool(config: &Config) -> Result<()> {
     // Now rather than in the middle of the first large transaction.
     tempfile::tempfile_in(&config.spool).map_err(|error| {
         let folder = config.spool.display();
@@ -34,13 +65,14 @@ pub async fn run(config: Config, mut shutdown: Shutdown) -> Result<Summary> {
             .with_hint("name a folder with --spool that exists and can be written")
             .caused_by(error)
     })?;
-    let mut destination = destination::open(
-        &config.destination,
-        &config.slot,
-        config.takeover,
-        config.on_conflict,
-    )
-    .await?;
+    Ok(())
+}
+
+async fn into(
+    config: Config,
+    mut destination: impl Destination,
+    mut shutdown: Shutdown,
+) -> Result<Summary> {
     let started = tokio::select! {
         started = start::start(&config, &mut destination) => Some(started?),
         () = shutdown.asked() => None,

@@ -127,6 +127,33 @@ pub fn printed(mut rows: Rows, table: &Table) -> Rows {
     rows
 }
 
+/// What a destination that is a PostgreSQL server holds, under the same names.
+pub fn server_rows(destination: &mut Client, table: &Table) -> Rows {
+    let whole = Table {
+        partitioned: true,
+        ..table.clone()
+    };
+    source_rows(destination, &whole)
+}
+
+/// All published tables of a source and of a destination that is a PostgreSQL server.
+pub fn server_differences(source: &mut Client, destination: &mut Client) -> Vec<String> {
+    let mut all = Vec::new();
+    for table in published(source, "replicator") {
+        let (left, right) = (
+            source_rows(source, &table),
+            server_rows(destination, &table),
+        );
+        let found = differences(&left, &right, "source", "destination");
+        all.extend(
+            found
+                .into_iter()
+                .map(|what| format!("{}: {what}", table.source())),
+        );
+    }
+    all
+}
+
 /// What the destination holds, in the source's words.
 pub fn destination_rows(file: &rusqlite::Connection, table: &Table) -> Rows {
     let name = quoted(&table.destination());

@@ -11,7 +11,7 @@ mod process;
 
 pub use compare::{
     Rows, Table, all_differences, assert_equal, destination_rows, differences, printed, published,
-    quoted, source_rows,
+    quoted, server_differences, server_rows, source_rows,
 };
 pub use process::{Finished, Job, Running};
 

@@ -2,8 +2,6 @@
 //!
 //! A case is a function over a [`Place`](place::Place), and is listed once in `each_case`. A new destination is one
 //! file in `place/` and one line here.
-// The feature comes with the destination; until then its place is compiled and its cases are not there.
-#![allow(unexpected_cfgs, reason = "the feature `postgres` is not there yet")]
 
 #[path = "../common/mod.rs"]
 mod common;

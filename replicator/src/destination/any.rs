@@ -1,0 +1,242 @@
+//! The destination that a URL names, whichever product that is.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use walproto::Oid;
+
+#[cfg(feature = "postgres")]
+use super::postgres::{PostgresDestination, PostgresOptions};
+#[cfg(feature = "sqlite")]
+use super::sqlite::{SqliteDestination, SqliteOptions};
+use super::{Destination, Existing, Outcome, Rows};
+use crate::config::OnConflict;
+use crate::error::{Error, Result};
+use crate::plan::Operation;
+use crate::position::{PositionRow, TableRow};
+use crate::table::Table;
+use crate::value::Value;
+
+/// A destination of a product that this build knows.
+#[derive(Debug)]
+pub(crate) enum Any {
+    #[cfg(feature = "sqlite")]
+    Sqlite(SqliteDestination),
+    #[cfg(feature = "postgres")]
+    Postgres(PostgresDestination),
+}
+
+/// Opens the destination that a URL names, for writing by `slot`; a file that is not there is made.
+///
+/// Waits so long for another process that writes it.
+pub(crate) async fn open(
+    url: &str,
+    slot: &str,
+    wait: Duration,
+    on_conflict: OnConflict,
+) -> Result<Any> {
+    match Place::read(url)? {
+        #[cfg(feature = "sqlite")]
+        Place::Sqlite(path) => {
+            let options = SqliteOptions::new(path, slot).wait(wait);
+            let open = SqliteDestination::open(options.on_conflict(on_conflict));
+            Ok(Any::Sqlite(open.await?))
+        }
+        #[cfg(feature = "postgres")]
+        Place::Postgres(url) => {
+            let options = PostgresOptions::new(url, slot).wait(wait);
+            let open = PostgresDestination::open(options.on_conflict(on_conflict));
+            Ok(Any::Postgres(open.await?))
+        }
+    }
+}
+
+/// As [`open`], but a file that is not there is an error: for commands that only look or clean up.
+pub(crate) async fn open_existing(url: &str, slot: &str, wait: Duration) -> Result<Any> {
+    match Place::read(url)? {
+        #[cfg(feature = "sqlite")]
+        Place::Sqlite(path) => {
+            let options = SqliteOptions::new(path, slot).create(false);
+            Ok(Any::Sqlite(
+                SqliteDestination::open(options.wait(wait)).await?,
+            ))
+        }
+        #[cfg(feature = "postgres")]
+        Place::Postgres(url) => {
+            let options = PostgresOptions::new(url, slot).wait(wait);
+            Ok(Any::Postgres(PostgresDestination::open(options).await?))
+        }
+    }
+}
+
+/// What a URL says.
+#[derive(Debug, PartialEq, Eq)]
+enum Place<'a> {
+    /// The file in `sqlite:PATH`; `sqlite://PATH` is the same, as other tools write it.
+    #[cfg(feature = "sqlite")]
+    Sqlite(&'a str),
+    /// All of `postgres://…`.
+    #[cfg(feature = "postgres")]
+    Postgres(&'a str),
+}
+
+impl<'a> Place<'a> {
+    fn read(url: &'a str) -> Result<Self> {
+        const KNOWN: &str = "a destination is sqlite:PATH, such as sqlite:shop.db, or postgres://user@host/database";
+        let (scheme, rest) = url.split_once(':').unwrap_or_default();
+        match scheme {
+            #[cfg(feature = "sqlite")]
+            "sqlite" => match rest.strip_prefix("//").unwrap_or(rest) {
+                "" => Err(Error::usage("the destination names no file").with_hint(KNOWN)),
+                path => Ok(Self::Sqlite(path)),
+            },
+            #[cfg(feature = "postgres")]
+            "postgres" | "postgresql" if rest.starts_with("//") => Ok(Self::Postgres(url)),
+            // What follows the scheme may hold a password.
+            other => Err(match other {
+                "mysql" | "sqlserver" | "duckdb" | "kafka" | "stdout" | "file" => {
+                    Error::usage(format!("destinations of kind {other} are not there yet"))
+                }
+                // Misspelt, or of a product that this build leaves out.
+                _ => Error::usage("the destination is not a URL that we know"),
+            }
+            .with_hint(KNOWN)),
+        }
+    }
+}
+
+/// The same call, whichever it is.
+macro_rules! each {
+    ($self:expr, $destination:ident => $call:expr) => {
+        match $self {
+            #[cfg(feature = "sqlite")]
+            Any::Sqlite($destination) => $call,
+            #[cfg(feature = "postgres")]
+            Any::Postgres($destination) => $call,
+        }
+    };
+}
+
+impl Destination for Any {
+    fn name_tables<'a>(&self, tables: impl IntoIterator<Item = &'a mut Table>) -> Result<()> {
+        each!(self, it => it.name_tables(tables))
+    }
+
+    async fn position(&mut self, slot: &str) -> Result<Option<PositionRow>> {
+        each!(self, it => it.position(slot).await)
+    }
+
+    async fn tables(&mut self, slot: &str) -> Result<Vec<TableRow>> {
+        each!(self, it => it.tables(slot).await)
+    }
+
+    async fn write_intent(&mut self, row: &PositionRow) -> Result<PositionRow> {
+        each!(self, it => it.write_intent(row).await)
+    }
+
+    async fn remove_intent(&mut self, slot: &str) -> Result<()> {
+        each!(self, it => it.remove_intent(slot).await)
+    }
+
+    async fn create_table(
+        &mut self,
+        slot: &str,
+        table: &Arc<Table>,
+        existing: Existing,
+    ) -> Result<()> {
+        each!(self, it => it.create_table(slot, table, existing).await)
+    }
+
+    async fn drop_made_tables(&mut self, slot: &str) -> Result<Vec<String>> {
+        each!(self, it => it.drop_made_tables(slot).await)
+    }
+
+    async fn copy(&mut self, table: &Arc<Table>, rows: Vec<Vec<Value>>) -> Result<()> {
+        each!(self, it => it.copy(table, rows).await)
+    }
+
+    async fn activate(&mut self, row: &PositionRow) -> Result<PositionRow> {
+        each!(self, it => it.activate(row).await)
+    }
+
+    async fn raise_epoch(&mut self, slot: &str, holder: &str) -> Result<PositionRow> {
+        each!(self, it => it.raise_epoch(slot, holder).await)
+    }
+
+    async fn begin(&mut self, expected: &PositionRow, next: &PositionRow) -> Result<()> {
+        each!(self, it => it.begin(expected, next).await)
+    }
+
+    async fn execute(&mut self, operations: Vec<Operation>) -> Result<()> {
+        each!(self, it => it.execute(operations).await)
+    }
+
+    async fn commit(&mut self) -> Result<Outcome> {
+        each!(self, it => it.commit().await)
+    }
+
+    async fn rollback(&mut self) -> Result<()> {
+        each!(self, it => it.rollback().await)
+    }
+
+    async fn forget(&mut self, slot: &str) -> Result<()> {
+        each!(self, it => it.forget(slot).await)
+    }
+
+    async fn stop_table(&mut self, slot: &str, oid: Oid, reason: &str) -> Result<()> {
+        each!(self, it => it.stop_table(slot, oid, reason).await)
+    }
+
+    async fn read(&mut self, table: &Arc<Table>) -> Result<Rows> {
+        each!(self, it => it.read(table).await)
+    }
+
+    async fn close(self) -> Result<()> {
+        each!(self, it => it.close().await)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[cfg(feature = "sqlite")]
+    #[test]
+    fn a_url_names_a_file() {
+        for (url, file) in [
+            ("sqlite:shop.db", "shop.db"),
+            ("sqlite:/var/shop.db", "/var/shop.db"),
+            ("sqlite:///var/shop.db", "/var/shop.db"),
+            ("sqlite://shop.db", "shop.db"),
+        ] {
+            assert_eq!(Place::read(url).unwrap(), Place::Sqlite(file));
+        }
+    }
+
+    #[cfg(feature = "postgres")]
+    #[test]
+    fn a_url_names_a_server() {
+        for url in ["postgres://u@h/d", "postgresql:///d?host=/tmp"] {
+            assert_eq!(Place::read(url).unwrap(), Place::Postgres(url));
+        }
+    }
+
+    #[test]
+    fn other_urls_end_in_one_sentence_without_secrets() {
+        for url in [
+            "",
+            "shop.db",
+            "sqlite:",
+            "sqlite://",
+            "postgres:u:secret@h/d",
+            "mysql://u:secret@h/d",
+            "bogus://u:secret@h/d",
+        ] {
+            let error = Place::read(url).unwrap_err();
+            assert_eq!(error.exit_code(), 2, "{url}");
+            assert!(!error.to_string().contains("secret"), "{error}");
+        }
+        let error = Place::read("mysql://h/d").unwrap_err();
+        assert!(error.to_string().contains("mysql"));
+    }
+}

@@ -1,0 +1,246 @@
+//! A PostgreSQL server: sqlx, one session, one statement for many rows.
+//!
+//! `synchronous_commit` is on: a commit is durable when it is reported. Settings that shape or bound what we do are
+//! our session's own, whatever role and database say. `session_replication_role` stays as it is, so triggers of
+//! tables that somebody else made fire, and their foreign keys are checked: statement by statement, in the source's
+//! order for such tables. Nothing keeps another replicator from connecting; the row with the position decides who
+//! may write, and holds the session that wrote last, so that who takes over can end it.
+
+mod ledger;
+mod lookup;
+mod origin;
+mod runs;
+mod session;
+mod statements;
+mod values;
+mod writer;
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::postgres::PgConnectOptions;
+use tokio::sync::Mutex;
+use walproto::Oid;
+
+use super::{Destination, Existing, Outcome, Rows};
+use crate::config::OnConflict;
+use crate::dialect::{Dialect, postgres::Postgres};
+use crate::error::{Error, Result};
+use crate::plan::Operation;
+use crate::position::{PositionRow, TableRow};
+use crate::table::Table;
+use crate::value::Value;
+use writer::Writer;
+
+/// How to reach a PostgreSQL server.
+#[derive(Clone)]
+pub struct PostgresOptions {
+    url: String,
+    slot: String,
+    wait: Duration,
+    on_conflict: OnConflict,
+}
+
+impl std::fmt::Debug for PostgresOptions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // The URL may hold a password.
+        f.debug_struct("PostgresOptions")
+            .field("slot", &self.slot)
+            .field("wait", &self.wait)
+            .field("on_conflict", &self.on_conflict)
+            .finish_non_exhaustive()
+    }
+}
+
+impl PostgresOptions {
+    /// The database at `url` (`postgres://user@host/database?sslmode=…`), to be written for `slot`.
+    pub fn new(url: impl Into<String>, slot: impl Into<String>) -> Self {
+        Self {
+            url: url.into(),
+            slot: slot.into(),
+            wait: Duration::from_secs(10),
+            on_conflict: OnConflict::default(),
+        }
+    }
+
+    /// What to do about streamed changes that meet another destination than they expect.
+    #[must_use]
+    pub const fn on_conflict(mut self, policy: OnConflict) -> Self {
+        self.on_conflict = policy;
+        self
+    }
+
+    /// How long to wait for locks that somebody else holds, 10 s without this and a second at least.
+    #[must_use]
+    pub const fn wait(mut self, wait: Duration) -> Self {
+        self.wait = wait;
+        self
+    }
+}
+
+/// A PostgreSQL server as a [`Destination`].
+#[derive(Debug)]
+pub struct PostgresDestination {
+    writer: Arc<Mutex<Writer>>,
+}
+
+impl PostgresDestination {
+    /// Connects, and sees that the server can keep our promises.
+    ///
+    /// # Errors
+    ///
+    /// One sentence each: no URL, no connection or login, a standby, a version before 14.
+    ///
+    /// *Cancel safety*: the connection is closed.
+    pub async fn open(options: PostgresOptions) -> Result<Self> {
+        let PostgresOptions {
+            url,
+            slot,
+            wait,
+            on_conflict,
+        } = options;
+        let connection: PgConnectOptions = url.parse().map_err(|_| {
+            Error::usage("the destination is not a URL of a PostgreSQL database")
+                .with_hint("a destination is postgres://user:password@host:port/database")
+        })?;
+        let connection = connection.application_name("replicator");
+        let writer = Writer::open(connection, slot, wait, on_conflict).await?;
+        Ok(Self {
+            writer: Arc::new(Mutex::new(writer)),
+        })
+    }
+
+    /// Carries a task out to its end, also when nobody waits for the answer: half an exchange would leave a session
+    /// of no use.
+    async fn call<T, F>(
+        &self,
+        task: impl FnOnce(tokio::sync::OwnedMutexGuard<Writer>) -> F,
+    ) -> Result<T>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T>> + Send + 'static,
+    {
+        let writer = Arc::clone(&self.writer).lock_owned().await;
+        tokio::spawn(task(writer)).await.unwrap_or_else(|error| {
+            Err(
+                Error::retry("the task that writes the destination has ended unexpectedly")
+                    .caused_by(error),
+            )
+        })
+    }
+}
+
+impl Destination for PostgresDestination {
+    fn name_tables<'a>(&self, tables: impl IntoIterator<Item = &'a mut Table>) -> Result<()> {
+        Postgres.name_tables(tables)
+    }
+
+    async fn position(&mut self, slot: &str) -> Result<Option<PositionRow>> {
+        let slot = slot.to_owned();
+        self.call(|mut writer| async move { writer.position(&slot).await })
+            .await
+    }
+
+    async fn tables(&mut self, slot: &str) -> Result<Vec<TableRow>> {
+        let slot = slot.to_owned();
+        self.call(|mut writer| async move { writer.tables(&slot).await })
+            .await
+    }
+
+    async fn write_intent(&mut self, row: &PositionRow) -> Result<PositionRow> {
+        let row = row.clone();
+        self.call(|mut writer| async move { writer.write_intent(row).await })
+            .await
+    }
+
+    async fn remove_intent(&mut self, slot: &str) -> Result<()> {
+        let slot = slot.to_owned();
+        self.call(|mut writer| async move { writer.remove_intent(&slot).await })
+            .await
+    }
+
+    async fn create_table(
+        &mut self,
+        slot: &str,
+        table: &Arc<Table>,
+        existing: Existing,
+    ) -> Result<()> {
+        let (slot, table) = (slot.to_owned(), Arc::clone(table));
+        self.call(|mut writer| async move { writer.create_table(&slot, &table, existing).await })
+            .await
+    }
+
+    async fn drop_made_tables(&mut self, slot: &str) -> Result<Vec<String>> {
+        let slot = slot.to_owned();
+        self.call(|mut writer| async move { writer.drop_made_tables(&slot).await })
+            .await
+    }
+
+    async fn copy(&mut self, table: &Arc<Table>, rows: Vec<Vec<Value>>) -> Result<()> {
+        let table = Arc::clone(table);
+        self.call(|mut writer| async move { writer.copy(&table, rows).await })
+            .await
+    }
+
+    async fn activate(&mut self, row: &PositionRow) -> Result<PositionRow> {
+        let row = row.clone();
+        self.call(|mut writer| async move { writer.activate(row).await })
+            .await
+    }
+
+    async fn raise_epoch(&mut self, slot: &str, holder: &str) -> Result<PositionRow> {
+        let (slot, holder) = (slot.to_owned(), holder.to_owned());
+        self.call(|mut writer| async move { writer.raise_epoch(&slot, &holder).await })
+            .await
+    }
+
+    async fn begin(&mut self, expected: &PositionRow, next: &PositionRow) -> Result<()> {
+        let (expected, next) = (expected.clone(), next.clone());
+        self.call(|mut writer| async move { writer.begin(expected, next).await })
+            .await
+    }
+
+    async fn execute(&mut self, operations: Vec<Operation>) -> Result<()> {
+        self.call(|mut writer| async move { writer.execute(operations).await })
+            .await
+    }
+
+    async fn commit(&mut self) -> Result<Outcome> {
+        self.call(|mut writer| async move { writer.commit().await })
+            .await
+    }
+
+    async fn rollback(&mut self) -> Result<()> {
+        self.call(|mut writer| async move { writer.rollback().await })
+            .await
+    }
+
+    async fn forget(&mut self, slot: &str) -> Result<()> {
+        let slot = slot.to_owned();
+        self.call(|mut writer| async move { writer.forget(&slot).await })
+            .await
+    }
+
+    async fn stop_table(&mut self, slot: &str, oid: Oid, reason: &str) -> Result<()> {
+        let (slot, reason) = (slot.to_owned(), reason.to_owned());
+        self.call(|mut writer| async move { writer.stop_table(&slot, oid, &reason).await })
+            .await
+    }
+
+    async fn read(&mut self, table: &Arc<Table>) -> Result<Rows> {
+        let table = Arc::clone(table);
+        let mut writer = Arc::clone(&self.writer).lock_owned().await;
+        let (rows, receiver) = tokio::sync::mpsc::channel(4);
+        tokio::spawn(async move { writer.read(&table, &rows).await });
+        Ok(Rows(receiver))
+    }
+
+    async fn close(self) -> Result<()> {
+        self.call(|mut writer| async move {
+            writer.close().await;
+            Ok(())
+        })
+        .await
+    }
+}

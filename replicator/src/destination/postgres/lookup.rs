@@ -1,0 +1,241 @@
+//! What the server's catalog says of a destination table: for statements over it, and whether it can hold our rows.
+
+use walproto::Oid;
+
+use super::session::{Session, column};
+use crate::dialect::postgres::types::{BuiltIn, modifier_keeps};
+use crate::dialect::postgres::{Target, TargetColumn, parts, qualified, quoted};
+use crate::error::{Error, Result};
+use crate::table::{Column, Table};
+use crate::value::Kind;
+
+/// Numbers below are the server's own, the same everywhere.
+const FIRST_NORMAL_OID: u32 = 16384;
+
+/// A table that is there.
+#[derive(Debug)]
+pub(super) struct Found {
+    /// `pg_class.relkind`.
+    pub(super) kind: String,
+    /// Nothing looks at other rows when one is changed: no trigger, rule or foreign key, no other unique index, no
+    /// partitions. Only then rows of different keys may change their order.
+    plain: bool,
+    columns: Vec<FoundColumn>,
+}
+
+#[derive(Debug)]
+struct FoundColumn {
+    name: String,
+    /// With domains resolved.
+    base: Oid,
+    typmod: i32,
+    /// In SQL, as the column is declared.
+    cast: String,
+    type_oid: Oid,
+    collation: Option<String>,
+    deterministic: bool,
+    required: bool,
+    generated: bool,
+}
+
+/// The kind, and what bears on the order of changes.
+const TABLE: &str = "
+    SELECT c.oid::int8, c.relkind::text,
+           c.relkind = 'r' AND NOT c.relhastriggers AND NOT c.relhasrules AND NOT c.relhassubclass
+           AND (SELECT count(*) FROM pg_index i WHERE i.indrelid = c.oid AND (i.indisunique OR i.indisexclusion)) <= 1
+    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE n.nspname = $1 AND c.relname = $2";
+
+const COLUMNS: &str = "
+    WITH RECURSIVE base(att, oid, typmod) AS (
+      SELECT a.attnum, a.atttypid, a.atttypmod FROM pg_attribute a
+      WHERE a.attrelid = $1::int8::oid AND a.attnum > 0 AND NOT a.attisdropped
+      UNION ALL
+      SELECT b.att, y.typbasetype, y.typtypmod FROM base b JOIN pg_type y ON y.oid = b.oid WHERE y.typtype = 'd'
+    )
+    SELECT a.attname::text, b.oid::int8, b.typmod, quote_ident(tn.nspname) || '.' || quote_ident(t.typname),
+           a.atttypid::int8, quote_ident(cn.nspname) || '.' || quote_ident(co.collname), coalesce(co.collisdeterministic, true),
+           a.attnotnull AND NOT a.atthasdef AND a.attidentity = '', a.attgenerated <> ''
+    FROM base b JOIN pg_attribute a ON a.attrelid = $1::int8::oid AND a.attnum = b.att
+    JOIN pg_type y ON y.oid = b.oid AND y.typtype <> 'd'
+    JOIN pg_type t ON t.oid = a.atttypid JOIN pg_namespace tn ON tn.oid = t.typnamespace
+    LEFT JOIN pg_collation co ON co.oid = a.attcollation LEFT JOIN pg_namespace cn ON cn.oid = co.collnamespace
+    ORDER BY a.attnum";
+
+/// What has the name of the table at the destination, if anything.
+pub(super) async fn find(db: &mut Session, destination: &str) -> Result<Option<Found>> {
+    let (schema, name) = parts(destination);
+    let rows = db.rows(sqlx::query(TABLE).bind(schema).bind(name)).await?;
+    let Some(row) = rows.first() else {
+        return Ok(None);
+    };
+    let oid: i64 = column(row, 0)?;
+    let mut columns = Vec::new();
+    for row in db.rows(sqlx::query(COLUMNS).bind(oid)).await? {
+        let number = |at| -> Result<Oid> {
+            let number: i64 = column(&row, at)?;
+            Ok(Oid(u32::try_from(number).unwrap_or(0)))
+        };
+        columns.push(FoundColumn {
+            name: column(&row, 0)?,
+            base: number(1)?,
+            typmod: column(&row, 2)?,
+            cast: column(&row, 3)?,
+            type_oid: number(4)?,
+            collation: column(&row, 5)?,
+            deterministic: column(&row, 6)?,
+            required: column(&row, 7)?,
+            generated: column(&row, 8)?,
+        });
+    }
+    Ok(Some(Found {
+        kind: column(row, 1)?,
+        plain: column(row, 2)?,
+        columns,
+    }))
+}
+
+impl Found {
+    /// In words, for a refusal.
+    pub(super) fn kind(&self) -> &'static str {
+        match self.kind.as_str() {
+            "r" | "p" => "table",
+            "v" => "view",
+            "m" => "materialized view",
+            "f" => "foreign table",
+            "S" => "sequence",
+            "i" | "I" => "index",
+            _ => "relation",
+        }
+    }
+
+    /// The table as statements need it, and whether changes of different keys may change their order.
+    pub(super) fn target(&self, table: &Table) -> Result<(Target, bool)> {
+        let mut columns = Vec::with_capacity(table.columns.len());
+        for ours in &table.columns {
+            let found = self.column(table, ours)?;
+            let held = BuiltIn::of(found.type_oid);
+            columns.push(TargetColumn {
+                name: quoted(&ours.name),
+                cast: held.map_or_else(|| found.cast.clone(), BuiltIn::sql),
+                kind: match held.map(BuiltIn::kind) {
+                    Some(kind) if kind == ours.kind => kind,
+                    _ => Kind::Text,
+                },
+                collation: found.collation.clone(),
+                exact: held.is_some_and(BuiltIn::is_exact),
+            });
+        }
+        let exact = table
+            .key
+            .iter()
+            .all(|at| columns.get(*at).is_some_and(|column| column.exact));
+        let target = Target {
+            name: qualified(&table.destination),
+            columns,
+            key: table.key.clone(),
+        };
+        Ok((target, self.plain && exact))
+    }
+
+    fn column(&self, table: &Table, ours: &Column) -> Result<&FoundColumn> {
+        let found = self.columns.iter().find(|found| found.name == ours.name);
+        found.ok_or_else(|| {
+            Error::person(format!(
+                "the destination's table {} has no column {}",
+                table.destination, ours.name
+            ))
+            .with_hint("add it, or drop the table and let us make it")
+        })
+    }
+
+    /// Whether somebody else's table can hold what we store.
+    pub(super) fn check(&self, table: &Table) -> Result<()> {
+        let name = &table.destination;
+        for (at, ours) in table.columns.iter().enumerate() {
+            let found = self.column(table, ours)?;
+            let column = &ours.name;
+            if found.generated {
+                return Err(Error::person(format!(
+                    "column {column} of the destination's table {name} is generated there, and takes no values"
+                ))
+                .with_hint("make it an ordinary column, or leave it out of the publication"));
+            }
+            if table.key.contains(&at) && !found.deterministic {
+                return Err(Error::person(format!(
+                    "key column {column} of the destination's table {name} has a collation that calls different texts equal"
+                ))
+                .with_hint("give it a deterministic collation, such as \"C\""));
+            }
+            if !found.keeps(ours) {
+                let (held, modifier) = (&found.cast, found.typmod);
+                let modifier = if modifier < 0 {
+                    String::new()
+                } else {
+                    format!(" (modifier {modifier})")
+                };
+                let wanted = BuiltIn::held(ours).declared(own_typmod(ours));
+                return Err(Error::person(format!(
+                    "column {column} of the destination's table {name} is {held}{modifier}, which does not hold every value of {wanted} unchanged"
+                ))
+                .with_hint(format!("make it {wanted} or text, or drop the table and let us make it")));
+            }
+        }
+        let ours = |name: &str| table.columns.iter().any(|column| column.name == name);
+        if let Some(more) = self
+            .columns
+            .iter()
+            .find(|found| found.required && !ours(&found.name))
+        {
+            return Err(Error::person(format!(
+                "column {} of the destination's table {name} must not be NULL, and the source has no value for it",
+                more.name
+            ))
+            .with_hint("give it a default, or allow NULL"));
+        }
+        Ok(())
+    }
+}
+
+/// The modifier of the type that we hold the column's values as; a domain's own is not in the column.
+const fn own_typmod(column: &Column) -> i32 {
+    if column.type_oid.0 == column.base_oid.0 {
+        column.typmod
+    } else {
+        -1
+    }
+}
+
+impl FoundColumn {
+    /// Whether the column gives back every value of `ours` with the same text.
+    fn keeps(&self, ours: &Column) -> bool {
+        let Some(held) = BuiltIn::of(ours.base_oid) else {
+            // A type of the source's own: its text, or a type of the destination's own that reads that text.
+            return self.is_any_text() || self.base.0 >= FIRST_NORMAL_OID;
+        };
+        let Some(found) = BuiltIn::of(self.base) else {
+            return false;
+        };
+        if held == found {
+            return modifier_keeps(held.name, own_typmod(ours), self.typmod);
+        }
+        if held.array || found.array {
+            return self.is_any_text();
+        }
+        let any = self.typmod < 0;
+        match (held.name, found.name) {
+            ("int2", "int4" | "int8")
+            | ("int4" | "oid", "int8")
+            | ("float4", "float8")
+            | ("jsonb", "json") => true,
+            ("int2" | "int4" | "int8", "numeric") | ("bit", "varbit") => any,
+            _ => self.is_any_text(),
+        }
+    }
+
+    fn is_any_text(&self) -> bool {
+        BuiltIn::of(self.base).is_some_and(|found| {
+            !found.array && matches!(found.name, "text" | "varchar") && self.typmod < 0
+        })
+    }
+}

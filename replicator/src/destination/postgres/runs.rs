@@ -1,0 +1,268 @@
+//! Operations gathered into runs that one statement can carry out. Pure.
+//!
+//! Operations on one key keep their order, always. Those on different keys may change it where nothing at the
+//! destination looks at other rows: then a transaction that touches four tables a thousand times becomes a few
+//! statements. Elsewhere only neighbours become a run.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, Hash, Hasher, RandomState};
+use std::sync::Arc;
+
+use crate::dialect::Shape;
+use crate::plan::{Action, Operation};
+use crate::table::Table;
+use crate::value::Value;
+
+/// Operations of one table and shape, of different keys.
+#[derive(Debug)]
+pub(super) struct Run<'a> {
+    pub(super) shape: Shape,
+    pub(super) operations: Vec<&'a Operation>,
+}
+
+impl Run<'_> {
+    pub(super) fn table(&self) -> &Arc<Table> {
+        &self.operations[0].table
+    }
+}
+
+/// What was gathered of one table so far.
+#[derive(Default)]
+struct Seen {
+    /// Runs that more may join, the oldest first.
+    open: Vec<usize>,
+    /// The last run that touched a key, by the key's hash: keys that meet in it are taken for one, which only makes
+    /// more runs.
+    touched: HashMap<u64, usize>,
+}
+
+/// Gathers operations into runs, to be carried out in the order of the answer.
+///
+/// `free` tells whether operations of a table may pass each other, those of other keys and of other tables.
+pub(super) fn gather<'a>(
+    operations: &'a [Operation],
+    mut free: impl FnMut(&Arc<Table>) -> bool,
+) -> Vec<Run<'a>> {
+    let hashes = RandomState::new();
+    let mut runs: Vec<Run<'a>> = Vec::new();
+    let mut tables: HashMap<usize, (bool, Seen)> = HashMap::new();
+    // The last run of a table that is not free.
+    let mut last: Option<usize> = None;
+    for operation in operations {
+        let table = &operation.table;
+        let (is_free, seen) = tables
+            .entry(Arc::as_ptr(table).addr())
+            .or_insert_with(|| (free(table), Seen::default()));
+        let is_free = *is_free;
+        let Some(key) = joins(operation) else {
+            // Nothing passes it.
+            seen.open.clear();
+            seen.touched.clear();
+            if !is_free {
+                last = Some(runs.len());
+            }
+            runs.push(Run {
+                shape: Shape::of(operation),
+                operations: vec![operation],
+            });
+            continue;
+        };
+        let key = key.map(|values| hash(&hashes, &values));
+        let touched = key.and_then(|key| seen.touched.get(&key).copied());
+        let fits = |at: &&usize| {
+            touched.is_none_or(|touched| touched < **at)
+                && (is_free || last == Some(**at))
+                && runs[**at].shape.fits(operation)
+        };
+        let at = match seen.open.iter().rev().find(fits) {
+            Some(at) => *at,
+            None => {
+                runs.push(Run {
+                    shape: Shape::of(operation),
+                    operations: Vec::new(),
+                });
+                seen.open.push(runs.len() - 1);
+                runs.len() - 1
+            }
+        };
+        runs[at].operations.push(operation);
+        if let Some(key) = key {
+            seen.touched.insert(key, at);
+        }
+        if !is_free {
+            last = Some(at);
+        }
+    }
+    runs
+}
+
+/// The key that the operation touches, `Some(None)` where a new row has none; `None` where it stays alone: what
+/// changes the key, and what finds its row without one.
+#[expect(clippy::option_option, reason = "said above")]
+fn joins(operation: &Operation) -> Option<Option<Vec<&Value>>> {
+    let table = &operation.table;
+    match &operation.action {
+        Action::Insert { .. } if table.columns.is_empty() => None,
+        Action::Insert { .. } if table.key.is_empty() => Some(None),
+        Action::Insert { values } => Some(Some(
+            table.key.iter().filter_map(|at| values.get(*at)).collect(),
+        )),
+        Action::Truncate => None,
+        _ if table.key.is_empty() => None,
+        Action::Update { set, .. } if set.iter().any(|(at, _)| table.key.contains(at)) => None,
+        Action::Update { matched, .. } | Action::Delete { matched } => {
+            Some(Some(matched.iter().collect()))
+        }
+    }
+}
+
+fn hash(hashes: &RandomState, values: &[&Value]) -> u64 {
+    let mut hasher = hashes.build_hasher();
+    for value in values {
+        match value {
+            Value::Null => 0_u8.hash(&mut hasher),
+            Value::Integer(number) => number.hash(&mut hasher),
+            Value::Real(number) => number.to_bits().hash(&mut hasher),
+            Value::Text(text) => text.hash(&mut hasher),
+            Value::Blob(bytes) => bytes.hash(&mut hasher),
+        }
+    }
+    hasher.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::table::Column;
+    use walproto::{Lsn, Oid};
+
+    fn table(oid: u32, key: &[usize]) -> Arc<Table> {
+        Arc::new(Table {
+            oid: Oid(oid),
+            schema: "public".to_owned(),
+            name: format!("t{oid}"),
+            destination: format!("public.t{oid}"),
+            columns: vec![
+                Column::new("id", Oid(23), -1, Oid(23)),
+                Column::new("a", Oid(23), -1, Oid(23)),
+                Column::new("b", Oid(23), -1, Oid(23)),
+            ],
+            key: key.to_vec(),
+            identity: 'd',
+            relfilenode: 1,
+        })
+    }
+
+    fn of(table: &Arc<Table>, action: Action) -> Operation {
+        Operation {
+            table: Arc::clone(table),
+            lsn: Lsn(1),
+            action,
+        }
+    }
+
+    fn insert(table: &Arc<Table>, id: i64) -> Operation {
+        let values = vec![Value::Integer(id), Value::Null, Value::Null];
+        of(table, Action::Insert { values })
+    }
+
+    fn update(table: &Arc<Table>, id: i64, column: usize) -> Operation {
+        let set = vec![(column, Value::Integer(9))];
+        let matched = vec![Value::Integer(id)];
+        of(table, Action::Update { set, matched })
+    }
+
+    fn delete(table: &Arc<Table>, id: i64) -> Operation {
+        let matched = vec![Value::Integer(id)];
+        of(table, Action::Delete { matched })
+    }
+
+    /// The places of the operations, run by run.
+    fn places(operations: &[Operation], free: bool) -> Vec<Vec<usize>> {
+        let runs = gather(operations, |_| free);
+        let place = |operation: &&Operation| {
+            let found = operations
+                .iter()
+                .position(|other| std::ptr::eq(other, *operation));
+            found.unwrap()
+        };
+        runs.iter()
+            .map(|run| run.operations.iter().map(place).collect())
+            .collect()
+    }
+
+    #[test]
+    fn operations_of_other_keys_and_tables_are_passed() {
+        let (t, u) = (table(1, &[0]), table(2, &[0]));
+        let operations = [
+            insert(&t, 1),
+            update(&u, 1, 1),
+            insert(&t, 2),
+            update(&u, 2, 1),
+            delete(&t, 7),
+            insert(&t, 3),
+        ];
+        assert_eq!(
+            places(&operations, true),
+            [vec![0, 2, 5], vec![1, 3], vec![4]]
+        );
+        assert_eq!(
+            places(&operations, false),
+            [vec![0], vec![1], vec![2], vec![3], vec![4], vec![5]]
+        );
+    }
+
+    #[test]
+    fn operations_of_one_key_keep_their_order() {
+        let t = table(1, &[0]);
+        let operations = [
+            insert(&t, 1),
+            update(&t, 1, 1),
+            delete(&t, 1),
+            insert(&t, 1),
+            update(&t, 1, 1),
+            update(&t, 1, 1),
+        ];
+        for free in [true, false] {
+            assert_eq!(
+                places(&operations, free),
+                [vec![0], vec![1], vec![2], vec![3], vec![4], vec![5]]
+            );
+        }
+    }
+
+    #[test]
+    fn an_earlier_run_takes_no_key_that_a_later_one_has_touched() {
+        let t = table(1, &[0]);
+        let operations = [
+            update(&t, 1, 1), // run of column a
+            update(&t, 2, 2), // run of column b
+            update(&t, 2, 1), // must not pass the one before
+            update(&t, 3, 2),
+        ];
+        assert_eq!(places(&operations, true), [vec![0], vec![1, 3], vec![2]]);
+    }
+
+    #[test]
+    fn nothing_passes_a_changed_key_or_a_truncate() {
+        let t = table(1, &[0]);
+        for barrier in [update(&t, 8, 0), of(&t, Action::Truncate)] {
+            let operations = [insert(&t, 1), barrier, insert(&t, 2), insert(&t, 3)];
+            assert_eq!(places(&operations, true), [vec![0], vec![1], vec![2, 3]]);
+        }
+    }
+
+    #[test]
+    fn rows_without_a_key_are_found_one_by_one() {
+        let t = table(1, &[]);
+        let operations = [insert(&t, 1), insert(&t, 1), delete(&t, 1), delete(&t, 1)];
+        assert_eq!(places(&operations, true), [vec![0, 1], vec![2], vec![3]]);
+    }
+
+    #[test]
+    fn neighbours_become_a_run_where_order_matters() {
+        let (t, u) = (table(1, &[0]), table(2, &[0]));
+        let operations = [insert(&t, 1), insert(&t, 2), insert(&u, 1), insert(&t, 3)];
+        assert_eq!(places(&operations, false), [vec![0, 1], vec![2], vec![3]]);
+    }
+}

@@ -1,0 +1,290 @@
+//! A session at the destination server: opened with the settings that our promises need, and its errors in words.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::postgres::{
+    PgArguments, PgConnectOptions, PgConnection, PgDatabaseError, PgRow, PgSeverity,
+};
+use sqlx::query::Query;
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Postgres, Row};
+
+use crate::error::{Error, Result};
+
+/// How long a transaction of ours may lie open without a statement: a process that was stopped keeps its row locked
+/// no longer.
+pub(super) const IDLE: Duration = Duration::from_secs(20);
+
+/// Statements kept ready; updates that leave out different TOASTed columns each have their own.
+const KEPT: usize = 256;
+
+/// An open session.
+#[derive(Debug)]
+pub(super) struct Session {
+    db: PgConnection,
+    /// Its server process, and since when that is.
+    pub(super) backend: i32,
+    pub(super) since: String,
+    pub(super) major: i32,
+    lost: bool,
+}
+
+impl Session {
+    /// Opens it, and sees that the server can be written.
+    pub(super) async fn open(options: &PgConnectOptions, lock_timeout: Duration) -> Result<Self> {
+        // Values belong into no log.
+        let options = options
+            .clone()
+            .statement_cache_capacity(KEPT)
+            .disable_statement_logging();
+        let what = || {
+            let (host, port) = (options.get_host(), options.get_port());
+            format!("could not connect to the destination server {host}:{port}")
+        };
+        let db = options
+            .connect()
+            .await
+            .map_err(|error| failure(what(), error))?;
+        let mut session = Self {
+            db,
+            backend: 0,
+            since: String::new(),
+            major: 0,
+            lost: false,
+        };
+        session.run(&settings(lock_timeout)).await?;
+        let rows = session
+            .rows(sqlx::query(
+                "SELECT pid, backend_start::text, current_setting('server_version_num')::int4 / 10000,
+                   current_setting('transaction_read_only') = 'on'
+                 FROM pg_stat_get_activity(pg_backend_pid())",
+            ))
+            .await?;
+        let row = rows.first().ok_or_else(|| unexpected("no row"))?;
+        session.backend = column(row, 0)?;
+        session.since = column(row, 1)?;
+        session.major = column(row, 2)?;
+        if column(row, 3)? {
+            return Err(Error::usage("the destination server takes no changes: it is a standby, or default_transaction_read_only is on")
+                .with_hint("name the primary as --destination"));
+        }
+        if session.major < 14 {
+            return Err(Error::usage(format!(
+                "the destination server has version {}; 14 and later will do",
+                session.major
+            )));
+        }
+        Ok(session)
+    }
+
+    /// Whether the server has gone, or what it says cannot be followed any more.
+    pub(super) const fn is_lost(&self) -> bool {
+        self.lost
+    }
+
+    /// Runs statements without parameters.
+    pub(super) async fn run(&mut self, sql: &str) -> Result<()> {
+        self.run_text(sql)
+            .await
+            .map_err(|error| failure("the destination server refused a statement", error))
+    }
+
+    /// Runs statements without parameters; the driver's own error.
+    pub(super) async fn run_text(&mut self, sql: &str) -> Result<(), sqlx::Error> {
+        let done = sqlx::raw_sql(AssertSqlSafe(sql.to_owned()))
+            .execute(&mut self.db)
+            .await;
+        self.notice(done).map(drop)
+    }
+
+    /// The rows of a query of ours.
+    pub(super) async fn rows(
+        &mut self,
+        query: Query<'_, Postgres, PgArguments>,
+    ) -> Result<Vec<PgRow>> {
+        let done = query.fetch_all(&mut self.db).await;
+        self.notice(done).map_err(|error| {
+            failure(
+                "could not use the replicator's own tables at the destination",
+                error,
+            )
+        })
+    }
+
+    /// How many rows a statement of ours changed.
+    pub(super) async fn change(&mut self, query: Query<'_, Postgres, PgArguments>) -> Result<u64> {
+        let done = query.execute(&mut self.db).await;
+        self.notice(done)
+            .map(|done| done.rows_affected())
+            .map_err(|error| {
+                failure(
+                    "could not use the replicator's own tables at the destination",
+                    error,
+                )
+            })
+    }
+
+    /// How many rows a statement over data changed; the driver's own error.
+    pub(super) async fn changed(
+        &mut self,
+        sql: &Arc<str>,
+        arguments: PgArguments,
+    ) -> Result<u64, sqlx::Error> {
+        let done = sqlx::query_with(AssertSqlSafe(Arc::clone(sql)), arguments)
+            .execute(&mut self.db)
+            .await;
+        self.notice(done).map(|done| done.rows_affected())
+    }
+
+    /// The two numbers that a statement over data gives back; the driver's own error.
+    pub(super) async fn counted(
+        &mut self,
+        sql: &Arc<str>,
+        arguments: PgArguments,
+    ) -> Result<(i64, i64), sqlx::Error> {
+        let done = sqlx::query_with(AssertSqlSafe(Arc::clone(sql)), arguments)
+            .fetch_one(&mut self.db)
+            .await;
+        let row = self.notice(done)?;
+        Ok((row.try_get(0)?, row.try_get(1)?))
+    }
+
+    /// Sends lines of COPY's text format.
+    pub(super) async fn copy_in(&mut self, sql: &str, lines: &[u8]) -> Result<u64, sqlx::Error> {
+        /// Below what the server takes as one message, and not so small that the frames count.
+        const MESSAGE: usize = 1 << 20;
+        let copied = async {
+            let mut copy = self.db.copy_in_raw(sql).await?;
+            for part in lines.chunks(MESSAGE) {
+                copy.send(part).await?;
+            }
+            copy.finish().await
+        };
+        let copied = copied.await;
+        self.notice(copied)
+    }
+
+    /// The connection itself, for reading a table.
+    pub(super) const fn connection(&mut self) -> &mut PgConnection {
+        &mut self.db
+    }
+
+    /// Says goodbye.
+    pub(super) async fn close(self) {
+        // The server notices the end of a connection in any case.
+        let _ = self.db.close().await;
+    }
+
+    fn notice<T>(&mut self, done: Result<T, sqlx::Error>) -> Result<T, sqlx::Error> {
+        if let Err(error) = &done {
+            self.lost |= is_lost(error);
+        }
+        done
+    }
+}
+
+/// What shapes values, what bounds waiting, and what makes a commit durable; whatever role and database say.
+fn settings(lock_timeout: Duration) -> String {
+    let (locks, idle) = (lock_timeout.as_millis(), IDLE.as_millis());
+    format!(
+        "SET client_encoding = 'UTF8';
+         SET DateStyle = 'ISO, MDY'; SET IntervalStyle = 'postgres'; SET TimeZone = 'UTC';
+         SET bytea_output = 'hex'; SET extra_float_digits = 1; SET xmloption = 'content'; SET xmlbinary = 'base64';
+         SET search_path = ''; SET standard_conforming_strings = on;
+         SET synchronous_commit = 'on'; SET default_transaction_isolation = 'read committed';
+         SET default_transaction_deferrable = off; SET row_security = off;
+         SET statement_timeout = 0; SET lock_timeout = {locks}; SET idle_in_transaction_session_timeout = {idle};
+         SET plan_cache_mode = 'force_custom_plan'; SET jit = off"
+    )
+}
+
+/// A column of a row of ours.
+pub(super) fn column<'r, T>(row: &'r PgRow, at: usize) -> Result<T>
+where
+    T: sqlx::Decode<'r, Postgres> + sqlx::Type<Postgres>,
+{
+    row.try_get(at)
+        .map_err(|error| unexpected(error.to_string()))
+}
+
+fn unexpected(what: impl std::fmt::Display) -> Error {
+    Error::person(format!(
+        "the destination server's catalog answered otherwise than expected: {what}"
+    ))
+}
+
+/// Whether the connection is of no use any more.
+pub(super) fn is_lost(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Database(_) => report(error).is_none_or(|report| {
+            matches!(report.severity(), PgSeverity::Fatal | PgSeverity::Panic)
+        }),
+        _ => true,
+    }
+}
+
+/// The server's own report.
+pub(super) fn report(error: &sqlx::Error) -> Option<&PgDatabaseError> {
+    error
+        .as_database_error()
+        .and_then(|error| error.try_downcast_ref::<PgDatabaseError>())
+}
+
+/// Whether a row is there already.
+pub(super) fn is_duplicate(error: &sqlx::Error) -> bool {
+    report(error).is_some_and(|report| report.code() == "23505")
+}
+
+/// What the server or the driver reports, in our words: whether another try may help, and what to do.
+pub(super) fn failure(what: impl Into<String>, error: sqlx::Error) -> Error {
+    let what = what.into();
+    let Some(report) = report(&error) else {
+        return match error {
+            sqlx::Error::Configuration(_) => Error::usage(what).caused_by(error),
+            sqlx::Error::Tls(_) => Error::usage(what)
+                .with_hint("check sslmode and the certificates in --destination")
+                .caused_by(error),
+            _ => Error::retry(what).caused_by(error),
+        };
+    };
+    let code = report.code();
+    let detail = report
+        .detail()
+        .map(|detail| format!(" ({detail})"))
+        .unwrap_or_default();
+    let column = report
+        .column()
+        .map(|column| format!(", column {column}"))
+        .unwrap_or_default();
+    let text = format!(
+        "{what}{column}: {}{detail} [SQLSTATE {code}]",
+        report.message()
+    );
+    let class = code.get(..2).unwrap_or_default();
+    let ours = match (class, code) {
+        (_, "55P03") => Error::retry(text)
+            .with_hint("another session holds a lock; it is waited for as long as --takeover says")
+            .locked_out(),
+        (_, "53100") => Error::retry(text)
+            .with_hint("make room at the destination and start again; nothing is lost"),
+        // A lost or refused connection, resources, a deadlock or serialization failure, an operator's intervention,
+        // an error of the system or of the server itself.
+        ("08" | "40" | "53" | "57" | "58" | "XX", _) | (_, "25P03" | "55006") => Error::retry(text),
+        ("28" | "3D", _) => {
+            Error::usage(text).with_hint("check user, password and database in --destination")
+        }
+        (_, "42501") => Error::usage(text).with_hint(RIGHTS),
+        (_, "25006") => {
+            Error::usage(text).with_hint("name a primary as --destination that takes changes")
+        }
+        _ => Error::person(text),
+    };
+    match report.hint() {
+        Some(hint) if ours.hint().is_none() => ours.with_hint(hint.to_owned()),
+        _ => ours,
+    }
+}
+
+/// What the role has to be allowed to.
+pub(super) const RIGHTS: &str = "the role needs CREATE on the database for new schemas and on the schemas that tables are \
+                                 made in (public for our own two), or must own the tables that are there";

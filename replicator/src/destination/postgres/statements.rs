@@ -1,0 +1,314 @@
+//! Operations on their way through statements, each with its row counts checked.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::sync::Arc;
+
+use sqlx::Arguments;
+use sqlx::postgres::PgArguments;
+
+use super::lookup;
+use super::runs::{Run, gather};
+use super::session::{Session, failure, is_duplicate};
+use super::values::Array;
+use crate::config::OnConflict;
+use crate::destination::conflict::{Instead, Met, Overridden, conflict, describe, instead, undo};
+use crate::dialect::Shape;
+use crate::dialect::postgres::{Target, TargetColumn};
+use crate::error::{Error, ErrorKind, Result};
+use crate::fail_point;
+use crate::plan::{Action, Operation};
+use crate::table::Table;
+use crate::value::Value;
+
+/// The server takes a message of less than a gibibyte, and a value is in one with its neighbours.
+const LONGEST: usize = 1_000_000_000;
+
+/// What is known of the destination tables, and the SQL over them.
+#[derive(Debug, Default)]
+pub(super) struct Statements {
+    /// By address; the `Arc` keeps it from being given to another table.
+    tables: HashMap<usize, Known>,
+    on_conflict: OnConflict,
+}
+
+#[derive(Debug)]
+struct Known {
+    _table: Arc<Table>,
+    target: Target,
+    free: bool,
+    sql: Vec<(Shape, Arc<str>)>,
+}
+
+/// How a statement failed.
+enum Failed {
+    /// It did not touch as many rows as it was to.
+    Met(Met),
+    Refused(sqlx::Error),
+    /// It could not be made.
+    Unmade(Error),
+}
+
+impl Statements {
+    /// What to do from now on about a change that meets another destination than it expects.
+    pub(super) const fn on_conflict(&mut self, policy: OnConflict) {
+        self.on_conflict = policy;
+    }
+
+    /// Forgets the tables: another session, or other tables.
+    pub(super) fn clear(&mut self) {
+        self.tables.clear();
+    }
+
+    /// The table as statements need it.
+    pub(super) async fn target(&mut self, db: &mut Session, table: &Arc<Table>) -> Result<&Target> {
+        Ok(&self.known(db, table).await?.target)
+    }
+
+    async fn known(&mut self, db: &mut Session, table: &Arc<Table>) -> Result<&mut Known> {
+        match self.tables.entry(Arc::as_ptr(table).addr()) {
+            Entry::Occupied(known) => Ok(known.into_mut()),
+            Entry::Vacant(unknown) => {
+                let found = lookup::find(db, &table.destination).await?.ok_or_else(|| {
+                    Error::person(format!(
+                        "the destination's table {} is gone",
+                        table.destination
+                    ))
+                    .with_hint("restore it, or drop the slot and copy everything again")
+                })?;
+                let (target, free) = found.target(table)?;
+                Ok(unknown.insert(Known {
+                    _table: Arc::clone(table),
+                    target,
+                    free,
+                    sql: Vec::new(),
+                }))
+            }
+        }
+    }
+
+    /// Carries out operations, in an order that means the same; each must touch exactly one row.
+    ///
+    /// Where they do not fit together, they are carried out again one by one, so that the one at fault is named.
+    pub(super) async fn execute(
+        &mut self,
+        db: &mut Session,
+        operations: &[Operation],
+    ) -> Result<()> {
+        for operation in operations {
+            fail_point!("batch-middle");
+            check_length(operation)?;
+            self.known(db, &operation.table).await?;
+        }
+        if operations.len() > 1 {
+            run_text(db, "SAVEPOINT together").await?;
+            match self.together(db, operations).await? {
+                true => return run_text(db, "RELEASE SAVEPOINT together").await,
+                false => run_text(db, "ROLLBACK TO SAVEPOINT together").await?,
+            }
+        }
+        for operation in operations {
+            self.alone(db, operation).await?;
+        }
+        Ok(())
+    }
+
+    /// Whether all could be carried out together.
+    async fn together(&mut self, db: &mut Session, operations: &[Operation]) -> Result<bool> {
+        let tables = &self.tables;
+        let free = |table: &Arc<Table>| {
+            let known = tables.get(&Arc::as_ptr(table).addr());
+            known.is_some_and(|known| known.free)
+        };
+        for run in gather(operations, free) {
+            match self.run(db, &run).await {
+                Ok(()) => {}
+                Err(Failed::Met(_)) => return Ok(false),
+                Err(Failed::Unmade(error)) => return Err(error),
+                Err(Failed::Refused(error)) => {
+                    let what = format!("table {}, {} changes", run.table(), run.operations.len());
+                    let error = failure(what, error);
+                    if error.kind() == ErrorKind::Person && !db.is_lost() {
+                        return Ok(false);
+                    }
+                    return Err(error);
+                }
+            }
+        }
+        Ok(true)
+    }
+
+    /// Carries out one operation, or does what is to be done otherwise.
+    async fn alone(&mut self, db: &mut Session, operation: &Operation) -> Result<()> {
+        let apply = self.on_conflict == OnConflict::Apply;
+        if apply {
+            run_text(db, "SAVEPOINT alone").await?;
+        }
+        let Some(met) = self.attempt(db, operation).await? else {
+            return if apply {
+                run_text(db, "RELEASE SAVEPOINT alone").await
+            } else {
+                Ok(())
+            };
+        };
+        match instead(operation, met) {
+            Instead::Nothing => return Err(conflict(operation, met)),
+            _ if !apply => {
+                return Err(conflict(operation, met).with_hint(format!(
+                    "{}, or start once with --on-conflict apply",
+                    undo(operation)
+                )));
+            }
+            Instead::Skip => {}
+            Instead::Run(other) => {
+                run_text(db, "ROLLBACK TO SAVEPOINT alone").await?;
+                if self.attempt(db, &other).await?.is_some() {
+                    return Err(conflict(operation, met));
+                }
+            }
+        }
+        tracing::warn!("{}", Overridden(operation));
+        run_text(db, "RELEASE SAVEPOINT alone").await
+    }
+
+    /// `Some` where the operation did not touch exactly one row.
+    async fn attempt(&mut self, db: &mut Session, operation: &Operation) -> Result<Option<Met>> {
+        let run = Run {
+            shape: Shape::of(operation),
+            operations: vec![operation],
+        };
+        match self.run(db, &run).await {
+            Ok(()) => Ok(None),
+            Err(Failed::Met(met)) => Ok(Some(met)),
+            Err(Failed::Refused(error)) if is_duplicate(&error) => Ok(Some(Met::Another)),
+            Err(Failed::Refused(error)) => {
+                let what = format!("{}, row {}", describe(operation), operation.row());
+                Err(failure(what, error))
+            }
+            Err(Failed::Unmade(error)) => Err(error),
+        }
+    }
+
+    /// Carries out a run, each of whose rows must touch exactly one.
+    async fn run(&mut self, db: &mut Session, run: &Run<'_>) -> Result<(), Failed> {
+        let known = self.known(db, run.table()).await.map_err(Failed::Unmade)?;
+        let at = match known.sql.iter().position(|(shape, _)| *shape == run.shape) {
+            Some(at) => at,
+            None => {
+                let sql = known.target.statement(&run.shape);
+                known.sql.push((run.shape.clone(), sql.into()));
+                known.sql.len() - 1
+            }
+        };
+        let sql = &known.sql[at].1;
+        let arguments = arguments(&known.target, run).map_err(Failed::Unmade)?;
+        let count = run.operations.len();
+        let touched = match run.shape {
+            Shape::Truncate => {
+                db.changed(sql, arguments).await.map_err(Failed::Refused)?;
+                return Ok(());
+            }
+            Shape::Insert => {
+                let rows = db.changed(sql, arguments).await.map_err(Failed::Refused)?;
+                usize::try_from(rows).unwrap_or(usize::MAX)
+            }
+            Shape::Update(_) | Shape::Delete => {
+                let (rows, by) = db.counted(sql, arguments).await.map_err(Failed::Refused)?;
+                match (usize::try_from(rows), usize::try_from(by)) {
+                    (Ok(rows), Ok(by)) if rows != count || by == count => rows,
+                    // As many as there should be, but one of ours touched two rows and another none.
+                    _ => 0,
+                }
+            }
+        };
+        if touched == count {
+            Ok(())
+        } else {
+            Err(Failed::Met(Met::Rows(touched)))
+        }
+    }
+}
+
+/// The parameters of a run: an array for each column that is set or matched.
+fn arguments(target: &Target, run: &Run<'_>) -> Result<PgArguments> {
+    let table = run.table();
+    let mut arguments = PgArguments::default();
+    let mut add = |at: usize, value: &dyn Fn(&Action) -> Option<&Value>| -> Result<()> {
+        let (Some(TargetColumn { kind, .. }), Some(column)) =
+            (target.columns.get(at), table.columns.get(at))
+        else {
+            return Err(misshapen(table));
+        };
+        let values = run
+            .operations
+            .iter()
+            .map(|operation| value(&operation.action).ok_or_else(|| misshapen(table)));
+        let array = Array {
+            travels: *kind,
+            kind: column.kind,
+            values: values.collect::<Result<_>>()?,
+        };
+        arguments.add(array).map_err(|error| {
+            Error::person(format!("table {table}, column {}: {error}", column.name))
+        })
+    };
+    match &run.shape {
+        Shape::Insert => {
+            for at in 0..table.columns.len() {
+                add(at, &|action| match action {
+                    Action::Insert { values } => values.get(at),
+                    _ => None,
+                })?;
+            }
+        }
+        Shape::Update(set) => {
+            for (place, at) in set.iter().enumerate() {
+                add(*at, &|action| match action {
+                    Action::Update { set, .. } => set.get(place).map(|(_, value)| value),
+                    _ => None,
+                })?;
+            }
+            for (place, at) in table.matched().enumerate() {
+                add(at, &|action| match action {
+                    Action::Update { matched, .. } => matched.get(place),
+                    _ => None,
+                })?;
+            }
+        }
+        Shape::Delete => {
+            for (place, at) in table.matched().enumerate() {
+                add(at, &|action| match action {
+                    Action::Delete { matched } => matched.get(place),
+                    _ => None,
+                })?;
+            }
+        }
+        Shape::Truncate => {}
+    }
+    Ok(arguments)
+}
+
+async fn run_text(db: &mut Session, sql: &str) -> Result<()> {
+    db.run_text(sql)
+        .await
+        .map_err(|error| failure("the destination server ended the transaction", error))
+}
+
+fn misshapen(table: &Table) -> Error {
+    Error::person(format!(
+        "table {table}: a change does not have the table's columns"
+    ))
+}
+
+fn check_length(operation: &Operation) -> Result<()> {
+    if operation.size() < LONGEST {
+        return Ok(());
+    }
+    Err(Error::person(format!(
+        "{}, row {}: the row has {} bytes, and the destination server takes less than a gibibyte at once",
+        describe(operation),
+        operation.row(),
+        operation.size()
+    ))
+    .with_hint("leave the large column or the table out of the publication"))
+}

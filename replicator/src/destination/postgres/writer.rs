@@ -1,0 +1,631 @@
+//! What the session does with the server: one method for each of the destination's promises.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::postgres::PgConnectOptions;
+use tokio::sync::mpsc::Sender;
+use tokio::time::Instant;
+use walproto::{Lsn, Oid};
+
+use super::session::{IDLE, Session, failure};
+use super::statements::Statements;
+use super::values::line;
+use super::{Existing, Outcome, ledger, lookup, origin};
+use crate::config::OnConflict;
+use crate::dialect::Dialect;
+use crate::dialect::postgres::{Postgres, parts, qualified, quoted};
+use crate::error::{Error, Result};
+use crate::plan::Operation;
+use crate::position::{PositionRow, State, TableRow};
+use crate::table::Table;
+use crate::value::Value;
+use crate::{copy, fail_point};
+
+/// Rows that leave together when a table is read.
+const CHUNK: usize = 1000;
+
+/// How often a holder that is being waited for is looked at.
+const AGAIN: Duration = Duration::from_millis(200);
+
+/// A transaction that the server has given up answers COMMIT by rolling back, which is no error: so it is asked for
+/// something first, which is one then.
+const COMMIT: &str = "SELECT 1; COMMIT";
+
+/// The session and the batch on its way through it.
+#[derive(Debug)]
+pub(super) struct Writer {
+    options: PgConnectOptions,
+    slot: String,
+    wait: Duration,
+    on_conflict: OnConflict,
+    /// None where it was lost, until it is needed again.
+    session: Option<Session>,
+    /// Whether a transaction is open.
+    open: bool,
+    statements: Statements,
+    batch: Option<Batch>,
+    /// The intent under which a first copy runs.
+    held: Option<PositionRow>,
+    /// Whether the session was told to mark what it writes as replicated.
+    marks: bool,
+    /// Whether it was said that it does not.
+    said: bool,
+}
+
+/// An open destination transaction.
+#[derive(Debug)]
+struct Batch {
+    expected: PositionRow,
+    next: PositionRow,
+}
+
+impl Writer {
+    pub(super) async fn open(
+        options: PgConnectOptions,
+        slot: String,
+        wait: Duration,
+        on_conflict: OnConflict,
+    ) -> Result<Self> {
+        let mut writer = Self {
+            options,
+            slot,
+            wait,
+            on_conflict,
+            session: None,
+            open: false,
+            statements: Statements::default(),
+            batch: None,
+            held: None,
+            marks: false,
+            said: false,
+        };
+        writer.db().await?;
+        Ok(writer)
+    }
+
+    /// The session; another one where it was lost.
+    async fn db(&mut self) -> Result<&mut Session> {
+        if self.session.as_ref().is_some_and(Session::is_lost) {
+            self.session = None;
+        }
+        if self.session.is_none() {
+            self.statements.clear();
+            self.batch = None;
+            self.open = false;
+            self.marks = false;
+            let wait = self.wait.max(Duration::from_secs(1));
+            self.session = Some(Session::open(&self.options, wait).await?);
+        }
+        self.session
+            .as_mut()
+            .ok_or_else(|| Error::retry("there is no session at the destination server"))
+    }
+
+    pub(super) async fn position(&mut self, slot: &str) -> Result<Option<PositionRow>> {
+        let db = self.db().await?;
+        if ledger::exists(db).await? {
+            ledger::position(db, slot).await
+        } else {
+            Ok(None)
+        }
+    }
+
+    pub(super) async fn tables(&mut self, slot: &str) -> Result<Vec<TableRow>> {
+        let db = self.db().await?;
+        if ledger::exists(db).await? {
+            ledger::tables(db, slot).await
+        } else {
+            Ok(Vec::new())
+        }
+    }
+
+    pub(super) async fn write_intent(&mut self, row: PositionRow) -> Result<PositionRow> {
+        self.start().await?;
+        let done = self.intend(row).await;
+        let held = self.end(done).await?;
+        self.held = Some(held.clone());
+        Ok(held)
+    }
+
+    async fn intend(&mut self, row: PositionRow) -> Result<PositionRow> {
+        let db = self.db().await?;
+        ledger::create(db).await?;
+        let old = ledger::position(db, &row.slot).await?;
+        if let Some(old) = &old {
+            refuse_followed(old)?;
+        }
+        let row = PositionRow {
+            state: State::Intent,
+            epoch: old.map_or(1, |old| old.epoch + 1),
+            ..row
+        };
+        ledger::put_intent(db, &row).await?;
+        Ok(row)
+    }
+
+    pub(super) async fn remove_intent(&mut self, slot: &str) -> Result<()> {
+        self.start().await?;
+        let done = match self.position(slot).await {
+            Ok(None) => Ok(()),
+            Ok(Some(row)) => match refuse_followed(&row) {
+                Ok(()) => ledger::delete_position(self.db().await?, slot).await,
+                Err(error) => Err(error),
+            },
+            Err(error) => Err(error),
+        };
+        self.end(done).await
+    }
+
+    pub(super) async fn create_table(
+        &mut self,
+        slot: &str,
+        table: &Arc<Table>,
+        existing: Existing,
+    ) -> Result<()> {
+        self.statements.clear();
+        self.start().await?;
+        let done = self.make(slot, table, existing).await;
+        self.end(done).await
+    }
+
+    async fn make(&mut self, slot: &str, table: &Arc<Table>, existing: Existing) -> Result<()> {
+        let db = self.db().await?;
+        ledger::create(db).await?;
+        let name = &table.destination;
+        let Some(found) = lookup::find(db, name).await? else {
+            ledger::put_table(db, slot, table, true).await?;
+            let (schema, _) = parts(name);
+            let failed = |error| failure(format!("could not make a table for {table}"), error);
+            // Asked first: `IF NOT EXISTS` wants the right to make schemas even where there is nothing to make.
+            let there = db
+                .change(sqlx::query("SELECT FROM pg_namespace WHERE nspname = $1").bind(&schema))
+                .await?;
+            if there == 0 {
+                let sql = format!("CREATE SCHEMA {}", quoted(&schema));
+                db.run_text(&sql).await.map_err(failed)?;
+            }
+            return db
+                .run_text(&Postgres.create_table(table))
+                .await
+                .map_err(failed);
+        };
+        if let Some(maker) = ledger::maker(db, name).await? {
+            return Err(Error::person(format!(
+                "the destination's table {name} belongs to slot {maker}"
+            ))
+            .with_hint(
+                "replicate into another database, or drop the other slot and the table first",
+            ));
+        }
+        let kind = found.kind();
+        if kind != "table" || existing == Existing::Refuse {
+            return Err(Error::person(format!(
+                "the destination has a {kind} {name} that we did not make, and table {table} would need that name"
+            ))
+            .with_hint("drop or rename it, or use --copy no to go on with the rows it has"));
+        }
+        found.check(table)?;
+        ledger::put_table(db, slot, table, false).await
+    }
+
+    pub(super) async fn drop_made_tables(&mut self, slot: &str) -> Result<Vec<String>> {
+        self.statements.clear();
+        self.start().await?;
+        let done = self.drop_tables(slot).await;
+        self.end(done).await
+    }
+
+    async fn drop_tables(&mut self, slot: &str) -> Result<Vec<String>> {
+        let mut dropped = Vec::new();
+        for TableRow {
+            table, made_by_us, ..
+        } in self.tables(slot).await?
+        {
+            if made_by_us {
+                let sql = format!("DROP TABLE IF EXISTS {}", qualified(&table.destination));
+                let gone = self.db().await?.run_text(&sql).await;
+                gone.map_err(|error| {
+                    failure(format!("could not drop {}", table.destination), error)
+                })?;
+                dropped.push(table.destination);
+            }
+        }
+        let db = self.db().await?;
+        if ledger::exists(db).await? {
+            ledger::delete_tables(db, slot).await?;
+        }
+        Ok(dropped)
+    }
+
+    pub(super) async fn copy(&mut self, table: &Arc<Table>, rows: Vec<Vec<Value>>) -> Result<()> {
+        let held = self
+            .held
+            .clone()
+            .ok_or_else(|| Error::person("a first copy needs an intent"))?;
+        let mut lines = Vec::new();
+        for row in &rows {
+            let kinds = table.columns.iter().map(|column| column.kind);
+            line(row.iter().zip(kinds), &mut lines)
+                .map_err(|error| Error::person(format!("table {table}, first copy: {error}")))?;
+        }
+        self.db().await?;
+        self.mark().await;
+        self.start().await?;
+        let done = self.copy_lines(&held, table, &lines, rows.len()).await;
+        self.end(done).await
+    }
+
+    async fn copy_lines(
+        &mut self,
+        held: &PositionRow,
+        table: &Arc<Table>,
+        lines: &[u8],
+        count: usize,
+    ) -> Result<()> {
+        self.hold(held, held).await?;
+        let Some(db) = &mut self.session else {
+            return Err(Error::retry(
+                "the session at the destination server was lost",
+            ));
+        };
+        let sql = self.statements.target(db, table).await?.copy_in();
+        let copied = db.copy_in(&sql, lines).await;
+        match copied {
+            Ok(copied) if usize::try_from(copied) == Ok(count) => Ok(()),
+            Ok(copied) => Err(Error::person(format!(
+                "table {table}, first copy: the destination took {copied} of {count} rows"
+            ))
+            .with_hint("a trigger on the table may leave rows out")),
+            Err(error) => Err(failure(format!("table {table}, first copy"), error)),
+        }
+    }
+
+    pub(super) async fn activate(&mut self, row: PositionRow) -> Result<PositionRow> {
+        let held = self
+            .held
+            .clone()
+            .ok_or_else(|| Error::person("a position needs an intent before it"))?;
+        let next = PositionRow {
+            state: State::Streaming,
+            epoch: held.epoch,
+            holder: held.holder.clone(),
+            ..row
+        };
+        self.start().await?;
+        let done = match self.hold(&held, &next).await {
+            Ok(()) => ledger::set_all_streaming(self.db().await?, &next.slot, next.lsn).await,
+            Err(error) => Err(error),
+        };
+        self.end(done).await?;
+        self.held = None;
+        Ok(next)
+    }
+
+    pub(super) async fn raise_epoch(&mut self, slot: &str, holder: &str) -> Result<PositionRow> {
+        let missing = || Error::person(format!("the destination has no position for slot {slot}"));
+        if self.position(slot).await?.is_none() {
+            return Err(missing());
+        }
+        let holder_before = ledger::backend(self.db().await?, slot).await?;
+        // Where the holder's session may not be ended, it ends by itself when it has lain idle for so long.
+        let deadline = Instant::now() + self.wait.max(IDLE + Duration::from_secs(5));
+        loop {
+            self.start().await?;
+            let done = self.raise(slot, holder).await;
+            match self.end(done).await {
+                Ok(row) => {
+                    let row = row.ok_or_else(missing)?;
+                    // It can write nothing any more, but what it holds besides is in our way.
+                    if let Some((backend, since)) = holder_before {
+                        terminate(self.db().await?, backend, &since).await;
+                    }
+                    self.held = (row.state == State::Intent).then(|| row.clone());
+                    return Ok(row);
+                }
+                Err(error) if error.is_locked_out() && Instant::now() < deadline => {
+                    self.end_holder(slot).await?;
+                    tokio::time::sleep(AGAIN).await;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    async fn raise(&mut self, slot: &str, holder: &str) -> Result<Option<PositionRow>> {
+        let db = self.db().await?;
+        db.run("SET LOCAL lock_timeout = '500ms'").await?;
+        if !ledger::raise_epoch(db, slot, holder).await? {
+            return Ok(None);
+        }
+        ledger::position(db, slot).await
+    }
+
+    /// Ends the session that the row was written by last; who may not do that has to wait.
+    async fn end_holder(&mut self, slot: &str) -> Result<()> {
+        let db = self.db().await?;
+        let Some((backend, since)) = ledger::backend(db, slot).await? else {
+            return Ok(());
+        };
+        terminate(db, backend, &since).await;
+        Ok(())
+    }
+
+    pub(super) async fn begin(&mut self, expected: PositionRow, next: PositionRow) -> Result<()> {
+        self.rollback().await?;
+        let next = PositionRow {
+            lsn: next.lsn.max(expected.lsn),
+            ..next
+        };
+        self.db().await?;
+        self.mark().await;
+        self.start().await?;
+        if let Err(error) = self.hold(&expected, &next).await {
+            self.undo().await;
+            return Err(error);
+        }
+        self.batch = Some(Batch { expected, next });
+        self.statements.on_conflict(self.on_conflict);
+        fail_point!("batch-begun");
+        Ok(())
+    }
+
+    /// Moves the row within the transaction that is open.
+    async fn hold(&mut self, expected: &PositionRow, next: &PositionRow) -> Result<()> {
+        let db = self.db().await?;
+        if ledger::compare_and_set(db, expected, next).await? {
+            return Ok(());
+        }
+        let now = ledger::position(db, &expected.slot).await?;
+        Err(expected.not_as_expected(now))
+    }
+
+    pub(super) async fn execute(&mut self, operations: Vec<Operation>) -> Result<()> {
+        let (Some(_), Some(db)) = (&self.batch, &mut self.session) else {
+            return Err(Error::retry("no batch is open at the destination"));
+        };
+        if let Err(error) = self.statements.execute(db, &operations).await {
+            self.batch = None;
+            self.undo().await;
+            return Err(error);
+        }
+        Ok(())
+    }
+
+    pub(super) async fn commit(&mut self) -> Result<Outcome> {
+        let (Some(Batch { expected, next }), Some(db)) = (self.batch.take(), &mut self.session)
+        else {
+            return Err(Error::retry("no batch is open at the destination"));
+        };
+        fail_point!("batch-before-commit");
+        let (backend, since) = (db.backend, db.since.clone());
+        let error = match db.run_text(COMMIT).await {
+            Ok(()) => {
+                self.open = false;
+                fail_point!("batch-after-commit");
+                return Ok(Outcome::Committed(next));
+            }
+            Err(error) => failure("could not commit at the destination", error),
+        };
+        let now = self
+            .settled(&next.slot, backend, &since)
+            .await
+            .map_err(|unread| {
+                Error::retry(format!(
+                    "it is unknown whether the batch up to {} was committed: {error}",
+                    next.lsn
+                ))
+                .caused_by(unread)
+            })?;
+        match now {
+            // An idle write that moves nothing is the same before and after.
+            Some(now) if now == next => Ok(Outcome::Committed(next)),
+            Some(now) if now == expected => Ok(Outcome::NotCommitted(error)),
+            now => Err(expected.not_as_expected(now)),
+        }
+    }
+
+    /// The row once the session that was to commit is surely at its end, over another session if need be.
+    async fn settled(
+        &mut self,
+        slot: &str,
+        backend: i32,
+        since: &str,
+    ) -> Result<Option<PositionRow>> {
+        let deadline = Instant::now() + self.wait.max(IDLE);
+        loop {
+            match self.settle(slot, backend, since).await {
+                Err(error)
+                    if error.kind() == crate::ErrorKind::Retry && Instant::now() < deadline =>
+                {
+                    tracing::warn!(%error, "reading again what became of a commit");
+                    tokio::time::sleep(AGAIN).await;
+                }
+                done => return done,
+            }
+        }
+    }
+
+    async fn settle(
+        &mut self,
+        slot: &str,
+        backend: i32,
+        since: &str,
+    ) -> Result<Option<PositionRow>> {
+        self.undo().await;
+        let db = self.db().await?;
+        if (db.backend, &*db.since) != (backend, since) {
+            // It may still be about to commit, and not have noticed that we are gone.
+            terminate(db, backend, since).await;
+        }
+        self.start().await?;
+        let row = ledger::settled(self.db().await?, slot).await;
+        self.undo().await;
+        row
+    }
+
+    pub(super) async fn rollback(&mut self) -> Result<()> {
+        self.batch = None;
+        self.undo().await;
+        Ok(())
+    }
+
+    pub(super) async fn forget(&mut self, slot: &str) -> Result<()> {
+        self.start().await?;
+        let done = self.forget_rows(slot).await;
+        self.end(done).await?;
+        if self.slot == slot {
+            origin::forget(self.db().await?, slot).await;
+            self.marks = false;
+        }
+        Ok(())
+    }
+
+    async fn forget_rows(&mut self, slot: &str) -> Result<()> {
+        let db = self.db().await?;
+        if ledger::exists(db).await? {
+            ledger::delete_position(db, slot).await?;
+            ledger::delete_tables(db, slot).await?;
+        }
+        Ok(())
+    }
+
+    pub(super) async fn stop_table(&mut self, slot: &str, oid: Oid, reason: &str) -> Result<()> {
+        self.start().await?;
+        let done = ledger::stop_table(self.db().await?, slot, oid, reason).await;
+        self.end(done).await
+    }
+
+    /// Sends all rows of a table until nobody listens.
+    pub(super) async fn read(&mut self, table: &Arc<Table>, to: &Sender<Result<Vec<Vec<Value>>>>) {
+        if let Err(error) = self.read_rows(table, to).await {
+            // What is left of an answer that nobody waits for is in the way of the next statement.
+            self.session = None;
+            let _ = to.send(Err(error)).await;
+        }
+    }
+
+    async fn read_rows(
+        &mut self,
+        table: &Arc<Table>,
+        to: &Sender<Result<Vec<Vec<Value>>>>,
+    ) -> Result<()> {
+        self.db().await?;
+        let Some(db) = &mut self.session else {
+            return Ok(());
+        };
+        let failed = |error| {
+            failure(
+                format!("could not read the rows of {}", table.destination),
+                error,
+            )
+        };
+        let sql = self.statements.target(db, table).await?.copy_out();
+        let mut lines = db.connection().copy_out_raw(&sql).await.map_err(failed)?;
+        let mut chunk = Vec::with_capacity(CHUNK);
+        while let Some(line) = std::future::poll_fn(|cx| lines.as_mut().poll_next(cx)).await {
+            let line = line.map_err(failed)?;
+            chunk.push(copy::row(&line, table, Lsn(0))?);
+            if chunk.len() == CHUNK && to.send(Ok(std::mem::take(&mut chunk))).await.is_err() {
+                return Err(Error::retry("nobody waits for the rows any more"));
+            }
+        }
+        drop(lines);
+        if !chunk.is_empty() {
+            let _ = to.send(Ok(chunk)).await;
+        }
+        Ok(())
+    }
+
+    pub(super) async fn close(&mut self) {
+        self.undo().await;
+        if let Some(session) = self.session.take() {
+            session.close().await;
+        }
+    }
+
+    /// Sees that what the session writes is marked as replicated, if it may do that.
+    async fn mark(&mut self) {
+        if self.marks {
+            return;
+        }
+        let Some(db) = &mut self.session else { return };
+        // Not asked again in this session, whatever the answer.
+        self.marks = true;
+        if let Err(error) = origin::take(db, &self.slot).await
+            && !std::mem::replace(&mut self.said, true)
+        {
+            tracing::warn!(%error, "changes are not marked as replicated at the destination, so a replication from there back must not read these tables");
+        }
+    }
+
+    async fn start(&mut self) -> Result<()> {
+        if self.batch.is_some() {
+            return Err(Error::retry("a batch is open at the destination"));
+        }
+        let begun = self.db().await?.run_text("BEGIN").await;
+        self.open = begun.is_ok();
+        begun.map_err(|error| failure("could not begin a transaction at the destination", error))
+    }
+
+    /// Commits what was done, or undoes what was not.
+    async fn end<T>(&mut self, done: Result<T>) -> Result<T> {
+        let value = match done {
+            Ok(value) => value,
+            Err(error) => {
+                self.undo().await;
+                return Err(error);
+            }
+        };
+        let Some(db) = &mut self.session else {
+            return Err(Error::retry(
+                "the session at the destination server was lost",
+            ));
+        };
+        match db.run_text(COMMIT).await {
+            Ok(()) => {
+                self.open = false;
+                Ok(value)
+            }
+            Err(error) => {
+                self.undo().await;
+                Err(failure("could not commit at the destination", error))
+            }
+        }
+    }
+
+    /// Rolls back what is open; a session that cannot do that is given up, which does it too.
+    async fn undo(&mut self) {
+        let open = std::mem::replace(&mut self.open, false);
+        let Some(db) = &mut self.session else { return };
+        if db.is_lost() || open && db.run_text("ROLLBACK").await.is_err() {
+            self.session = None;
+        }
+    }
+}
+
+fn refuse_followed(row: &PositionRow) -> Result<()> {
+    match row.state {
+        State::Intent => Ok(()),
+        State::Streaming => Err(Error::person(format!(
+            "slot {} is followed already, and is at {}",
+            row.slot, row.lsn
+        ))),
+    }
+}
+
+/// Ends a session, if it is still that one and the role may do it.
+async fn terminate(db: &mut Session, backend: i32, since: &str) {
+    let sql = "SELECT pg_terminate_backend(pid) FROM pg_stat_get_activity($1)
+               WHERE pid <> pg_backend_pid() AND backend_start::text = $2";
+    let query = sqlx::query(sql).bind(backend).bind(since.to_owned());
+    match db.rows(query).await {
+        Ok(rows) if !rows.is_empty() => {
+            tracing::warn!(backend, "ended the session that held the destination");
+        }
+        Ok(_) => {}
+        Err(error) => {
+            tracing::warn!(%error, backend, "could not end the session that holds the destination; waiting for it");
+        }
+    }
+}

@@ -1,0 +1,258 @@
+//! Who may write, and what becomes of who may not any more.
+
+use std::time::Instant;
+
+use super::*;
+
+#[tokio::test]
+async fn a_zombie_changes_nothing_after_a_newcomer_took_over() {
+    for stage in stages() {
+        let t = keyed();
+        let (mut zombie, old) = streaming(&stage, &[&t]).await;
+        let mut newcomer = open(&stage).await;
+        let row = newcomer
+            .raise_epoch("s", "process 4711 on host b")
+            .await
+            .unwrap();
+        let batch = vec![insert(&t, &[int(1), text("new")])];
+        let row = apply(&mut newcomer, &row, 0x110, batch).await.unwrap();
+
+        let moved = PositionRow {
+            lsn: Lsn(0x110),
+            ..old.clone()
+        };
+        let mut errors = Vec::new();
+        for expected in [&old, &moved, &moved] {
+            let batch = vec![insert(&t, &[int(2), text("old")])];
+            let done = apply(&mut zombie, expected, 0x120, batch).await;
+            errors.push(done.unwrap_err());
+        }
+        // Its session was ended too, which it may notice before it reads who took over.
+        let last = errors.last().unwrap().to_string();
+        assert!(
+            last.contains("took over") && last.contains("process 4711 on host b"),
+            "{last}"
+        );
+        assert!(errors.iter().all(|error| error.exit_code() == 1));
+        assert_eq!(look(&stage, "SELECT * FROM t"), ["1|new"]);
+        let batch = vec![insert(&t, &[int(2), text("new")])];
+        apply(&mut newcomer, &row, 0x120, batch).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_holder_that_stands_still_in_a_batch_is_ended() {
+    for stage in stages() {
+        let t = keyed();
+        let (mut stopped, old) = streaming(&stage, &[&t]).await;
+        stopped.begin(&old, &old.advanced(Lsn(200))).await.unwrap();
+        stopped
+            .execute(vec![insert(&t, &[int(1), text("old")])])
+            .await
+            .unwrap();
+        let start = Instant::now();
+        let mut newcomer = open(&stage).await;
+        let row = newcomer.raise_epoch("s", "newcomer").await.unwrap();
+        assert!(
+            start.elapsed() < Duration::from_secs(15),
+            "it was waited for instead"
+        );
+        assert_eq!((row.lsn, row.epoch), (old.lsn, old.epoch + 1));
+        let batch = vec![insert(&t, &[int(1), text("new")])];
+        apply(&mut newcomer, &row, 200, batch).await.unwrap();
+        assert!(stopped.commit().await.is_err());
+        assert_eq!(look(&stage, "SELECT * FROM t"), ["1|new"]);
+    }
+}
+
+#[tokio::test]
+async fn a_lock_of_somebody_elses_is_worth_another_try() {
+    for stage in stages() {
+        let t = keyed();
+        let (mut destination, row) = streaming(&stage, &[&t]).await;
+        let mut other = common::connect(&stage.server, "postgres");
+        other.batch("BEGIN; LOCK TABLE t").unwrap();
+        let batch = || vec![insert(&t, &[int(1), text("a")])];
+        let error = apply(&mut destination, &row, 200, batch())
+            .await
+            .unwrap_err();
+        assert!(error.to_string().contains("55P03"), "{error}");
+        assert_eq!(error.exit_code(), 1);
+        other.batch("ROLLBACK").unwrap();
+        apply(&mut destination, &row, 200, batch()).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_session_that_was_lost_is_opened_again_and_its_batch_is_gone() {
+    for stage in stages() {
+        let t = keyed();
+        let (mut destination, row) = streaming(&stage, &[&t]).await;
+        let cut = "SELECT pg_terminate_backend(backend, 5000) FROM _replicator_position";
+        destination
+            .begin(&row, &row.advanced(Lsn(200)))
+            .await
+            .unwrap();
+        destination
+            .execute(vec![insert(&t, &[int(1), text("a")])])
+            .await
+            .unwrap();
+        assert_eq!(look(&stage, cut), ["t"]);
+        let Outcome::NotCommitted(error) = destination.commit().await.unwrap() else {
+            panic!("a session that was ended has committed")
+        };
+        assert_eq!(error.exit_code(), 1);
+        assert_eq!(look(&stage, "SELECT count(*) FROM t"), ["0"]);
+        let batch = vec![insert(&t, &[int(1), text("a")])];
+        let row = apply(&mut destination, &row, 200, batch).await.unwrap();
+
+        // Between two batches nobody needs to know.
+        assert_eq!(look(&stage, cut), ["t"]);
+        let batch = || vec![insert(&t, &[int(2), text("b")])];
+        if let Err(error) = apply(&mut destination, &row, 300, batch()).await {
+            assert_eq!(error.exit_code(), 1);
+            apply(&mut destination, &row, 300, batch()).await.unwrap();
+        }
+        assert_eq!(look(&stage, "SELECT * FROM t ORDER BY id"), ["1|a", "2|b"]);
+    }
+}
+
+/// The answer to a commit is lost, and it has happened all the same.
+#[tokio::test]
+async fn a_commit_without_an_answer_is_looked_up() {
+    for stage in stages() {
+        let t = keyed();
+        meddle(
+            &stage,
+            "CREATE TABLE t (id int PRIMARY KEY, name text);
+             CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS
+               $$BEGIN PERFORM pg_catalog.pg_terminate_backend(pg_catalog.pg_backend_pid()); RETURN NULL; END$$",
+        );
+        let mut destination = open(&stage).await;
+        let row = destination.write_intent(&intent()).await.unwrap();
+        destination
+            .create_table("s", &t, Existing::Accept)
+            .await
+            .unwrap();
+        let row = destination.activate(&row).await.unwrap();
+        // A deferred trigger runs within COMMIT: this one ends the session there, before anything is durable.
+        meddle(
+            &stage,
+            "CREATE CONSTRAINT TRIGGER wait AFTER INSERT ON t DEFERRABLE INITIALLY DEFERRED FOR EACH ROW
+               EXECUTE FUNCTION wait()",
+        );
+        let batch = || vec![insert(&t, &[int(1), text("a")])];
+        let error = apply(&mut destination, &row, 200, batch())
+            .await
+            .unwrap_err();
+        assert!(error.to_string().contains("could not commit"), "{error}");
+        assert_eq!(destination.position("s").await.unwrap(), Some(row.clone()));
+        meddle(&stage, "DROP TRIGGER wait ON t");
+        apply(&mut destination, &row, 200, batch()).await.unwrap();
+        assert_eq!(look(&stage, "SELECT * FROM t"), ["1|a"]);
+    }
+}
+
+#[tokio::test]
+async fn what_is_written_is_marked_as_replicated() {
+    for stage in stages() {
+        let t = keyed();
+        let (mut destination, row) = streaming(&stage, &[&t]).await;
+        let slot = "SELECT 1 FROM pg_create_logical_replication_slot('watch', 'test_decoding')";
+        let watched = |only_local: &str| {
+            look(
+                &stage,
+                &format!(
+                    "SELECT data FROM pg_logical_slot_peek_changes('watch', NULL, NULL, 'only-local', '{only_local}') WHERE data LIKE '%public.t:%'"
+                ),
+            )
+        };
+        look(&stage, slot);
+        apply(
+            &mut destination,
+            &row,
+            200,
+            vec![insert(&t, &[int(1), text("a")])],
+        )
+        .await
+        .unwrap();
+        assert_eq!(watched("off").len(), 1);
+        assert_eq!(watched("on"), [""; 0]);
+        assert_eq!(
+            look(&stage, "SELECT roname FROM pg_replication_origin"),
+            ["replicator_s"]
+        );
+        destination.forget("s").await.unwrap();
+        assert_eq!(
+            look(&stage, "SELECT roname FROM pg_replication_origin"),
+            [""; 0]
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_role_that_may_not_mark_writes_all_the_same() {
+    for stage in stages() {
+        meddle(
+            &stage,
+            "CREATE ROLE plain LOGIN; GRANT CREATE ON SCHEMA public TO plain",
+        );
+        let url = stage
+            .server
+            .url("postgres")
+            .replacen("postgres@", "plain@", 1);
+        let mut destination = PostgresDestination::open(PostgresOptions::new(url, "s"))
+            .await
+            .unwrap();
+        let t = keyed();
+        let row = destination.write_intent(&intent()).await.unwrap();
+        destination
+            .create_table("s", &t, Existing::Refuse)
+            .await
+            .unwrap();
+        destination
+            .copy(&t, vec![vec![int(1), text("a")]])
+            .await
+            .unwrap();
+        let row = destination.activate(&row).await.unwrap();
+        apply(&mut destination, &row, 200, vec![delete(&t, &[int(1)])])
+            .await
+            .unwrap();
+        assert_eq!(
+            look(&stage, "SELECT roname FROM pg_replication_origin"),
+            [""; 0]
+        );
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_a_destination_is_said_in_a_sentence() {
+    let stage = stages().last().unwrap();
+    let url = stage.server.url("postgres");
+    for (url, code, says) in [
+        (stage.server.url("nowhere"), 2, "nowhere"),
+        (url.replacen("postgres@", "nobody:secret@", 1), 2, "nobody"),
+        (
+            "postgres://u:secret@127.0.0.1:1/d".to_owned(),
+            1,
+            "127.0.0.1:1",
+        ),
+        (format!("{url}?sslmode=require"), 2, "TLS"),
+        (
+            format!("{url}?options=-c%20default_transaction_read_only%3Don"),
+            2,
+            "takes no changes",
+        ),
+    ] {
+        let error = PostgresDestination::open(PostgresOptions::new(&url, "s"))
+            .await
+            .unwrap_err();
+        let cause = std::error::Error::source(&error)
+            .map(ToString::to_string)
+            .unwrap_or_default();
+        let all = format!("{error}: {cause}");
+        assert_eq!(error.exit_code(), code, "{url}: {all}");
+        assert!(all.contains(says), "{url}: {all}");
+        assert!(!all.contains("secret"), "{all}");
+    }
+}

@@ -1,0 +1,290 @@
+//! Values and names: what goes in comes back.
+
+use proptest::prelude::*;
+use proptest::strategy::ValueTree;
+use proptest::test_runner::TestRunner;
+use replicator::Kind;
+
+use super::*;
+
+#[tokio::test]
+async fn special_values_come_back_as_they_were() {
+    for stage in stages() {
+        let kinds = [
+            (
+                Kind::Float4,
+                700,
+                &[
+                    "NaN",
+                    "-0",
+                    "Infinity",
+                    "-Infinity",
+                    "0.1",
+                    "3.4028235e+38",
+                    "1e-45",
+                ][..],
+            ),
+            (
+                Kind::Float8,
+                701,
+                &[
+                    "NaN",
+                    "-0",
+                    "Infinity",
+                    "-Infinity",
+                    "5e-324",
+                    "1e+15",
+                    "100000000000000",
+                    "0.30000000000000004",
+                ],
+            ),
+            (
+                Kind::Int8,
+                20,
+                &["-9223372036854775808", "9223372036854775807", "0"],
+            ),
+            (Kind::Oid, 26, &["4294967295"]),
+            (Kind::Bool, 16, &["t", "f"]),
+            (Kind::Bytea, 17, &["\\x", "\\x00", "\\x0000ff00"]),
+            (
+                Kind::Text,
+                25,
+                &[
+                    "",
+                    "t",
+                    "f",
+                    "\\N",
+                    "'",
+                    "\\",
+                    "\r\n",
+                    "\u{10FFFF}",
+                    "1.50",
+                    "007",
+                    "1e5",
+                    "-0",
+                    "NaN",
+                    "infinity",
+                    "0044-03-15 BC",
+                    " x ",
+                    "\\x00",
+                ],
+            ),
+            (
+                Kind::Text,
+                1700,
+                &[
+                    "1.00",
+                    "NaN",
+                    "Infinity",
+                    "0.0000000000000000000000001",
+                    "99999999999999999999999999999999999999",
+                ],
+            ),
+        ];
+        for (kind, oid, texts) in kinds {
+            // As a column, and as a key where the server's own ideas about equality come in.
+            let value = named(1, "value", &[("n", INT), ("v", oid)], &[0]);
+            let key = named(2, "key", &[("v", oid)], &[0]);
+            let all = named(3, "all", &[("v", oid)], &[]);
+            let (mut destination, row) = streaming(&stage, &[&value, &key, &all]).await;
+            let values: Vec<Value> = texts
+                .iter()
+                .map(|text| Value::from_text(kind, text.as_bytes()).unwrap())
+                .collect();
+            let mut batch = Vec::new();
+            for (at, sent) in values.iter().enumerate() {
+                batch.push(insert(&value, &[int(at as i64), Value::Null]));
+                batch.push(update(&value, &[(1, sent.clone())], &[int(at as i64)]));
+                batch.push(insert(&key, std::slice::from_ref(sent)));
+                batch.push(update(&key, &[], std::slice::from_ref(sent)));
+                batch.push(insert(&all, std::slice::from_ref(sent)));
+                batch.push(update(
+                    &all,
+                    &[(0, sent.clone())],
+                    std::slice::from_ref(sent),
+                ));
+            }
+            apply(&mut destination, &row, 200, batch).await.unwrap();
+            let back = |rows: Vec<Vec<Value>>| -> Vec<String> {
+                let mut texts: Vec<_> = rows
+                    .iter()
+                    .map(|row| row.last().unwrap().to_text(kind).unwrap().unwrap())
+                    .collect();
+                texts.sort();
+                texts
+            };
+            let mut sorted: Vec<String> = texts.iter().map(|text| (*text).to_owned()).collect();
+            sorted.sort();
+            for table in [&value, &key, &all] {
+                assert_eq!(
+                    back(everything(&mut destination, table).await),
+                    sorted,
+                    "{kind:?} in {}",
+                    table.name
+                );
+            }
+            destination.forget("s").await.unwrap();
+            meddle(&stage, "DROP TABLE value, key, \"all\"");
+        }
+    }
+}
+
+#[tokio::test]
+async fn any_row_comes_back_to_the_bit() {
+    for stage in stages() {
+        let mut runner = TestRunner::deterministic();
+        for case in 0..24 {
+            let row = proptest::collection::vec(any_value(), 1..40);
+            let row = row.new_tree(&mut runner).unwrap().current();
+            let names: Vec<String> = (0..row.len()).map(|at| format!("c{at}")).collect();
+            let columns: Vec<(&str, u32)> = names
+                .iter()
+                .zip(&row)
+                .map(|(name, (kind, _))| (name.as_str(), oid_of(*kind)))
+                .collect();
+            let table = named(1, &format!("t{case}"), &columns, &[]);
+            let (mut destination, position) = streaming(&stage, &[&table]).await;
+            let values: Vec<Value> = row.into_iter().map(|(_, value)| value).collect();
+            let nulls = vec![Value::Null; values.len()];
+            let set: Vec<_> = values.iter().cloned().enumerate().collect();
+            let batch = vec![
+                insert(&table, &values),
+                insert(&table, &nulls),
+                delete(&table, &values),
+                update(&table, &set, &nulls),
+            ];
+            // A row of NULLs only is both rows.
+            if values != nulls {
+                apply(&mut destination, &position, 200, batch)
+                    .await
+                    .unwrap();
+                assert_eq!(everything(&mut destination, &table).await, [values]);
+            }
+            destination.forget("s").await.unwrap();
+        }
+    }
+}
+
+fn any_value() -> impl Strategy<Value = (Kind, Value)> {
+    let from =
+        |kind: Kind| move |text: String| (kind, Value::from_text(kind, text.as_bytes()).unwrap());
+    prop_oneof![
+        any::<bool>()
+            .prop_map(|b| if b { "t" } else { "f" }.to_owned())
+            .prop_map(from(Kind::Bool)),
+        any::<i16>()
+            .prop_map(|n| n.to_string())
+            .prop_map(from(Kind::Int2)),
+        any::<i32>()
+            .prop_map(|n| n.to_string())
+            .prop_map(from(Kind::Int4)),
+        any::<i64>()
+            .prop_map(|n| n.to_string())
+            .prop_map(from(Kind::Int8)),
+        any::<u32>()
+            .prop_map(|n| n.to_string())
+            .prop_map(from(Kind::Oid)),
+        any::<u32>()
+            .prop_filter("a number", |bits| f32::from_bits(*bits).is_finite()
+                && *bits != 1 << 31)
+            .prop_map(|bits| format!("{:e}", f32::from_bits(bits)))
+            .prop_map(from(Kind::Float4)),
+        any::<u64>()
+            .prop_filter("a number", |bits| f64::from_bits(*bits).is_finite()
+                && *bits != 1 << 63)
+            .prop_map(|bits| format!("{:e}", f64::from_bits(bits)))
+            .prop_map(from(Kind::Float8)),
+        any::<Vec<u8>>().prop_map(|bytes| (Kind::Bytea, Value::Blob(bytes))),
+        "[^\0]*".prop_map(from(Kind::Text)),
+        "-?[0-9]{1,30}(\\.[0-9]{1,20})?".prop_map(from(Kind::Text)),
+        Just((Kind::Text, Value::Null)),
+    ]
+}
+
+const fn oid_of(kind: Kind) -> u32 {
+    match kind {
+        Kind::Bool => 16,
+        Kind::Int2 => 21,
+        Kind::Int4 => 23,
+        Kind::Int8 => 20,
+        Kind::Oid => 26,
+        Kind::Float4 => 700,
+        Kind::Float8 => 701,
+        Kind::Bytea => 17,
+        Kind::Text => TEXT,
+    }
+}
+
+#[tokio::test]
+async fn sixteen_hundred_columns_are_no_deeper_than_one() {
+    for stage in stages() {
+        let names: Vec<String> = (0..1600).map(|at| format!("c{at}")).collect();
+        let columns: Vec<(&str, u32)> = names.iter().map(|name| (name.as_str(), TEXT)).collect();
+        let wide = named(1, "wide", &columns, &[]);
+        let (mut destination, row) = streaming(&stage, &[&wide]).await;
+        let old: Vec<Value> = (0..1600)
+            .map(|at| if at % 3 == 0 { Value::Null } else { text("x") })
+            .collect();
+        let new: Vec<Value> = (0..1600)
+            .map(|at| if at % 5 == 0 { Value::Null } else { text("y") })
+            .collect();
+        let set: Vec<_> = new.iter().cloned().enumerate().collect();
+        let batch = vec![
+            insert(&wide, &old),
+            insert(&wide, &old),
+            update(&wide, &set, &old),
+            delete(&wide, &old),
+        ];
+        apply(&mut destination, &row, 0x110, batch).await.unwrap();
+        assert_eq!(everything(&mut destination, &wide).await, [new]);
+    }
+}
+
+#[tokio::test]
+async fn hostile_names_are_only_names() {
+    for stage in stages() {
+        let hostile = [
+            "x\"; DROP TABLE y; --",
+            "select",
+            "a.b",
+            "two words",
+            "'",
+            "`[]",
+            "日本",
+            "-- x",
+            "?1",
+            ":a",
+            "\u{10FFFF}",
+            "\\",
+            "%s",
+        ];
+        let tables: Vec<_> = hostile
+            .iter()
+            .zip(1..)
+            .map(|(name, oid)| named(oid, name, &[(*name, INT), ("abc", TEXT)], &[0]))
+            .collect();
+        let (mut destination, row) = streaming(&stage, &tables.iter().collect::<Vec<_>>()).await;
+        let mut row = row;
+        for table in &tables {
+            let batch = vec![
+                insert(table, &[int(1), text("'; DROP TABLE y; --")]),
+                insert(table, &[int(2), text("b")]),
+                update(table, &[(1, text("c"))], &[int(1)]),
+                delete(table, &[int(2)]),
+            ];
+            row = apply(&mut destination, &row, row.lsn.0 + 1, batch)
+                .await
+                .unwrap();
+            assert_eq!(
+                everything(&mut destination, table).await,
+                [[int(1), text("c")]]
+            );
+        }
+        let ledger = destination.tables("s").await.unwrap();
+        assert!(
+            tables
+                .iter()
+                .all(|table| ledger.iter().any(|row| row.table == **table))
+        );
+    }
+}
