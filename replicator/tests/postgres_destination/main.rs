@@ -4,10 +4,13 @@
 mod batch;
 #[path = "../common/mod.rs"]
 mod common;
+#[cfg(feature = "failpoints")]
+mod crash;
 mod equality;
 mod start;
 mod takeover;
 mod values;
+mod workload;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -359,7 +359,15 @@ impl Writer {
         };
         self.db().await?;
         self.mark().await;
-        self.start().await?;
+        if let Err(error) = self.start().await {
+            // That a session was lost while nothing went through it is noticed only now.
+            if !self.session.as_ref().is_none_or(Session::is_lost) {
+                return Err(error);
+            }
+            self.db().await?;
+            self.mark().await;
+            self.start().await?;
+        }
         if let Err(error) = self.hold(&expected, &next).await {
             self.undo().await;
             return Err(error);
