@@ -130,7 +130,7 @@ impl Theatre<'_> {
             .unwrap();
         let job = Job::new(self.source, "postgres")
             .slot(&slot)
-            .destined(&self.destination.url(&database));
+            .into(self.destination.url(&database));
 
         for at in 0..2 {
             let place = FIRST[(2 * round + at) % FIRST.len()];

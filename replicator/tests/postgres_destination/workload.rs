@@ -58,7 +58,7 @@ fn agrees(from: Version, into: Version) {
         let mut workload = Workload::new(at, "postgres", seed, 4).unwrap();
         let mut source = connect(at, "postgres");
         let mut destination = connect(&other, "postgres");
-        let job = Job::new(at, "postgres").destined(&other.url("postgres"));
+        let job = Job::new(at, "postgres").into(other.url("postgres"));
 
         // Rows to copy, and transactions that are open while the slot is made.
         steps(&mut workload, LENGTH / 10);

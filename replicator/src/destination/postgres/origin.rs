@@ -4,39 +4,53 @@
 
 use std::time::Duration;
 
-use super::session::Session;
-use crate::error::{ErrorKind, Result};
+use super::session::{Session, failure, report};
+use crate::error::Result;
 
-/// Marks what the session writes from now on.
-///
-/// Needs a superuser, or EXECUTE on `pg_replication_origin_create`, `…_oid` and `…_session_setup`.
-pub(super) async fn take(db: &mut Session, slot: &str) -> Result<()> {
-    let name = name(slot);
-    let sql = "SELECT pg_replication_origin_create($1) WHERE pg_replication_origin_oid($1) IS NULL";
-    db.rows(sqlx::query(sql).bind(&name)).await?;
-    let sql = "SELECT pg_replication_origin_session_setup($1)";
-    for _ in 0..ATTEMPTS {
-        match db.rows(sqlx::query(sql).bind(&name)).await {
-            // 55006: a session that was ended has not let go of it yet.
-            Err(error) if error.kind() == ErrorKind::Retry && !db.is_lost() => {
-                tokio::time::sleep(AGAIN).await;
-            }
-            done => return done.map(drop),
-        }
-    }
-    db.rows(sqlx::query(sql).bind(&name)).await.map(drop)
-}
-
+/// How often a session that was ended is given time to let go of the origin.
 const ATTEMPTS: usize = 10;
 const AGAIN: Duration = Duration::from_millis(100);
 
+/// Marks what the session writes from now on.
+///
+/// Needs a superuser, or EXECUTE on the functions below, and room within `max_replication_slots` (from 18 on
+/// `max_active_replication_origins`).
+pub(super) async fn take(db: &mut Session, slot: &str) -> Result<()> {
+    let name = name(slot);
+    let failed = |error| {
+        failure(
+            format!("could not use the replication origin {name}"),
+            error,
+        )
+    };
+    let create =
+        "SELECT pg_replication_origin_create($1) WHERE pg_replication_origin_oid($1) IS NULL";
+    db.call(create, &name).await.map_err(failed)?;
+    let mut attempts = 0;
+    loop {
+        let setup = "SELECT pg_replication_origin_session_setup($1)";
+        match db.call(setup, &name).await {
+            Err(error) if is_in_use(&error) && attempts < ATTEMPTS => attempts += 1,
+            done => return done.map_err(failed),
+        }
+        tokio::time::sleep(AGAIN).await;
+    }
+}
+
+fn is_in_use(error: &sqlx::Error) -> bool {
+    report(error).is_some_and(|report| report.code() == "55006")
+}
+
 /// Removes the origin of a slot that is forgotten; one that cannot be removed does no harm.
 pub(super) async fn forget(db: &mut Session, slot: &str) {
-    let sql = "SELECT pg_replication_origin_session_reset() WHERE pg_replication_origin_session_is_setup()";
-    let _ = db.rows(sqlx::query(sql)).await;
-    let sql =
+    let name = name(slot);
+    let reset = "SELECT pg_replication_origin_session_reset() WHERE pg_replication_origin_session_is_setup() AND $1 <> ''";
+    let _ = db.call(reset, &name).await;
+    let drop =
         "SELECT pg_replication_origin_drop($1) WHERE pg_replication_origin_oid($1) IS NOT NULL";
-    let _ = db.rows(sqlx::query(sql).bind(name(slot))).await;
+    if let Err(error) = db.call(drop, &name).await {
+        tracing::debug!(%error, "the replication origin stays");
+    }
 }
 
 /// Other programs may have origins too.

@@ -111,6 +111,19 @@ impl Session {
         })
     }
 
+    /// Calls a function of the server's; the driver's own error.
+    pub(super) async fn call(
+        &mut self,
+        sql: &'static str,
+        argument: &str,
+    ) -> Result<(), sqlx::Error> {
+        let done = sqlx::query(sql)
+            .bind(argument)
+            .fetch_all(&mut self.db)
+            .await;
+        self.notice(done).map(drop)
+    }
+
     /// How many rows a statement of ours changed.
     pub(super) async fn change(&mut self, query: Query<'_, Postgres, PgArguments>) -> Result<u64> {
         let done = query.execute(&mut self.db).await;
