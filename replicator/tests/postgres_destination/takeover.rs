@@ -2,6 +2,8 @@
 
 use std::time::Instant;
 
+use testdata::{Certificate, Certificates, Proxy, Wish};
+
 use super::*;
 
 #[tokio::test]
@@ -252,4 +254,77 @@ async fn what_cannot_be_a_destination_is_said_in_a_sentence() {
         assert!(all.contains(says), "{url}: {all}");
         assert!(!all.contains("secret"), "{all}");
     }
+}
+
+/// The connection is lost while the server commits, which it has done all the same.
+#[tokio::test]
+async fn a_commit_without_an_answer_that_happened_is_not_done_again() {
+    for stage in stages() {
+        let proxy = Proxy::to(stage.server.port());
+        let url = format!("postgres://postgres@127.0.0.1:{}/postgres", proxy.port());
+        let t = keyed();
+        let (destination, row) = streaming(&stage, &[&t]).await;
+        destination.close().await.unwrap();
+        let options = PostgresOptions::new(url, "s").wait(Duration::from_secs(1));
+        let mut destination = PostgresDestination::open(options).await.unwrap();
+        let next = row.advanced(Lsn(200));
+        destination.begin(&row, &next).await.unwrap();
+        destination
+            .execute(vec![insert(&t, &[int(1), text("a")])])
+            .await
+            .unwrap();
+        // Written, and visible once the wait for a standby that never comes is given up.
+        stage.server.set("synchronous_standby_names", "nobody");
+        stage.server.reload();
+        while look(&stage, "SHOW synchronous_standby_names") != ["nobody"] {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        let committing = tokio::spawn(async move { (destination.commit().await, destination) });
+        let waiting = "SELECT 1 FROM pg_stat_activity WHERE wait_event = 'SyncRep'";
+        while look(&stage, waiting).is_empty() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        assert_eq!(look(&stage, "SELECT count(*) FROM t"), ["0"]);
+        proxy.cut();
+        let (outcome, destination) = committing.await.unwrap();
+        let Outcome::Committed(row) = outcome.unwrap() else {
+            panic!("what was committed is taken for lost")
+        };
+        assert_eq!(row, next);
+        assert_eq!(look(&stage, "SELECT * FROM t"), ["1|a"]);
+        drop(destination);
+    }
+}
+
+#[tokio::test]
+async fn a_server_is_known_by_its_certificate_where_that_is_asked_for() {
+    let certificates = Certificates::new();
+    let [ours, other] =
+        ["ours", "other"].map(|name| certificates.own(name, &Wish::authority("/CN=authority")));
+    let certificate = certificates.issued("server", &Wish::default(), &ours);
+    let server = common::quiet(Version::V18)
+        .tls(&certificate)
+        .allow("hostssl all copier 127.0.0.1/32 scram-sha-256")
+        .allow("hostnossl all copier 127.0.0.1/32 reject")
+        .start();
+    common::connect(&server, "postgres")
+        .batch(
+            "CREATE ROLE copier LOGIN PASSWORD 'of its own'; GRANT ALL ON SCHEMA public TO copier",
+        )
+        .unwrap();
+    let open = async |password: &str, root: &Certificate| {
+        let url = format!(
+            "postgres://copier:{password}@localhost:{}/postgres?sslmode=verify-full&sslrootcert={}",
+            server.port(),
+            root.file.display()
+        );
+        PostgresDestination::open(PostgresOptions::new(url, "s")).await
+    };
+    let mut destination = open("of%20its%20own", &ours).await.unwrap();
+    destination.write_intent(&intent()).await.unwrap();
+    let error = open("of%20its%20own", &other).await.unwrap_err();
+    assert_eq!(error.exit_code(), 2, "{error:?}");
+    let error = open("guessed", &ours).await.unwrap_err();
+    assert!(error.to_string().contains("28P01"), "{error:?}");
+    assert_eq!(error.exit_code(), 2);
 }

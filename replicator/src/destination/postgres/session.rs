@@ -254,9 +254,11 @@ pub(super) fn failure(what: impl Into<String>, error: sqlx::Error) -> Error {
     let Some(report) = report(&error) else {
         return match error {
             sqlx::Error::Configuration(_) => Error::usage(what).caused_by(error),
-            sqlx::Error::Tls(_) => Error::usage(what)
-                .with_hint("check sslmode and the certificates in --destination")
-                .caused_by(error),
+            sqlx::Error::Tls(_) => Error::usage(what).with_hint(CERTIFICATES).caused_by(error),
+            // As rustls says that a certificate is not the one that was asked for.
+            sqlx::Error::Io(ref io) if io.kind() == std::io::ErrorKind::InvalidData => {
+                Error::usage(what).with_hint(CERTIFICATES).caused_by(error)
+            }
             _ => Error::retry(what).caused_by(error),
         };
     };
@@ -297,6 +299,8 @@ pub(super) fn failure(what: impl Into<String>, error: sqlx::Error) -> Error {
         _ => ours,
     }
 }
+
+const CERTIFICATES: &str = "check sslmode and the certificates in --destination";
 
 /// What the role has to be allowed to.
 pub(super) const RIGHTS: &str = "the role needs CREATE on the database for new schemas and on the schemas that tables are \
