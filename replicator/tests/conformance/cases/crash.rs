@@ -18,6 +18,9 @@ pub(super) const TABLES: &str = "
 
 /// Transactions small and large, until told to stop. None of them could be applied twice without being noticed.
 pub(super) fn work(source: &mut Client, stop: &AtomicBool) {
+    /// So many are made while everything is fast. On a slow machine the destination would be buried in them, and the
+    /// deaths, which need a few, take their time.
+    const ENOUGH: i32 = 1000;
     for round in 0.. {
         if stop.load(Ordering::Relaxed) {
             return;
@@ -31,7 +34,7 @@ pub(super) fn work(source: &mut Client, stop: &AtomicBool) {
         };
         source.batch(&script).unwrap();
         // The replicator is to keep up with most of it.
-        thread::sleep(Duration::from_millis(10));
+        thread::sleep(Duration::from_millis(if round < ENOUGH { 10 } else { 300 }));
     }
 }
 

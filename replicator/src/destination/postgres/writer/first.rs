@@ -1,0 +1,213 @@
+//! The first start: the intent, the tables, the first copy, and the position that ends it.
+
+use std::sync::Arc;
+
+use super::Writer;
+use crate::destination::Existing;
+use crate::destination::postgres::session::failure;
+use crate::destination::postgres::values::line;
+use crate::destination::postgres::{ledger, lookup};
+use crate::dialect::Dialect;
+use crate::dialect::postgres::{Postgres, parts, qualified, quoted};
+use crate::error::{Error, Result};
+use crate::position::{PositionRow, State, TableRow};
+use crate::table::Table;
+use crate::value::Value;
+
+impl Writer {
+    pub(in super::super) async fn write_intent(&mut self, row: PositionRow) -> Result<PositionRow> {
+        self.start().await?;
+        let done = self.intend(row).await;
+        let held = self.end(done).await?;
+        self.held = Some(held.clone());
+        Ok(held)
+    }
+
+    async fn intend(&mut self, row: PositionRow) -> Result<PositionRow> {
+        let db = self.db().await?;
+        ledger::create(db).await?;
+        let old = ledger::position(db, &row.slot).await?;
+        if let Some(old) = &old {
+            refuse_followed(old)?;
+        }
+        let row = PositionRow {
+            state: State::Intent,
+            epoch: old.map_or(1, |old| old.epoch + 1),
+            ..row
+        };
+        ledger::put_intent(db, &row).await?;
+        Ok(row)
+    }
+
+    pub(in super::super) async fn remove_intent(&mut self, slot: &str) -> Result<()> {
+        self.start().await?;
+        let done = match self.position(slot).await {
+            Ok(None) => Ok(()),
+            Ok(Some(row)) => match refuse_followed(&row) {
+                Ok(()) => ledger::delete_position(self.db().await?, slot).await,
+                Err(error) => Err(error),
+            },
+            Err(error) => Err(error),
+        };
+        self.end(done).await
+    }
+
+    pub(in super::super) async fn create_table(
+        &mut self,
+        slot: &str,
+        table: &Arc<Table>,
+        existing: Existing,
+    ) -> Result<()> {
+        self.statements.clear();
+        self.start().await?;
+        let done = self.make(slot, table, existing).await;
+        self.end(done).await
+    }
+
+    async fn make(&mut self, slot: &str, table: &Arc<Table>, existing: Existing) -> Result<()> {
+        let db = self.db().await?;
+        ledger::create(db).await?;
+        let name = &table.destination;
+        let Some(found) = lookup::find(db, name).await? else {
+            ledger::put_table(db, slot, table, true).await?;
+            let (schema, _) = parts(name);
+            let failed = |error| failure(format!("could not make a table for {table}"), error);
+            // Asked first: `IF NOT EXISTS` wants the right to make schemas even where there is nothing to make.
+            let there = db
+                .change(sqlx::query("SELECT FROM pg_namespace WHERE nspname = $1").bind(&schema))
+                .await?;
+            if there == 0 {
+                let sql = format!("CREATE SCHEMA {}", quoted(&schema));
+                db.run_text(&sql).await.map_err(failed)?;
+            }
+            return db
+                .run_text(&Postgres.create_table(table))
+                .await
+                .map_err(failed);
+        };
+        if let Some(maker) = ledger::maker(db, name).await? {
+            return Err(Error::person(format!(
+                "the destination's table {name} belongs to slot {maker}"
+            ))
+            .with_hint(
+                "replicate into another database, or drop the other slot and the table first",
+            ));
+        }
+        let kind = found.kind();
+        if kind != "table" || existing == Existing::Refuse {
+            return Err(Error::person(format!(
+                "the destination has a {kind} {name} that we did not make, and table {table} would need that name"
+            ))
+            .with_hint("drop or rename it, or use --copy no to go on with the rows it has"));
+        }
+        found.check(table)?;
+        ledger::put_table(db, slot, table, false).await
+    }
+
+    pub(in super::super) async fn drop_made_tables(&mut self, slot: &str) -> Result<Vec<String>> {
+        self.statements.clear();
+        self.start().await?;
+        let done = self.drop_tables(slot).await;
+        self.end(done).await
+    }
+
+    async fn drop_tables(&mut self, slot: &str) -> Result<Vec<String>> {
+        let mut dropped = Vec::new();
+        for TableRow {
+            table, made_by_us, ..
+        } in self.tables(slot).await?
+        {
+            if made_by_us {
+                let sql = format!("DROP TABLE IF EXISTS {}", qualified(&table.destination));
+                let gone = self.db().await?.run_text(&sql).await;
+                gone.map_err(|error| {
+                    failure(format!("could not drop {}", table.destination), error)
+                })?;
+                dropped.push(table.destination);
+            }
+        }
+        let db = self.db().await?;
+        if ledger::exists(db).await? {
+            ledger::delete_tables(db, slot).await?;
+        }
+        Ok(dropped)
+    }
+
+    pub(in super::super) async fn copy(
+        &mut self,
+        table: &Arc<Table>,
+        rows: Vec<Vec<Value>>,
+    ) -> Result<()> {
+        let held = self
+            .held
+            .clone()
+            .ok_or_else(|| Error::person("a first copy needs an intent"))?;
+        let mut lines = Vec::new();
+        for row in &rows {
+            let kinds = table.columns.iter().map(|column| column.kind);
+            line(row.iter().zip(kinds), &mut lines)
+                .map_err(|error| Error::person(format!("table {table}, first copy: {error}")))?;
+        }
+        self.db().await?;
+        self.mark().await;
+        self.start().await?;
+        let done = self.copy_lines(&held, table, &lines, rows.len()).await;
+        self.end(done).await
+    }
+
+    async fn copy_lines(
+        &mut self,
+        held: &PositionRow,
+        table: &Arc<Table>,
+        lines: &[u8],
+        count: usize,
+    ) -> Result<()> {
+        self.hold(held, held).await?;
+        let Some(db) = &mut self.session else {
+            return Err(Error::retry(
+                "the session at the destination server was lost",
+            ));
+        };
+        let sql = self.statements.target(db, table).await?.copy_in();
+        let copied = db.copy_in(&sql, lines).await;
+        match copied {
+            Ok(copied) if usize::try_from(copied) == Ok(count) => Ok(()),
+            Ok(copied) => Err(Error::person(format!(
+                "table {table}, first copy: the destination took {copied} of {count} rows"
+            ))
+            .with_hint("a trigger on the table may leave rows out")),
+            Err(error) => Err(failure(format!("table {table}, first copy"), error)),
+        }
+    }
+
+    pub(in super::super) async fn activate(&mut self, row: PositionRow) -> Result<PositionRow> {
+        let held = self
+            .held
+            .clone()
+            .ok_or_else(|| Error::person("a position needs an intent before it"))?;
+        let next = PositionRow {
+            state: State::Streaming,
+            epoch: held.epoch,
+            holder: held.holder.clone(),
+            ..row
+        };
+        self.start().await?;
+        let done = match self.hold(&held, &next).await {
+            Ok(()) => ledger::set_all_streaming(self.db().await?, &next.slot, next.lsn).await,
+            Err(error) => Err(error),
+        };
+        self.end(done).await?;
+        self.held = None;
+        Ok(next)
+    }
+}
+
+fn refuse_followed(row: &PositionRow) -> Result<()> {
+    match row.state {
+        State::Intent => Ok(()),
+        State::Streaming => Err(Error::person(format!(
+            "slot {} is followed already, and is at {}",
+            row.slot, row.lsn
+        ))),
+    }
+}
