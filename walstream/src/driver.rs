@@ -13,21 +13,21 @@
 //!
 //! Tokens live on through all of it: a position that was made durable meanwhile is told over the next connection.
 
+mod shared;
+
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::Waker;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use walproto::{Keepalive, Lsn, Timestamp};
 
 use crate::channel::{Channel, Lot, Reader, Writer};
 use crate::error::{Error, ErrorKind};
-use crate::progress::{Ledger, Progress};
 use crate::reconnect::{Reconnected, Reconnecting};
-use crate::session::{Positions, Session};
+use crate::session::Session;
+pub(crate) use shared::{Inbox, Shared};
 
 /// What becomes of the frames, on the task's side.
 pub(crate) trait Sink: Send + 'static {
@@ -85,95 +85,6 @@ pub(crate) enum Behind {
     More,
     /// The consumer must make room first, and will ring.
     Waiting,
-}
-
-/// What the task and its consumer share.
-#[derive(Debug)]
-pub(crate) struct Shared<W> {
-    inbox: Mutex<Inbox<W>>,
-    pub(crate) progress: Arc<Progress>,
-    pub(crate) ledger: Arc<Ledger>,
-    /// Tells the consumer that there is something.
-    pub(crate) ready: Bell,
-    /// Tells the task that there is room, a position to report, or a wish.
-    pub(crate) wake: Arc<Notify>,
-}
-
-/// Wakes the one consumer.
-#[derive(Debug, Default)]
-pub(crate) struct Bell(Mutex<Option<Waker>>);
-
-impl Bell {
-    /// Before looking: what is put there afterwards is heard of.
-    pub(crate) fn register(&self, waker: &Waker) {
-        let mut place = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match &mut *place {
-            Some(known) => known.clone_from(waker),
-            none => *none = Some(waker.clone()),
-        }
-    }
-
-    pub(crate) fn ring(&self) {
-        let waker = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(waker) = waker {
-            waker.wake();
-        }
-    }
-}
-
-/// What lies between the two.
-#[derive(Debug)]
-pub(crate) struct Inbox<W> {
-    pub(crate) waiting: W,
-    end: Option<Result<(), Error>>,
-    ping: bool,
-    stop: bool,
-}
-
-impl<W> Shared<W> {
-    fn new(waiting: W) -> Self {
-        let progress = Arc::<Progress>::default();
-        let wake = Arc::new(Notify::new());
-        let waker = Arc::clone(&wake);
-        let ledger = Ledger::new(Arc::clone(&progress), move || waker.notify_one());
-        Self {
-            inbox: Mutex::new(Inbox {
-                waiting,
-                end: None,
-                ping: false,
-                stop: false,
-            }),
-            progress,
-            ledger,
-            ready: Bell::default(),
-            wake,
-        }
-    }
-}
-
-impl<W> Shared<W> {
-    pub(crate) fn inbox(&self) -> MutexGuard<'_, Inbox<W>> {
-        // Every change of it is a single step, so a panic elsewhere leaves it sound.
-        self.inbox.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn positions(&self) -> Positions {
-        let progress = &self.progress;
-        Positions {
-            received: progress.received(),
-            durable: progress.durable(),
-            applied: progress.applied(),
-        }
-    }
-}
-
-impl<W> Inbox<W> {
-    /// How the stream ended, if it did and nothing waits. An error is told once.
-    pub(crate) fn take_end(&mut self) -> Option<Result<(), Error>> {
-        let end = self.end.take()?;
-        self.end = Some(Ok(()));
-        Some(end)
-    }
 }
 
 /// The consumer's hold on the task. Dropping it closes the connection without a last update.
