@@ -4,7 +4,7 @@ use walstream::{Client, quote_identifier, quote_literal};
 
 use crate::config::Keyless;
 use crate::error::{Error, Result};
-use crate::source::{literals, missing_field};
+use crate::source::{ATTEMPTS, is_about_a_gone_table, literals, missing_field};
 
 /// Comment that marks a publication as ours, so that `drop` and a later start know it.
 const MARK: &str = "made by replicator";
@@ -164,7 +164,13 @@ pub(crate) async fn left_out(client: &mut Client, publications: &[String]) -> Re
         "SELECT schemaname, tablename FROM pg_publication_tables WHERE pubname IN ({})",
         literals(publications)
     );
-    let rows = client.query(&sql).await?;
+    let mut attempt = 1;
+    let rows = loop {
+        match client.query(&sql).await {
+            Err(error) if attempt < ATTEMPTS && is_about_a_gone_table(&error) => attempt += 1,
+            done => break done?,
+        }
+    };
     let published: Vec<_> = rows.iter().map(|row| (row.get(0), row.get(1))).collect();
     let all = candidates(client).await?;
     let left = all

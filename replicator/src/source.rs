@@ -121,16 +121,22 @@ impl Source {
 
     /// Whether publications, tables, filters and column lists are as they were.
     pub(crate) async fn fingerprint(&mut self, publications: &[String]) -> Result<String> {
-        const ATTEMPTS: usize = 5;
         for _ in 1..ATTEMPTS {
             match fingerprint(&mut self.client, publications).await {
-                // A table dropped while the catalog was being read: still in the snapshot, no longer to be opened.
-                Err(error) if matches!(error.sqlstate(), Some("XX000" | "42P01")) => {}
+                Err(error) if is_about_a_gone_table(&error) => {}
                 done => return Ok(done?),
             }
         }
         Ok(fingerprint(&mut self.client, publications).await?)
     }
+}
+
+/// How often the catalog is read before tables that go meanwhile are an error.
+pub(crate) const ATTEMPTS: usize = 5;
+
+/// Whether a table was dropped while the catalog was being read: still in the snapshot, no longer to be opened.
+pub(crate) fn is_about_a_gone_table(error: &walstream::Error) -> bool {
+    matches!(error.sqlstate(), Some("XX000" | "42P01"))
 }
 
 /// What the publications publish, as `client`'s transaction sees it.
