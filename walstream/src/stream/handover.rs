@@ -202,14 +202,15 @@ impl Handover {
 
     /// The consumer had it long ago, unless it was prepared before the slot had `two_phase`: then it comes only now,
     /// directly before its commit.
-    fn settle(&self, doubtful: Doubtful, next: &Assembled, out: &mut Vec<Waiting>) {
+    fn settle(&mut self, doubtful: Doubtful, next: &Assembled, out: &mut Vec<Waiting>) {
         let (Doubtful::Whole(it) | Doubtful::InPieces(it, _)) = &doubtful;
         let commits = matches!(
             next,
             Assembled::CommitPrepared { gid, ended }
                 if *gid == it.id.gid && ended.xid == it.id.xid && !self.repeats(ended)
         );
-        if commits {
+        // Late or not, it may lie behind the end.
+        if commits && self.lies_before(it.prepare_lsn, it.body.first) {
             doubtful.give(out);
         } else {
             doubtful.undo(out);

@@ -197,6 +197,21 @@ fn an_older_prepare_comes_only_directly_before_its_commit() {
 }
 
 #[test]
+fn an_older_prepare_behind_the_end_does_not_come_either() {
+    for (end, expected) in [(99, &[][..]), (100, &["prepared a"])] {
+        let delivery = Delivery {
+            until: Some(Lsn(end)),
+            ..prepared(PreparedDelivery::AtPrepare)
+        };
+        let mut run = run(delivery, 200, 0);
+        let mut messages = prepare("a", 700, 100);
+        messages.push(commit("a", 700, 200));
+        run.expect(&messages, expected);
+        assert!(run.handover.is_ended());
+    }
+}
+
+#[test]
 fn repeats_in_pieces_are_undone() {
     let delivery = |prepared| Delivery {
         prepared,
