@@ -77,6 +77,8 @@ struct Open {
     /// Number of the next entry.
     next: u64,
     entries: BTreeMap<u64, Entry>,
+    /// Places that are held until nothing is open up to an entry which is confirmed already.
+    spans: Vec<(u64, u64)>,
 }
 
 #[derive(Debug)]
@@ -100,6 +102,21 @@ impl Open {
             }
             None => reached,
         }
+    }
+
+    /// Takes out the held places that nothing open follows up to what they are held for. From a position in between the
+    /// server would send the end of a prepared transaction once more, and not its content.
+    fn release(&mut self) -> Lsn {
+        let mut reached = Lsn::ZERO;
+        while let Some(at) = self
+            .spans
+            .iter()
+            .position(|&(hold, number)| self.entries.range(hold + 1..number).next().is_none())
+        {
+            let (hold, _) = self.spans.swap_remove(at);
+            reached = reached.max(self.close(hold));
+        }
+        reached
     }
 }
 
@@ -140,8 +157,9 @@ impl Ledger {
 
     fn confirm(&self, number: u64, hold: Option<u64>) {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        let held = hold.map_or(Lsn::ZERO, |hold| open.close(hold));
-        let reached = held.max(open.close(number));
+        let reached = open.close(number);
+        open.spans.extend(hold.map(|hold| (hold, number)));
+        let reached = reached.max(open.release());
         // Raised under the lock: a later confirmation cannot overtake an earlier one.
         self.progress.durable.fetch_max(reached.0, Ordering::AcqRel);
         self.progress.applied.fetch_max(reached.0, Ordering::AcqRel);
@@ -286,6 +304,21 @@ mod tests {
         last.confirm();
         assert_eq!(progress.durable(), Lsn(10), "still held");
         middle.confirm();
+        assert_eq!(progress.durable(), Lsn(40));
+    }
+
+    #[test]
+    fn a_hold_stays_until_nothing_is_open_up_to_what_it_is_held_for() {
+        let (progress, ledger) = ledger();
+        let hold = ledger.issue(Lsn(0));
+        ledger.issue(Lsn(10)).confirm();
+        let between = ledger.issue(Lsn(20));
+        let end = ledger.issue(Lsn(30)).with(hold);
+        let behind = ledger.issue(Lsn(40));
+        end.confirm();
+        assert_eq!(progress.durable(), Lsn(0), "10 lies behind the prepare");
+        behind.confirm();
+        between.confirm();
         assert_eq!(progress.durable(), Lsn(40));
     }
 
