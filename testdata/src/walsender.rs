@@ -183,11 +183,19 @@ impl<'a> Sender<'a> {
         }
         let mut last = lsn;
         let mut any = false;
-        for at in waiting {
+        let mut waiting = waiting.into_iter();
+        while let Some(at) = waiting.next() {
             let record = &self.wal.records[at];
             // A transaction that is seen to have aborted is left where it is.
             if self.is_doomed(transaction, record) && self.chance(14, record, 10) {
                 self.cut_short();
+                // What it changed of definitions counts all the same for what comes of it later.
+                let records = &self.wal.records;
+                let rest = [at].into_iter().chain(waiting.by_ref());
+                let altered = rest.filter(|at| matches!(records[*at].kind, Kind::Alter(_, _)));
+                if let Some(buffer) = self.open.get_mut(&transaction) {
+                    buffer.sent.extend(altered);
+                }
                 break;
             }
             let xid = match &record.kind {
