@@ -9,7 +9,10 @@ pub(crate) mod names;
 pub(crate) mod order;
 pub(crate) mod partitions;
 pub(crate) mod publication;
-#[cfg_attr(not(feature = "postgres"), allow(dead_code))]
+#[cfg_attr(
+    not(feature = "postgres"),
+    allow(dead_code, reason = "only a place with a server is killed")
+)]
 pub(crate) mod server;
 pub(crate) mod size;
 pub(crate) mod stricter;

@@ -44,7 +44,10 @@ macro_rules! each_case {
 }
 
 /// What more is asked of a place with processes of its own.
-#[cfg_attr(not(feature = "postgres"), allow(unused_macros))]
+#[cfg_attr(
+    not(feature = "postgres"),
+    allow(unused_macros, reason = "only a place with a server is killed")
+)]
 macro_rules! each_case_of_a_server {
     ($place:ty) => {
         each_case! { $place; server: killed_with_its_destination; }

@@ -1,6 +1,9 @@
 //! Where rows go: what a case may ask of a destination, and what it must not expect.
 
-#[cfg_attr(not(feature = "postgres"), allow(dead_code))]
+#[cfg_attr(
+    not(feature = "postgres"),
+    allow(dead_code, reason = "compiled all the same, so that it keeps fitting")
+)]
 mod postgres;
 mod sqlite;
 
@@ -71,6 +74,9 @@ pub(crate) struct Limits {
 pub(crate) enum Room {
     Enough,
     /// The refusal says this, before anything is written.
-    #[cfg_attr(not(feature = "sqlite"), allow(dead_code))]
+    #[cfg_attr(
+        not(feature = "sqlite"),
+        allow(dead_code, reason = "PostgreSQL has room for all of it")
+    )]
     Refused(&'static [&'static str]),
 }

@@ -272,7 +272,7 @@ fn one_transaction_sent_whole() {
 }
 
 #[test]
-#[ignore = "takes minutes without optimisation"]
+#[ignore = "takes minutes without optimisation; the command at the head of this file runs it"]
 fn one_transaction_sent_whole_10_million() {
     tell(
         "one_transaction_sent_whole_10_million",
@@ -287,7 +287,7 @@ fn one_transaction_compressed() {
 }
 
 #[test]
-#[ignore = "takes minutes without optimisation"]
+#[ignore = "takes minutes without optimisation; the command at the head of this file runs it"]
 fn one_transaction_compressed_10_million() {
     tell(
         "one_transaction_compressed_10_million",
@@ -302,7 +302,7 @@ fn one_streamed_transaction() {
 }
 
 #[test]
-#[ignore = "takes minutes without optimisation"]
+#[ignore = "takes minutes without optimisation; the command at the head of this file runs it"]
 fn one_streamed_transaction_10_million() {
     tell(
         "one_streamed_transaction_10_million",
@@ -317,7 +317,7 @@ fn two_hundred_open_transactions() {
 }
 
 #[test]
-#[ignore = "takes minutes without optimisation"]
+#[ignore = "takes minutes without optimisation; the command at the head of this file runs it"]
 fn two_hundred_open_transactions_10_million() {
     tell(
         "two_hundred_open_transactions_10_million",
@@ -332,7 +332,7 @@ fn small_transactions_that_nobody_takes() {
 }
 
 #[test]
-#[ignore = "takes minutes without optimisation"]
+#[ignore = "takes minutes without optimisation; the command at the head of this file runs it"]
 fn small_transactions_that_nobody_takes_10_million() {
     tell(
         "small_transactions_that_nobody_takes_10_million",
