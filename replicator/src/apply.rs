@@ -2,6 +2,8 @@
 //!
 //! The order of events, and what a crash between any two of them leaves behind, stands in the crate's documentation.
 
+mod singly;
+
 use std::collections::HashSet;
 use std::time::Duration;
 
@@ -265,16 +267,7 @@ impl<D: Destination> Apply<'_, D> {
         if batch.len() == 1 || error.kind() != crate::ErrorKind::Person || !undone {
             return Err(error);
         }
-        // One of them cannot be applied. Those before it can, so that the stop is exactly there.
-        for transaction in batch {
-            let mut one = vec![transaction];
-            if let Err(error) = self.write(&mut one).await {
-                self.undo().await;
-                return Err(error);
-            }
-            self.confirm(one)?;
-        }
-        Ok(())
+        self.one_by_one(batch).await
     }
 
     /// Rolls back after an error, which is what the user has to read; says whether it could be done.

@@ -4,6 +4,8 @@ mod any;
 mod conflict;
 #[cfg(feature = "postgres")]
 pub(crate) mod postgres;
+#[cfg(feature = "postgres")]
+mod runs;
 #[cfg(feature = "sqlite")]
 pub(crate) mod sqlite;
 

@@ -28,13 +28,7 @@ pub async fn run(config: Config, shutdown: Shutdown) -> Result<Summary> {
     // Before a file is made for a source that cannot be meant.
     walstream::Config::parse(&config.source)?;
     check_spool(&config)?;
-    let destination = destination::open(
-        &config.destination,
-        &config.slot,
-        config.takeover,
-        config.on_conflict,
-    )
-    .await?;
+    let destination = destination::open(&config).await?;
     into(config, destination, shutdown).await
 }
 

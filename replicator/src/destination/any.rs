@@ -10,7 +10,7 @@ use super::postgres::{PostgresDestination, PostgresOptions};
 #[cfg(feature = "sqlite")]
 use super::sqlite::{SqliteDestination, SqliteOptions};
 use super::{Destination, Existing, Outcome, Rows};
-use crate::config::OnConflict;
+use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::plan::Operation;
 use crate::position::{PositionRow, TableRow};
@@ -26,26 +26,22 @@ pub(crate) enum Any {
     Postgres(PostgresDestination),
 }
 
-/// Opens the destination that a URL names, for writing by `slot`; a file that is not there is made.
+/// Opens the destination of a run; a file that is not there is made.
 ///
-/// Waits so long for another process that writes it.
-pub(crate) async fn open(
-    url: &str,
-    slot: &str,
-    wait: Duration,
-    on_conflict: OnConflict,
-) -> Result<Any> {
-    match Place::read(url)? {
+/// Waits as long as [`Config::takeover`] says for another process that writes it.
+pub(crate) async fn open(config: &Config) -> Result<Any> {
+    let (slot, wait) = (&*config.slot, config.takeover);
+    match Place::read(&config.destination)? {
         #[cfg(feature = "sqlite")]
         Place::Sqlite(path) => {
             let options = SqliteOptions::new(path, slot).wait(wait);
-            let open = SqliteDestination::open(options.on_conflict(on_conflict));
+            let open = SqliteDestination::open(options.on_conflict(config.on_conflict));
             Ok(Any::Sqlite(open.await?))
         }
         #[cfg(feature = "postgres")]
         Place::Postgres(url) => {
             let options = PostgresOptions::new(url, slot).wait(wait);
-            let open = PostgresDestination::open(options.on_conflict(on_conflict));
+            let open = PostgresDestination::open(options.on_conflict(config.on_conflict));
             Ok(Any::Postgres(open.await?))
         }
     }

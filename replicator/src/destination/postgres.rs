@@ -9,7 +9,6 @@
 mod ledger;
 mod lookup;
 mod origin;
-mod runs;
 mod session;
 mod statements;
 mod values;

@@ -8,11 +8,11 @@ use sqlx::Arguments;
 use sqlx::postgres::PgArguments;
 
 use super::lookup;
-use super::runs::{Run, gather};
 use super::session::{Session, failure, is_duplicate};
 use super::values::Array;
 use crate::config::OnConflict;
 use crate::destination::conflict::{Instead, Met, Overridden, conflict, describe, instead, undo};
+use crate::destination::runs::{Run, gather};
 use crate::dialect::Shape;
 use crate::dialect::postgres::{Target, TargetColumn};
 use crate::error::{Error, ErrorKind, Result};

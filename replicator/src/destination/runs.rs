@@ -16,13 +16,13 @@ use crate::value::Value;
 
 /// Operations of one table and shape, of different keys.
 #[derive(Debug)]
-pub(super) struct Run<'a> {
-    pub(super) shape: Shape,
-    pub(super) operations: Vec<&'a Operation>,
+pub(crate) struct Run<'a> {
+    pub(crate) shape: Shape,
+    pub(crate) operations: Vec<&'a Operation>,
 }
 
 impl Run<'_> {
-    pub(super) fn table(&self) -> &Arc<Table> {
+    pub(crate) fn table(&self) -> &Arc<Table> {
         &self.operations[0].table
     }
 }
@@ -40,7 +40,7 @@ struct Seen {
 /// Gathers operations into runs, to be carried out in the order of the answer.
 ///
 /// `free` tells whether operations of a table may pass each other, those of other keys and of other tables.
-pub(super) fn gather<'a>(
+pub(crate) fn gather<'a>(
     operations: &'a [Operation],
     mut free: impl FnMut(&Arc<Table>) -> bool,
 ) -> Vec<Run<'a>> {

@@ -1,0 +1,171 @@
+//! Options of `run`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+
+use super::SourceArgs;
+use crate::config::{Config, Copy, Keyless, OnConflict, Streaming, Until};
+
+/// Options of `run`.
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap takes it as a heading")]
+    pub source: SourceArgs,
+    /// Where to write: sqlite:PATH, or postgres://user@host/database
+    #[arg(
+        long,
+        env = "REPLICATOR_DESTINATION",
+        hide_env_values = true,
+        value_name = "URL"
+    )]
+    pub destination: String,
+    /// Limit a publication that we make to these tables, as schema.table,…
+    #[arg(
+        long,
+        env = "REPLICATOR_TABLES",
+        value_name = "TABLES",
+        value_delimiter = ','
+    )]
+    pub tables: Vec<String>,
+    /// What a publication that we make does with tables without a usable key
+    #[arg(long, env = "REPLICATOR_KEYLESS", value_enum, default_value = "skip")]
+    pub keyless: KeylessArg,
+    /// Whether rows that are there already are copied first; `no` also accepts existing tables and slots
+    #[arg(long, env = "REPLICATOR_COPY", value_enum, default_value = "yes")]
+    pub copy: CopyArg,
+    /// What to do when the destination does not have the row that a change expects
+    #[arg(
+        long,
+        env = "REPLICATOR_ON_CONFLICT",
+        value_enum,
+        default_value = "stop"
+    )]
+    pub on_conflict: OnConflictArg,
+    /// Stop when everything committed before the start (`current`), or up to a position, is durable
+    #[arg(long, env = "REPLICATOR_UNTIL", value_name = "current|LSN")]
+    pub until: Option<Until>,
+    /// Protocol version; the highest that the server speaks without this
+    #[arg(long, env = "REPLICATOR_PROTOCOL", value_name = "1..4", value_parser = clap::value_parser!(u8).range(1..=4))]
+    pub protocol: Option<u8>,
+    /// Whether large transactions are sent before they commit; as far as the protocol allows without this
+    #[arg(long, env = "REPLICATOR_STREAMING", value_enum)]
+    pub streaming: Option<StreamingArg>,
+    /// Folder for transactions that do not fit into memory
+    #[arg(long, env = "REPLICATOR_SPOOL", value_name = "FOLDER")]
+    pub spool: Option<PathBuf>,
+    /// Largest size of what lies in that folder, in MiB
+    #[arg(long, env = "REPLICATOR_SPOOL_LIMIT", value_name = "MIB", default_value_t = 16 << 10)]
+    pub spool_limit: u64,
+    /// Received changes kept in memory, in MiB
+    #[arg(
+        long,
+        env = "REPLICATOR_MEMORY",
+        value_name = "MIB",
+        default_value_t = 32
+    )]
+    pub memory: u64,
+    /// How long to wait for a slot or a destination that another process holds
+    #[arg(
+        long,
+        env = "REPLICATOR_TAKEOVER",
+        value_name = "SECONDS",
+        default_value_t = 30,
+        value_parser = clap::value_parser!(u64).range(..=86_400)
+    )]
+    pub takeover: u64,
+    /// How long a source that was lost is tried to be reached again; 0 ends the run at once
+    #[arg(
+        long,
+        env = "REPLICATOR_RECONNECT",
+        value_name = "SECONDS",
+        default_value_t = 300,
+        value_parser = clap::value_parser!(u64).range(..=31_536_000)
+    )]
+    pub reconnect: u64,
+}
+
+/// `--keyless`
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum KeylessArg {
+    /// Leave them out and name them
+    Skip,
+    /// Follow inserts and truncates only
+    InsertOnly,
+    /// Set REPLICA IDENTITY FULL on them at the source
+    Full,
+}
+
+/// `--copy`
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum CopyArg {
+    /// Copy them once, into tables that we make
+    Yes,
+    /// The destination has them already
+    No,
+}
+
+/// `--on-conflict`
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum OnConflictArg {
+    /// Stop, naming table and key
+    Stop,
+    /// Make the row what the source has, and log it
+    Apply,
+}
+
+/// `--streaming`
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum StreamingArg {
+    /// Never
+    Off,
+    /// From protocol 2 on
+    On,
+    /// From protocol 4 on
+    Parallel,
+}
+
+impl From<RunArgs> for Config {
+    fn from(args: RunArgs) -> Self {
+        let mut config = Self::new(args.source.source, args.destination)
+            .slot(args.source.slot)
+            .tables(args.tables)
+            .keyless(match args.keyless {
+                KeylessArg::Skip => Keyless::Skip,
+                KeylessArg::InsertOnly => Keyless::InsertOnly,
+                KeylessArg::Full => Keyless::Full,
+            })
+            .copy(match args.copy {
+                CopyArg::Yes => Copy::Yes,
+                CopyArg::No => Copy::No,
+            })
+            .on_conflict(match args.on_conflict {
+                OnConflictArg::Stop => OnConflict::Stop,
+                OnConflictArg::Apply => OnConflict::Apply,
+            })
+            .memory(args.memory.saturating_mul(1 << 20))
+            .takeover(Duration::from_secs(args.takeover))
+            .reconnect(Duration::from_secs(args.reconnect))
+            .spool(
+                args.spool.unwrap_or_else(std::env::temp_dir),
+                args.spool_limit.saturating_mul(1 << 20),
+            );
+        config.publications = args.source.publication;
+        config.until = args.until;
+        config.protocol = args.protocol;
+        config.streaming = args.streaming.map(Streaming::from);
+        config
+    }
+}
+
+impl From<StreamingArg> for Streaming {
+    fn from(streaming: StreamingArg) -> Self {
+        match streaming {
+            StreamingArg::Off => Self::Off,
+            StreamingArg::On => Self::On,
+            StreamingArg::Parallel => Self::Parallel,
+        }
+    }
+}
