@@ -5,19 +5,20 @@ mod standby;
 
 pub use builder::Builder;
 
-use std::env;
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{self, Child, Command, Stdio};
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::process::Child;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::folder::fresh_folder;
 use crate::install::Installation;
 use crate::port::Port;
+use crate::process::{children, is_alive, signal};
+use crate::url::percent_encoded;
+use crate::watchdog::Watchdog;
 use crate::{Client, Version, cluster};
 
 /// Long enough for crash recovery on a machine that is busy with other tests.
@@ -38,20 +39,6 @@ const SETTINGS: &[(&str, &str)] = &[
     ("cluster_name", "testdata"),
 ];
 
-// Run beside the server, as its user. Standard input is a pipe from the test process; each line is
-// the process id of the server now running, 0 for none. Its end means that the test is gone.
-const WATCHDOG: &str = r#"
-server=0
-while read -r line; do server=$line; done
-if [ "$server" != 0 ]; then
-    kill -QUIT "$server"
-    tries=0
-    while kill -0 "$server" && [ "$tries" -lt 50 ]; do sleep 0.1; tries=$((tries + 1)); done
-    kill -KILL "$server"
-fi
-rm -rf "$0"
-"#;
-
 /// A running (or stopped) server of one test.
 ///
 /// Dropping it stops the server and deletes its data. So does the end of the test process, even by SIGKILL
@@ -65,7 +52,7 @@ pub struct Server {
     /// Unix sockets beside the one in `folder`.
     sockets: Vec<String>,
     running: Option<Child>,
-    watchdog: Child,
+    watchdog: Watchdog,
 }
 
 impl Server {
@@ -117,17 +104,7 @@ impl Server {
         let folder = fresh_folder(on_disk);
         cluster::folder(&folder)
             .unwrap_or_else(|error| panic!("cannot make {}: {error}", folder.display()));
-        let watchdog = cluster::command("/bin/sh")
-            .args(["-c", WATCHDOG])
-            .arg(&folder)
-            .current_dir("/")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            // Ctrl-C is for the test; the watchdog outlives it.
-            .process_group(0)
-            .spawn()
-            .unwrap_or_else(|error| panic!("cannot start a watchdog: {error}"));
+        let watchdog = Watchdog::over(&folder);
         Self {
             version: installation.version,
             port: Port::reserve(),
@@ -318,7 +295,7 @@ impl Server {
             }
             thread::sleep(Duration::from_millis(5));
         }
-        self.tell_watchdog(0);
+        self.watchdog.guards(0);
     }
 
     /// One attempt to start; the error is what the server said before it gave up.
@@ -351,7 +328,7 @@ impl Server {
             .unwrap_or_else(|error| {
                 panic!("cannot run {}: {error}", self.installation.folder.display())
             });
-        self.tell_watchdog(child.id());
+        self.watchdog.guards(child.id());
         let child = self.running.insert(child);
         let deadline = Instant::now() + PATIENCE;
         let pid_file = self.folder.join("data/postmaster.pid");
@@ -365,7 +342,7 @@ impl Server {
             }
             if !matches!(child.try_wait(), Ok(None)) {
                 self.running = None;
-                self.tell_watchdog(0);
+                self.watchdog.guards(0);
                 let log = self.log();
                 return Err(format!(
                     "PostgreSQL {} does not start:\n{}",
@@ -407,12 +384,6 @@ impl Server {
             Err(error) => panic!("the new server does not answer: {error}\n{}", self.log()),
         }
     }
-
-    fn tell_watchdog(&mut self, process: u32) {
-        if let Some(pipe) = &mut self.watchdog.stdin {
-            let _ = writeln!(pipe, "{process}");
-        }
-    }
 }
 
 impl Drop for Server {
@@ -420,7 +391,7 @@ impl Drop for Server {
         if let Some(mut child) = self.running.take() {
             signal("QUIT", child.id());
             let _ = child.wait();
-            self.tell_watchdog(0);
+            self.watchdog.guards(0);
         }
         if thread::panicking() {
             let log = self.log();
@@ -433,99 +404,6 @@ impl Drop for Server {
                 eprintln!("  {line}");
             }
         }
-        // Removes the folder at the end of its input.
-        drop(self.watchdog.stdin.take());
-        let _ = self.watchdog.wait();
+        self.watchdog.ends();
     }
-}
-
-/// The processes that this one has started.
-fn children(parent: u32) -> Vec<u32> {
-    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
-    let processes = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-    processes
-        .filter(|&process| stat(process).is_some_and(|(_, of)| of == parent))
-        .collect()
-}
-
-/// Whether a process is there and not only waiting to be asked how it ended.
-fn is_alive(process: u32) -> bool {
-    stat(process).is_some_and(|(state, _)| state != "Z" && state != "X")
-}
-
-/// State and parent of a process: `PID (NAME) STATE PARENT …`, where the name may hold anything.
-fn stat(process: u32) -> Option<(String, u32)> {
-    let text = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
-    let (_, rest) = text.rsplit_once(')')?;
-    let mut fields = rest.split_whitespace();
-    Some((fields.next()?.into(), fields.next()?.parse().ok()?))
-}
-
-/// Sends a signal without `unsafe`, by the shell's own `kill`.
-fn signal(name: &str, process: u32) {
-    let _ = Command::new("/bin/sh")
-        .args(["-c", r#"kill -"$0" "$1""#, name])
-        .arg(process.to_string())
-        .stderr(Stdio::null())
-        .status();
-}
-
-/// `testdata-PID-N`: `testdata/install` sweeps those whose process is gone.
-fn fresh_folder(on_disk: bool) -> PathBuf {
-    static COUNT: AtomicU32 = AtomicU32::new(0);
-    let count = COUNT.fetch_add(1, Ordering::Relaxed);
-    let name = format!(
-        "testdata-{}-{count}-{:x}",
-        process::id(),
-        crate::port::random() >> 40
-    );
-    let temporary = env::temp_dir();
-    if env::var_os("TMPDIR").is_none() && !on_disk && memory_is_roomy() {
-        Path::new(MEMORY).join(name)
-    } else if temporary.as_os_str().len() > 60 {
-        // A socket's path has at most 107 bytes.
-        Path::new("/tmp").join(name)
-    } else {
-        temporary.join(name)
-    }
-}
-
-/// A file system in memory: a cluster is copied there with a tenth of the work that ext4 makes of it.
-const MEMORY: &str = "/dev/shm";
-
-/// Whether there is so much memory that the servers of a few tests at once do not matter.
-fn memory_is_roomy() -> bool {
-    const ENOUGH_KB: u64 = 8 << 20;
-    static ROOMY: OnceLock<bool> = OnceLock::new();
-    *ROOMY.get_or_init(|| {
-        let output = Command::new("df").args(["-Pk", MEMORY]).output();
-        let df = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
-        let df = df.unwrap_or_default();
-        // Filesystem, 1024-blocks, Used, Available, …
-        let shared = df
-            .lines()
-            .nth(1)
-            .and_then(|line| line.split_whitespace().nth(3));
-        let meminfo = fs::read_to_string("/proc/meminfo").unwrap_or_default();
-        let free = meminfo.lines().find_map(|line| {
-            line.strip_prefix("MemAvailable:")?
-                .split_whitespace()
-                .next()
-        });
-        [shared, free].iter().all(|kb| {
-            kb.and_then(|kb| kb.parse().ok())
-                .is_some_and(|kb: u64| kb > ENOUGH_KB)
-        })
-    })
-}
-
-fn percent_encoded(text: &str) -> String {
-    text.bytes()
-        .map(|byte| match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'/' => {
-                char::from(byte).to_string()
-            }
-            _ => format!("%{byte:02X}"),
-        })
-        .collect()
 }

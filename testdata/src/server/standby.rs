@@ -6,6 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::{PATIENCE, Server};
+use crate::folder::MEMORY;
 use crate::{Client, cluster};
 
 impl Server {
@@ -105,7 +106,7 @@ impl Server {
 }
 
 fn in_memory(folder: &Path) -> bool {
-    folder.starts_with(super::MEMORY)
+    folder.starts_with(MEMORY)
 }
 
 fn entries(folder: &Path) -> impl Iterator<Item = std::path::PathBuf> {
