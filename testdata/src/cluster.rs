@@ -75,18 +75,26 @@ fn initdb(installation: &Installation, locale: &str, data: &Path) {
 
 /// A cluster to copy, made now if this is the first test that wants one like it.
 fn template(installation: &Installation, locale: &str) -> io::Result<PathBuf> {
+    // The folder that the server was found in changes with its version.
+    let source = installation.folder.to_string_lossy().replace('/', "_");
+    cached(&format!("{source}-{locale}"), |data| {
+        initdb(installation, locale, data);
+    })
+}
+
+/// A data directory of this name in the cache, made now if this is the first test that wants it.
+pub(crate) fn cached(name: &str, make: impl FnOnce(&Path)) -> io::Result<PathBuf> {
     let caches = install::caches();
     let cache = caches.first().ok_or(io::ErrorKind::NotFound)?;
-    // The folder that the server was found in changes with its version, and its owner with the user.
-    let source = installation.folder.to_string_lossy().replace('/', "_");
-    let name = format!("{source}-{locale}-{}", install::own_user());
+    // Its owner changes with the user.
+    let name = format!("{name}-{}", install::own_user());
     let template = cache.join("templates").join(&name);
     if template.exists() {
         return Ok(template);
     }
     let work = cache.join("templates").join(format!(".{:x}", random()));
     folder(&work)?;
-    initdb(installation, locale, &work.join("data"));
+    make(&work.join("data"));
     let renamed = fs::rename(work.join("data"), &template);
     fs::remove_dir_all(&work)?;
     // Losing the race to another test is fine.

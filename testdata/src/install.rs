@@ -86,6 +86,20 @@ pub fn libpq(version: Version) -> PathBuf {
     path
 }
 
+/// A program of MariaDB: `mariadbd`, `mariadb-install-db`.
+///
+/// # Panics
+///
+/// If it is not there; the message says what to run.
+pub(crate) fn mariadb(name: &str) -> PathBuf {
+    let folders = ["/usr/sbin", "/usr/bin", "/usr/local/sbin", "/usr/local/bin"];
+    let paths = folders.map(|folder| Path::new(folder).join(name));
+    let found = paths.into_iter().find(|path| path.exists());
+    found.unwrap_or_else(|| {
+        panic!("{name} of MariaDB is not there; run testdata/install as root, or install the package mariadb-server")
+    })
+}
+
 fn server(name: &str, argument: &str) -> PathBuf {
     let folders: Vec<_> = caches()
         .into_iter()
