@@ -11,7 +11,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use decode::DecodeArgs;
 pub use record::RecordArgs;
-pub use run::{CopyArg, KeylessArg, OnConflictArg, RunArgs, StreamingArg};
+pub use run::{CopyArg, KeylessArg, OnConflictArg, OnMisfitArg, RunArgs, StreamingArg};
 pub use tail::TailArgs;
 
 /// PostgreSQL changes into other databases, exactly once.

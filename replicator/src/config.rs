@@ -29,6 +29,7 @@ pub struct Config {
     pub(crate) keyless: Keyless,
     pub(crate) copy: Copy,
     pub(crate) on_conflict: OnConflict,
+    pub(crate) on_misfit: OnMisfit,
     pub(crate) until: Option<Until>,
     pub(crate) protocol: Option<u8>,
     pub(crate) streaming: Option<Streaming>,
@@ -52,6 +53,7 @@ impl Config {
             keyless: Keyless::default(),
             copy: Copy::default(),
             on_conflict: OnConflict::default(),
+            on_misfit: OnMisfit::default(),
             until: None,
             protocol: None,
             streaming: None,
@@ -103,6 +105,13 @@ impl Config {
     #[must_use]
     pub const fn on_conflict(mut self, policy: OnConflict) -> Self {
         self.on_conflict = policy;
+        self
+    }
+
+    /// What happens to values that a destination column cannot hold exactly.
+    #[must_use]
+    pub const fn on_misfit(mut self, policy: OnMisfit) -> Self {
+        self.on_misfit = policy;
         self
     }
 
@@ -225,6 +234,21 @@ pub enum OnConflict {
     /// Make the row what the source has, and say so in the log. An update that does not hold the whole row (unchanged
     /// TOAST), and a change that touches several rows, stop all the same.
     Apply,
+}
+
+/// What to do about values that a destination's type cannot hold exactly: infinity in a MySQL `DATETIME`, `NaN` in a
+/// `DOUBLE`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnMisfit {
+    /// Stop, naming table, column, row and value.
+    #[default]
+    Fail,
+    /// Make columns text where the type could not hold every value of the source's, so that nothing is a misfit. Decided
+    /// when a table is made.
+    Text,
+    /// Store the nearest value that the column holds, and say so in the log. Values of a key, and those that nothing is
+    /// near to, stop all the same.
+    Clamp,
 }
 
 /// Whether large transactions are sent before they commit.

@@ -3,6 +3,12 @@
 //! Values are always parameters. What a statement's parameters are follows from its [`Shape`]: the values of an
 //! insert; those set by an update and then those matched; those matched by a delete.
 
+#[cfg(feature = "mysql")]
+#[allow(
+    dead_code,
+    reason = "types are there before the destination that uses them"
+)]
+pub(crate) mod mysql;
 #[cfg(feature = "postgres")]
 pub(crate) mod postgres;
 #[cfg(feature = "sqlite")]

@@ -98,6 +98,12 @@ mod dialect;
 mod error;
 mod failpoint;
 mod follow;
+#[cfg(feature = "mysql")]
+#[allow(
+    dead_code,
+    reason = "the destination that has misfits is still to come"
+)]
+mod misfit;
 mod plan;
 mod position;
 mod publication;
@@ -114,7 +120,7 @@ mod value;
 
 pub use anonymise::{AnonymiseConfig, anonymise};
 pub use apply::Summary;
-pub use config::{Config, Copy, Keyless, OnConflict, Streaming, Until};
+pub use config::{Config, Copy, Keyless, OnConflict, OnMisfit, Streaming, Until};
 pub use decode::{DecodeConfig, decode};
 #[cfg(feature = "postgres")]
 pub use destination::postgres::{PostgresDestination, PostgresOptions};

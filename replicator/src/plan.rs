@@ -143,6 +143,27 @@ impl Operation {
         change.into_operation(Action::Truncate)
     }
 
+    /// Every value it carries, with the place of its column.
+    #[cfg(feature = "mysql")]
+    #[allow(
+        dead_code,
+        reason = "the destination that has misfits is still to come"
+    )]
+    pub(crate) fn values_mut(&mut self) -> impl Iterator<Item = (usize, &mut Value)> {
+        let (row, set, matched): (&mut [Value], &mut [(usize, Value)], &mut [Value]) =
+            match &mut self.action {
+                Action::Insert { values } => (values, &mut [], &mut []),
+                Action::Update { set, matched } => (&mut [], set, matched),
+                Action::Delete { matched } => (&mut [], &mut [], matched),
+                Action::Truncate => (&mut [], &mut [], &mut []),
+            };
+        let set = set.iter_mut().map(|(at, value)| (*at, value));
+        row.iter_mut()
+            .enumerate()
+            .chain(set)
+            .chain(self.table.matched().zip(matched))
+    }
+
     /// About how many bytes it occupies, for those who bound a batch.
     pub fn size(&self) -> usize {
         let values = |values: &[Value]| {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 
 use super::SourceArgs;
-use crate::config::{Config, Copy, Keyless, OnConflict, Streaming, Until};
+use crate::config::{Config, Copy, Keyless, OnConflict, OnMisfit, Streaming, Until};
 
 /// Options of `run`.
 #[derive(Debug, Args)]
@@ -44,6 +44,9 @@ pub struct RunArgs {
         default_value = "stop"
     )]
     pub on_conflict: OnConflictArg,
+    /// What to do about values that the destination's type cannot hold exactly
+    #[arg(long, env = "REPLICATOR_ON_MISFIT", value_enum, default_value = "fail")]
+    pub on_misfit: OnMisfitArg,
     /// Stop when everything committed before the start (`current`), or up to a position, is durable
     #[arg(long, env = "REPLICATOR_UNTIL", value_name = "current|LSN")]
     pub until: Option<Until>,
@@ -116,6 +119,17 @@ pub enum OnConflictArg {
     Apply,
 }
 
+/// `--on-misfit`
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum OnMisfitArg {
+    /// Stop, naming table, column, row and value
+    Fail,
+    /// Make such columns text, which holds everything
+    Text,
+    /// Store the nearest value that the column holds, and log it
+    Clamp,
+}
+
 /// `--streaming`
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub enum StreamingArg {
@@ -144,6 +158,11 @@ impl From<RunArgs> for Config {
             .on_conflict(match args.on_conflict {
                 OnConflictArg::Stop => OnConflict::Stop,
                 OnConflictArg::Apply => OnConflict::Apply,
+            })
+            .on_misfit(match args.on_misfit {
+                OnMisfitArg::Fail => OnMisfit::Fail,
+                OnMisfitArg::Text => OnMisfit::Text,
+                OnMisfitArg::Clamp => OnMisfit::Clamp,
             })
             .memory(args.memory.saturating_mul(1 << 20))
             .takeover(Duration::from_secs(args.takeover))

@@ -1,0 +1,3 @@
+//! MySQL's and MariaDB's SQL.
+
+pub(crate) mod types;

@@ -1,0 +1,470 @@
+//! Which type a MySQL or MariaDB column gets, and which of PostgreSQL's values it holds exactly.
+//!
+//! A type is used only where it gives back what was stored: no `FLOAT`, whose text is rounded, no `JSON`, which writes
+//! anew what it is given, no `CHAR`, which loses blanks, no `TIMESTAMP`, which ends in 2038. Everything else is text as
+//! PostgreSQL prints it, in a collation that compares bytes and does not pad.
+//!
+//! Some types hold less than PostgreSQL's of the same name: no infinity, no `NaN`, no years before 1 or past 9999. Such
+//! a value is a [`Misfit`]; with [`OnMisfit::Text`] the column is text from the start, and there is none.
+
+use std::borrow::Cow;
+
+use walproto::Oid;
+
+use crate::config::OnMisfit;
+use crate::error::{Error, Result};
+use crate::misfit::Misfit;
+use crate::table::{Column, Table};
+use crate::value::{Kind, Value, ValueError};
+
+/// Whose server it is: they call the same collation by different names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Flavour {
+    /// MySQL 8 and later.
+    MySql,
+    /// MariaDB 10.2 and later.
+    MariaDb,
+}
+
+impl Flavour {
+    /// The collation in which a text equals itself alone, trailing blanks included.
+    pub(crate) const fn collation(self) -> &'static str {
+        match self {
+            Self::MySql => "utf8mb4_0900_bin",
+            Self::MariaDb => "utf8mb4_nopad_bin",
+        }
+    }
+}
+
+/// What InnoDB takes as a key, in bytes over all of its columns, with pages of 16 KiB.
+const LONGEST_KEY: usize = 3072;
+
+/// What a row may take inside its page, rounded down from 8126; a long text leaves a pointer there.
+const ROW: usize = 8000;
+
+/// What a row may take altogether, texts without a declared length left out; rounded down from 65,535.
+const DECLARED: usize = 60_000;
+
+/// Bytes of a character in utf8mb4.
+const CHARACTER: usize = 4;
+
+/// What a column holds, and how PostgreSQL's values get in and out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Held {
+    kind: Kind,
+    form: Form,
+}
+
+/// A type of the server's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    Bool,
+    Int2,
+    Int4,
+    Int8,
+    Double,
+    Decimal {
+        precision: u16,
+        scale: u16,
+    },
+    Date,
+    DateTime {
+        digits: u8,
+        /// Of a `timestamptz`, whose text says where: at UTC.
+        zoned: bool,
+    },
+    Time {
+        digits: u8,
+    },
+    /// With so many characters at most; without a length `LONGTEXT`.
+    Text(Option<usize>),
+    /// With so many bytes at most; without a length `LONGBLOB`.
+    Bytes(Option<usize>),
+}
+
+impl Held {
+    /// What each column of a table holds.
+    ///
+    /// # Errors
+    ///
+    /// A key that cannot be one here.
+    pub(crate) fn all(table: &Table, on_misfit: OnMisfit) -> Result<Vec<Self>> {
+        let mut all: Vec<Self> = table
+            .columns
+            .iter()
+            .map(|column| Self::of(column, on_misfit))
+            .collect();
+        let in_key = |at: usize| table.key.contains(&at);
+        // What has no length, or one that no key could have, shares what the rest of the key leaves.
+        let is_long = |held: &Self| held.key_bytes().is_none_or(|bytes| bytes > LONGEST_KEY / 2);
+        let key = || table.key.iter().filter_map(|at| all.get(*at));
+        let taken: usize = key()
+            .filter(|held| !is_long(held))
+            .filter_map(Self::key_bytes)
+            .sum();
+        let sharing = key().filter(|held| is_long(held)).count();
+        let share = LONGEST_KEY.saturating_sub(taken) / sharing.max(1);
+        if taken > LONGEST_KEY || sharing > 0 && share < CHARACTER {
+            return Err(Error::usage(format!(
+                "table {table}: its key can be longer than the {LONGEST_KEY} bytes that the destination takes"
+            ))
+            .with_hint("leave the table out of the publication"));
+        }
+        for (at, held) in all.iter_mut().enumerate() {
+            if in_key(at) && is_long(held) {
+                held.form = held.form.shortened(share);
+            }
+        }
+        // Short texts have a place in the row's page. Where that is too small for all, none of them has.
+        let total = |each: fn(&Self) -> usize| all.iter().map(each).sum::<usize>();
+        if total(Self::inside) > ROW || total(Self::declared) > DECLARED {
+            for (at, held) in all.iter_mut().enumerate() {
+                if let (Form::Text(length), false) = (&mut held.form, in_key(at)) {
+                    *length = None;
+                }
+            }
+        }
+        Ok(all)
+    }
+
+    /// What a column outside of any key holds.
+    pub(crate) fn of(column: &Column, on_misfit: OnMisfit) -> Self {
+        let native = Form::native(column);
+        let form = match on_misfit {
+            OnMisfit::Text if !native.holds_all() => Form::Text(longest(column)),
+            _ => native,
+        };
+        Self {
+            kind: column.kind,
+            form,
+        }
+    }
+
+    /// The type as a column is declared.
+    pub(crate) fn sql(&self, flavour: Flavour) -> String {
+        let collation = flavour.collation();
+        match self.form {
+            Form::Bool => "TINYINT(1)".to_owned(),
+            Form::Int2 => "SMALLINT".to_owned(),
+            Form::Int4 => "INT".to_owned(),
+            Form::Int8 => "BIGINT".to_owned(),
+            Form::Double => "DOUBLE".to_owned(),
+            Form::Decimal { precision, scale } => format!("DECIMAL({precision}, {scale})"),
+            Form::Date => "DATE".to_owned(),
+            Form::DateTime { digits, .. } => format!("DATETIME({digits})"),
+            Form::Time { digits } => format!("TIME({digits})"),
+            Form::Text(None) => format!("LONGTEXT CHARACTER SET utf8mb4 COLLATE {collation}"),
+            Form::Text(Some(length)) => {
+                format!("VARCHAR({length}) CHARACTER SET utf8mb4 COLLATE {collation}")
+            }
+            Form::Bytes(None) => "LONGBLOB".to_owned(),
+            Form::Bytes(Some(length)) => format!("VARBINARY({length})"),
+        }
+    }
+
+    /// A parameter as it is compared with the column: a text would make a number of both, and numbers of 53 bits.
+    pub(crate) fn compared(&self, parameter: &str) -> String {
+        match self.form {
+            Form::Decimal { precision, scale } => {
+                format!("CAST({parameter} AS DECIMAL({precision}, {scale}))")
+            }
+            Form::Date => format!("CAST({parameter} AS DATE)"),
+            Form::DateTime { digits, .. } => format!("CAST({parameter} AS DATETIME({digits}))"),
+            Form::Time { digits } => format!("CAST({parameter} AS TIME({digits}))"),
+            _ => parameter.to_owned(),
+        }
+    }
+
+    /// The value as the server takes it: numbers and bytes as such, all else as text.
+    ///
+    /// # Errors
+    ///
+    /// A value that the column cannot hold exactly.
+    #[inline]
+    pub(crate) fn value<'v>(&self, value: &'v Value) -> Result<Cow<'v, Value>, Misfit> {
+        match (self.form, value) {
+            (_, Value::Null) => Ok(Cow::Borrowed(value)),
+            (Form::Text(length), Value::Text(text)) => {
+                short_enough(text, length).map(|()| Cow::Borrowed(value))
+            }
+            (Form::Text(length), other) => {
+                let text = other.to_text(self.kind).ok().flatten();
+                let text = text.ok_or_else(|| Misfit::foreign(self.kind))?;
+                short_enough(&text, length)?;
+                Ok(Cow::Owned(Value::Text(text)))
+            }
+            (Form::Bytes(length), Value::Blob(bytes)) => match length {
+                Some(most) if bytes.len() > most => {
+                    Err(Misfit::too_long(bytes.len(), most, "bytes"))
+                }
+                _ => Ok(Cow::Borrowed(value)),
+            },
+            (Form::Double, Value::Text(text)) => double(text).map(Cow::Owned),
+            (Form::Decimal { .. }, Value::Text(text)) if text == "NaN" => {
+                Err(Misfit::without_nearest("NaN, which no DECIMAL is"))
+            }
+            (Form::Date, Value::Text(text)) => {
+                moment(text, "9999-12-31", "0001-01-01").map(|()| Cow::Borrowed(value))
+            }
+            (Form::DateTime { digits, zoned }, Value::Text(text)) => {
+                const LAST: &str = "9999-12-31 23:59:59.999999";
+                // A point stands before digits only.
+                let length = if digits == 0 {
+                    19
+                } else {
+                    20 + usize::from(digits)
+                };
+                moment(text, &LAST[..length.min(LAST.len())], "0001-01-01 00:00:00")?;
+                match text.strip_suffix("+00") {
+                    Some(plain) if zoned => Ok(Cow::Owned(Value::Text(plain.to_owned()))),
+                    None if !zoned => Ok(Cow::Borrowed(value)),
+                    _ => Err(Misfit::foreign(self.kind)),
+                }
+            }
+            (Form::Time { .. } | Form::Decimal { .. }, Value::Text(_))
+            | (
+                Form::Bool | Form::Int2 | Form::Int4 | Form::Int8 | Form::Decimal { .. },
+                Value::Integer(_),
+            )
+            | (Form::Double, Value::Real(_)) => Ok(Cow::Borrowed(value)),
+            _ => Err(Misfit::foreign(self.kind)),
+        }
+    }
+
+    /// The value that the server's own text stands for, `None` being NULL; bytes as they are.
+    ///
+    /// # Errors
+    ///
+    /// What [`value`](Self::value) never makes: somebody else wrote it.
+    pub(crate) fn back(&self, text: Option<&[u8]>) -> Result<Value, ValueError> {
+        let Some(text) = text else {
+            return Ok(Value::Null);
+        };
+        match self.form {
+            Form::Bool => match text {
+                b"0" => Ok(Value::Integer(0)),
+                b"1" => Ok(Value::Integer(1)),
+                other => Value::from_text(self.kind, other),
+            },
+            Form::Bytes(_) => Ok(Value::Blob(text.to_owned())),
+            Form::Double => Value::from_text(self.kind, text),
+            Form::DateTime { zoned, .. } => {
+                let mut text = without_zeroes(text).to_vec();
+                if zoned {
+                    text.extend_from_slice(b"+00");
+                }
+                Value::from_text(self.kind, &text)
+            }
+            Form::Time { .. } => Value::from_text(self.kind, without_zeroes(text)),
+            _ => Value::from_text(self.kind, text),
+        }
+    }
+
+    /// What it takes of a key, `None` where that has no bound.
+    fn key_bytes(&self) -> Option<usize> {
+        match self.form {
+            Form::Text(length) => length.map(|length| length * CHARACTER),
+            Form::Bytes(length) => length,
+            form => Some(form.bytes()),
+        }
+    }
+
+    /// What it takes inside the row's page.
+    fn inside(&self) -> usize {
+        /// What is longer may lie outside.
+        const SHORT: usize = 255;
+        /// A pointer, and what InnoDB keeps beside it in any case.
+        const OUTSIDE: usize = 40;
+        match self.key_bytes() {
+            Some(bytes) if bytes <= SHORT => bytes + 1,
+            _ => OUTSIDE,
+        }
+    }
+
+    /// What it takes of a row's declared length.
+    fn declared(&self) -> usize {
+        /// A pointer.
+        const UNBOUNDED: usize = 12;
+        self.key_bytes().map_or(UNBOUNDED, |bytes| bytes + 2)
+    }
+}
+
+impl Form {
+    /// The type that is nearest to the source's.
+    fn native(column: &Column) -> Self {
+        // The modifier belongs to the column's own type, which a domain is not.
+        let own = column.type_oid == column.base_oid;
+        let modifier = u16::try_from(column.typmod).ok().filter(|_| own);
+        let digits = modifier
+            .and_then(|digits| u8::try_from(digits).ok())
+            .map_or(6, |digits| digits.min(6));
+        match column.kind {
+            Kind::Bool => Self::Bool,
+            Kind::Int2 => Self::Int2,
+            Kind::Int4 => Self::Int4,
+            // MariaDB's INT UNSIGNED would hold an oid too, and nobody's client would know it for one.
+            Kind::Int8 | Kind::Oid => Self::Int8,
+            Kind::Float4 | Kind::Float8 => Self::Double,
+            Kind::Bytea => Self::Bytes(None),
+            Kind::Text => match column.base_oid {
+                DATE => Self::Date,
+                TIME => Self::Time { digits },
+                TIMESTAMP | TIMESTAMPTZ => Self::DateTime {
+                    digits,
+                    zoned: column.base_oid == TIMESTAMPTZ,
+                },
+                NUMERIC if own => {
+                    decimal(column.typmod).unwrap_or_else(|| Self::Text(longest(column)))
+                }
+                _ => Self::Text(longest(column)),
+            },
+        }
+    }
+
+    /// Whether there is no value of the source's type that it does not hold.
+    const fn holds_all(self) -> bool {
+        match self {
+            Self::Bool | Self::Int2 | Self::Int4 | Self::Int8 | Self::Time { .. } => true,
+            Self::Text(_) | Self::Bytes(_) => true,
+            Self::Double | Self::Decimal { .. } | Self::Date | Self::DateTime { .. } => false,
+        }
+    }
+
+    /// Of so many bytes at most.
+    fn shortened(self, bytes: usize) -> Self {
+        match self {
+            Self::Text(_) => Self::Text(Some(bytes / CHARACTER)),
+            Self::Bytes(_) => Self::Bytes(Some(bytes)),
+            other => other,
+        }
+    }
+
+    /// What a value takes; of texts and bytes only a pointer.
+    const fn bytes(self) -> usize {
+        match self {
+            Self::Bool => 1,
+            Self::Int2 => 2,
+            Self::Date => 3,
+            Self::Int4 => 4,
+            Self::Time { .. } => 6,
+            Self::Int8 | Self::Double | Self::DateTime { .. } => 8,
+            // Nine digits take four bytes, on each side of the point.
+            Self::Decimal { precision, .. } => 8 + precision as usize * 4 / 9,
+            Self::Text(_) | Self::Bytes(_) => 12,
+        }
+    }
+}
+
+// pg_type.dat: these numbers are fixed for good.
+const DATE: Oid = Oid(1082);
+const TIME: Oid = Oid(1083);
+const TIMESTAMP: Oid = Oid(1114);
+const TIMESTAMPTZ: Oid = Oid(1184);
+const NUMERIC: Oid = Oid(1700);
+
+/// The type for a numeric with a modifier, where there is one.
+fn decimal(typmod: i32) -> Option<Form> {
+    let (precision, scale) = numeric_modifier(typmod)?;
+    // A scale may be negative, and larger than the precision: digits that are always zero.
+    let whole = i32::from(precision) - i32::from(scale);
+    let scale = u16::try_from(scale).unwrap_or(0);
+    let precision = scale + u16::try_from(whole).unwrap_or(0);
+    (precision <= 65 && scale <= 30).then_some(Form::Decimal { precision, scale })
+}
+
+/// Precision and scale of a `numeric` with a modifier.
+pub(crate) fn numeric_modifier(typmod: i32) -> Option<(u16, i16)> {
+    // numeric.c: make_numeric_typmod; VARHDRSZ is added, and a scale has 11 bits with sign.
+    let packed = u32::try_from(typmod).ok()?.checked_sub(4)?;
+    let precision = u16::try_from(packed >> 16).ok()?;
+    let scale = i16::try_from(packed & 0x7FF).ok()?;
+    Some((precision, (scale ^ 1024) - 1024))
+}
+
+/// The characters of the longest text of a type, where it has one that a `VARCHAR` can be declared with.
+fn longest(column: &Column) -> Option<usize> {
+    /// In characters, so that four bytes each stay below what a row may take.
+    const MOST: usize = 16_000;
+    let own = column.type_oid == column.base_oid;
+    let modifier = usize::try_from(column.typmod).ok().filter(|_| own);
+    let length = match column.base_oid.0 {
+        18 => Some(4),           // "char", such as \377
+        19 => Some(63),          // name
+        650 | 869 => Some(49),   // cidr, inet: 39 + /128, and scopes are not taken
+        700 | 701 => Some(24),   // -1.7976931348623157e+308
+        774 => Some(23),         // macaddr8
+        829 => Some(17),         // macaddr
+        1082 => Some(13),        // 5874897-12-31, 4713-01-01 BC
+        1083 => Some(15),        // 24:00:00.000000
+        1114 | 1184 => Some(35), // 294276-12-31 23:59:59.999999+00
+        1266 => Some(24),        // 23:59:59.999999+15:59:59
+        1042 | 1043 => modifier.and_then(|length| length.checked_sub(4)), // char(n), varchar(n)
+        1560 | 1562 => modifier, // bit(n), varbit(n)
+        1700 if own => numeric_modifier(column.typmod).map(|(precision, scale)| {
+            // Sign, point, and a zero before it; NaN fits anywhere.
+            usize::from(precision.max(scale.unsigned_abs())) + usize::from(scale.unsigned_abs()) + 3
+        }),
+        2950 => Some(36), // uuid
+        3220 => Some(17), // pg_lsn
+        _ => None,
+    };
+    length.filter(|length| (1..=MOST).contains(length))
+}
+
+/// A `NaN`, an infinity or a negative zero.
+fn double(text: &str) -> Result<Value, Misfit> {
+    match text {
+        "-0" => Ok(Value::Real(-0.0)),
+        "Infinity" => Err(Misfit::new(
+            "infinity, which no DOUBLE is",
+            Value::Real(f64::MAX),
+        )),
+        "-Infinity" => Err(Misfit::new(
+            "infinity, which no DOUBLE is",
+            Value::Real(f64::MIN),
+        )),
+        _ => Err(Misfit::without_nearest("NaN, which no DOUBLE is")),
+    }
+}
+
+/// Whether a date, or a date with a time, lies in the years 1 to 9999.
+fn moment(text: &str, last: &str, first: &str) -> Result<(), Misfit> {
+    const WHY: &str = "outside of the years 1 to 9999";
+    let bytes = text.as_bytes();
+    let nearest = match (bytes.first(), bytes.last()) {
+        _ if text == "-infinity" => first,
+        // 0044-03-15 BC
+        (_, Some(b'C')) => first,
+        // Infinity, or a year of more than four digits.
+        _ if bytes.get(4) != Some(&b'-') => last,
+        _ => return Ok(()),
+    };
+    Err(Misfit::new(WHY, Value::Text(nearest.to_owned())))
+}
+
+fn short_enough(text: &str, length: Option<usize>) -> Result<(), Misfit> {
+    match length {
+        // Counting only what could be too long.
+        Some(most) if text.len() > most => {
+            let characters = text.chars().count();
+            if characters <= most {
+                return Ok(());
+            }
+            Err(Misfit::too_long(characters, most, "characters"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A time as PostgreSQL prints it: without the zeroes that end a fraction.
+fn without_zeroes(text: &[u8]) -> &[u8] {
+    if !text.contains(&b'.') {
+        return text;
+    }
+    let end = text
+        .iter()
+        .rposition(|byte| *byte != b'0')
+        .map_or(0, |at| at + 1);
+    let text = &text[..end];
+    text.strip_suffix(b".").unwrap_or(text)
+}
