@@ -1,6 +1,7 @@
 //! The command line: what can be asked for, and how it becomes a [`Config`].
 
 mod decode;
+mod list;
 mod record;
 mod run;
 mod tail;
@@ -10,6 +11,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use decode::DecodeArgs;
+pub use list::List;
 pub use record::RecordArgs;
 pub use run::{CopyArg, KeylessArg, OnConflictArg, OnMisfitArg, RunArgs, StreamingArg};
 pub use tail::TailArgs;

@@ -7,6 +7,7 @@ use walstream::walproto::Lsn;
 use walstream::{Backoff, Reconnect};
 
 use crate::error::{Error, Result};
+use crate::names::{Names, TableName};
 
 /// The publication that is read, and made, when none is named.
 pub(crate) const DEFAULT_PUBLICATION: &str = "replicator";
@@ -26,6 +27,7 @@ pub struct Config {
     pub(crate) slot: String,
     pub(crate) publications: Vec<String>,
     pub(crate) tables: Vec<String>,
+    pub(crate) names: Names,
     pub(crate) keyless: Keyless,
     pub(crate) copy: Copy,
     pub(crate) on_conflict: OnConflict,
@@ -50,6 +52,7 @@ impl Config {
             slot: "replicator".to_owned(),
             publications: Vec::new(),
             tables: Vec::new(),
+            names: Names::new(),
             keyless: Keyless::default(),
             copy: Copy::default(),
             on_conflict: OnConflict::default(),
@@ -84,6 +87,23 @@ impl Config {
     #[must_use]
     pub fn tables(mut self, tables: impl IntoIterator<Item = String>) -> Self {
         self.tables = tables.into_iter().collect();
+        self
+    }
+
+    /// Tables of the source's schema `from` are in schema `to` at the destination, or carry it as their prefix where
+    /// there are no schemas; `public` is the destination's own.
+    #[must_use]
+    pub fn map_schema(mut self, from: impl Into<String>, to: impl Into<String>) -> Self {
+        self.names = self.names.schema(from, to);
+        self
+    }
+
+    /// The source's table `from` is `to` at the destination, whatever becomes of its schema.
+    ///
+    /// The destination remembers names: a later run that would give other ones is refused.
+    #[must_use]
+    pub fn map_table(mut self, from: TableName, to: TableName) -> Self {
+        self.names = self.names.table(from, to);
         self
     }
 

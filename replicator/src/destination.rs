@@ -15,6 +15,7 @@ use std::sync::Arc;
 use walproto::Oid;
 
 use crate::error::{Error, Result};
+use crate::names::Names;
 use crate::plan::Operation;
 use crate::position::{PositionRow, TableRow};
 use crate::table::Table;
@@ -33,12 +34,16 @@ compile_error!("a replicator needs a destination: turn on the feature \"sqlite\"
 /// *Cancel safety*: a call whose future is dropped may still be carried out. Call `rollback`, and read the position
 /// row again, before anything else is based on it.
 pub trait Destination: Send {
-    /// Gives tables their names here, and refuses those that cannot be here.
+    /// Gives tables their names here, those that the user chose before their own, and refuses what cannot be here.
     ///
     /// # Errors
     ///
     /// Names the table and the reason.
-    fn name_tables<'a>(&self, tables: impl IntoIterator<Item = &'a mut Table>) -> Result<()>;
+    fn name_tables<'a>(
+        &self,
+        names: &Names,
+        tables: impl IntoIterator<Item = &'a mut Table>,
+    ) -> Result<()>;
 
     /// The position row of a slot, if there is one.
     fn position(&mut self, slot: &str) -> impl Future<Output = Result<Option<PositionRow>>> + Send;

@@ -15,17 +15,23 @@ pub(crate) mod postgres;
 pub(crate) mod sqlite;
 
 use crate::error::Result;
+use crate::names::Names;
 use crate::plan::{Action, Operation};
 use crate::table::Table;
 
 /// The SQL of one product.
 pub trait Dialect {
-    /// Gives tables their names at the destination, and refuses those that cannot be there.
+    /// Gives tables their names at the destination, from what [`Names::of`] says of them, and refuses those that cannot
+    /// be there.
     ///
     /// # Errors
     ///
     /// Names the table: two that land on one name, a reserved name, something that the product cannot hold.
-    fn name_tables<'a>(&self, tables: impl IntoIterator<Item = &'a mut Table>) -> Result<()>;
+    fn name_tables<'a>(
+        &self,
+        names: &Names,
+        tables: impl IntoIterator<Item = &'a mut Table>,
+    ) -> Result<()>;
 
     /// Appends a quoted name.
     fn identifier(&self, out: &mut String, name: &str);
@@ -36,6 +42,9 @@ pub trait Dialect {
     /// The statement for all operations of one shape.
     fn statement(&self, table: &Table, shape: &Shape) -> String;
 }
+
+/// What to do about a name that a table cannot have at the destination.
+pub(crate) const ANOTHER_NAME: &str = "give it another name there with --map-table or --map-schema, or leave it out of the publication";
 
 /// What operations of one table have in common when they can share a prepared statement.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

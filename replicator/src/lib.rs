@@ -104,6 +104,7 @@ mod follow;
     reason = "the destination that has misfits is still to come"
 )]
 mod misfit;
+mod names;
 mod plan;
 mod position;
 mod publication;
@@ -134,6 +135,7 @@ pub use dialect::sqlite::Sqlite;
 pub use dialect::{Dialect, Shape};
 pub use error::{Error, ErrorKind, Result};
 pub(crate) use failpoint::fail_point;
+pub use names::{Names, TableName};
 pub use plan::{Action, Operation};
 pub use position::{PositionRow, State, TableRow, TableState};
 pub use record::{RecordConfig, Recorded, record};

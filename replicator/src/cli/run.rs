@@ -6,7 +6,9 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 
 use super::SourceArgs;
+use super::list::{self, List};
 use crate::config::{Config, Copy, Keyless, OnConflict, OnMisfit, Streaming, Until};
+use crate::names::TableName;
 
 /// Options of `run`.
 #[derive(Debug, Args)]
@@ -30,6 +32,22 @@ pub struct RunArgs {
         value_delimiter = ','
     )]
     pub tables: Vec<String>,
+    /// Name of a schema at the destination (its prefix where there are no schemas), as schema=name,…
+    #[arg(
+        long,
+        env = "REPLICATOR_MAP_SCHEMA",
+        value_name = "SCHEMA=NAME",
+        value_parser = list::schemas
+    )]
+    pub map_schema: Vec<List<(String, String)>>,
+    /// Name of a table at the destination, as schema.table=schema.table,…
+    #[arg(
+        long,
+        env = "REPLICATOR_MAP_TABLE",
+        value_name = "TABLE=NAME",
+        value_parser = list::tables
+    )]
+    pub map_table: Vec<List<(TableName, TableName)>>,
     /// What a publication that we make does with tables without a usable key
     #[arg(long, env = "REPLICATOR_KEYLESS", value_enum, default_value = "skip")]
     pub keyless: KeylessArg,
@@ -171,6 +189,12 @@ impl From<RunArgs> for Config {
                 args.spool.unwrap_or_else(std::env::temp_dir),
                 args.spool_limit.saturating_mul(1 << 20),
             );
+        for (from, to) in List::all(args.map_schema) {
+            config = config.map_schema(from, to);
+        }
+        for (from, to) in List::all(args.map_table) {
+            config = config.map_table(from, to);
+        }
         config.publications = args.source.publication;
         config.until = args.until;
         config.protocol = args.protocol;

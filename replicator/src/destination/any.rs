@@ -12,6 +12,7 @@ use super::sqlite::{SqliteDestination, SqliteOptions};
 use super::{Destination, Existing, Outcome, Rows};
 use crate::config::Config;
 use crate::error::{Error, Result};
+use crate::names::Names;
 use crate::plan::Operation;
 use crate::position::{PositionRow, TableRow};
 use crate::table::Table;
@@ -114,8 +115,12 @@ macro_rules! each {
 }
 
 impl Destination for Any {
-    fn name_tables<'a>(&self, tables: impl IntoIterator<Item = &'a mut Table>) -> Result<()> {
-        each!(self, it => it.name_tables(tables))
+    fn name_tables<'a>(
+        &self,
+        names: &Names,
+        tables: impl IntoIterator<Item = &'a mut Table>,
+    ) -> Result<()> {
+        each!(self, it => it.name_tables(names, tables))
     }
 
     async fn position(&mut self, slot: &str) -> Result<Option<PositionRow>> {

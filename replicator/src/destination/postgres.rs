@@ -26,6 +26,7 @@ use super::{Destination, Existing, Outcome, Rows};
 use crate::config::OnConflict;
 use crate::dialect::{Dialect, postgres::Postgres};
 use crate::error::{Error, Result};
+use crate::names::Names;
 use crate::plan::Operation;
 use crate::position::{PositionRow, TableRow};
 use crate::table::Table;
@@ -131,8 +132,12 @@ impl PostgresDestination {
 }
 
 impl Destination for PostgresDestination {
-    fn name_tables<'a>(&self, tables: impl IntoIterator<Item = &'a mut Table>) -> Result<()> {
-        Postgres.name_tables(tables)
+    fn name_tables<'a>(
+        &self,
+        names: &Names,
+        tables: impl IntoIterator<Item = &'a mut Table>,
+    ) -> Result<()> {
+        Postgres.name_tables(names, tables)
     }
 
     async fn position(&mut self, slot: &str) -> Result<Option<PositionRow>> {

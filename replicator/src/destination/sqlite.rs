@@ -23,6 +23,7 @@ use super::{Destination, Existing, Outcome, Rows};
 use crate::config::OnConflict;
 use crate::dialect::{Dialect, sqlite::Sqlite};
 use crate::error::{Error, Result};
+use crate::names::Names;
 use crate::plan::Operation;
 use crate::position::{PositionRow, TableRow};
 use crate::table::Table;
@@ -192,8 +193,12 @@ impl Drop for SqliteDestination {
 }
 
 impl Destination for SqliteDestination {
-    fn name_tables<'a>(&self, tables: impl IntoIterator<Item = &'a mut Table>) -> Result<()> {
-        Sqlite.name_tables(tables)
+    fn name_tables<'a>(
+        &self,
+        names: &Names,
+        tables: impl IntoIterator<Item = &'a mut Table>,
+    ) -> Result<()> {
+        Sqlite.name_tables(names, tables)
     }
 
     async fn position(&mut self, slot: &str) -> Result<Option<PositionRow>> {

@@ -16,8 +16,9 @@ pub(crate) mod types;
 use std::collections::HashMap;
 use std::fmt::Write;
 
-use super::{Dialect, Shape};
+use super::{ANOTHER_NAME, Dialect, Shape};
 use crate::error::{Error, Result};
+use crate::names::Names;
 use crate::table::Table;
 use crate::value::Kind;
 use types::BuiltIn;
@@ -36,16 +37,23 @@ const MOST_COLUMNS: usize = 1600;
 const OURS: &str = "_replicator_";
 
 impl Dialect for Postgres {
-    fn name_tables<'a>(&self, tables: impl IntoIterator<Item = &'a mut Table>) -> Result<()> {
+    fn name_tables<'a>(
+        &self,
+        names: &Names,
+        tables: impl IntoIterator<Item = &'a mut Table>,
+    ) -> Result<()> {
         let mut taken: HashMap<String, String> = HashMap::new();
         for table in tables {
-            table.destination = format!("{}.{}", plain(&table.schema), plain(&table.name));
-            check(table)?;
+            let (schema, name) = names.of(table);
+            let destination = format!("{}.{}", plain(schema), plain(name));
+            check(table, schema, name)?;
+            table.destination = destination;
             if let Some(other) = taken.insert(table.destination.clone(), table.to_string()) {
                 let name = &table.destination;
                 return Err(Error::usage(format!(
                     "tables {other} and {table} would both be {name} at the destination"
-                )));
+                ))
+                .with_hint(ANOTHER_NAME));
             }
         }
         Ok(())
@@ -437,30 +445,37 @@ fn separate(sql: &mut String, count: usize, separator: &str) {
     }
 }
 
-fn check(table: &Table) -> Result<()> {
+/// Whether a table can be this one at the destination.
+fn check(table: &Table, schema: &str, name: &str) -> Result<()> {
     let refuse =
         |why: String| Err(Error::usage(why).with_hint("leave the table out of the publication"));
-    if table.name.starts_with(OURS) {
-        return refuse(format!(
+    let refuse_name = |why: String| Err(Error::usage(why).with_hint(ANOTHER_NAME));
+    if name.starts_with(OURS) {
+        return refuse_name(format!(
             "table {table}: names that begin with {OURS} are reserved at the destination"
         ));
     }
-    let names = [&table.schema, &table.name]
-        .into_iter()
-        .chain(table.columns.iter().map(|column| &column.name));
-    for name in names {
-        // The server would cut it, and two names could become one.
-        if name.len() > LONGEST_NAME {
-            return refuse(format!(
-                "table {table}: the name {name:?} has {} bytes; PostgreSQL holds {LONGEST_NAME}",
-                name.len()
-            ));
-        }
-    }
-    if table.schema.starts_with("pg_") || table.schema == "information_schema" {
-        return refuse(format!(
-            "table {table}: the schema is the server's own at the destination"
+    if schema.starts_with("pg_") || schema == "information_schema" {
+        return refuse_name(format!(
+            "table {table}: the schema {schema} is the server's own at the destination"
         ));
+    }
+    // The server would cut it, and two names could become one.
+    let long = |name: &str| {
+        let bytes = name.len();
+        format!(
+            "table {table}: the name {name:?} has {bytes} bytes; PostgreSQL holds {LONGEST_NAME}"
+        )
+    };
+    if let Some(name) = [schema, name]
+        .into_iter()
+        .find(|name| name.len() > LONGEST_NAME)
+    {
+        return refuse_name(long(name));
+    }
+    let mut columns = table.columns.iter();
+    if let Some(column) = columns.find(|column| column.name.len() > LONGEST_NAME) {
+        return refuse(long(&column.name));
     }
     if table.columns.len() > MOST_COLUMNS {
         return refuse(format!(

@@ -10,8 +10,9 @@ pub(crate) mod parking;
 
 use std::collections::HashMap;
 
-use super::{Dialect, Shape};
+use super::{ANOTHER_NAME, Dialect, Shape};
 use crate::error::{Error, Result};
+use crate::names::Names;
 use crate::table::Table;
 use crate::value::Kind;
 
@@ -26,10 +27,15 @@ const MOST_COLUMNS: usize = 2000;
 const OURS: &str = "_replicator_";
 
 impl Dialect for Sqlite {
-    fn name_tables<'a>(&self, tables: impl IntoIterator<Item = &'a mut Table>) -> Result<()> {
+    fn name_tables<'a>(
+        &self,
+        names: &Names,
+        tables: impl IntoIterator<Item = &'a mut Table>,
+    ) -> Result<()> {
         let mut taken: HashMap<String, String> = HashMap::new();
         for table in tables {
-            table.destination = name(&table.schema, &table.name);
+            let (schema, its) = names.of(table);
+            table.destination = name(schema, its);
             check(table)?;
             let key = table.destination.to_ascii_lowercase();
             if let Some(other) = taken.insert(key, table.to_string()) {
@@ -37,7 +43,7 @@ impl Dialect for Sqlite {
                 return Err(Error::usage(format!(
                     "tables {other} and {table} would both be {name:?} at the destination, where upper and lower case are one"
                 ))
-                .with_hint("leave one of them out of the publication, or replicate it into another file"));
+                .with_hint(ANOTHER_NAME));
             }
         }
         Ok(())
@@ -191,9 +197,10 @@ fn check(table: &Table) -> Result<()> {
         .into_iter()
         .find(|prefix| lower.starts_with(prefix))
     {
-        return refuse(format!(
+        let why = format!(
             "table {table}: names that begin with {prefix} are reserved at the destination"
-        ));
+        );
+        return Err(Error::usage(why).with_hint(ANOTHER_NAME));
     }
     match table.columns.len() {
         0 => {

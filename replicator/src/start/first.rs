@@ -27,7 +27,7 @@ pub(super) async fn first(
 ) -> Result<()> {
     const SNAPSHOTS: usize = 5;
     // Refuse what can be refused before anything is written.
-    named(destination, &source.published(publications).await?)?;
+    named(config, destination, &source.published(publications).await?)?;
     for _ in 0..SNAPSHOTS {
         let intent = intent(config, source, system, publications).await?;
         let intent = destination.write_intent(&intent).await?;
@@ -123,7 +123,11 @@ async fn fill(
     published: &Published,
     point: Lsn,
 ) -> Result<()> {
-    for (published, table) in published.tables.iter().zip(named(destination, published)?) {
+    for (published, table) in published
+        .tables
+        .iter()
+        .zip(named(config, destination, published)?)
+    {
         let table = Arc::new(table);
         destination
             .create_table(&config.slot, &table, existing(config))
@@ -212,7 +216,7 @@ pub(super) async fn adopt(
         )));
     };
     let published = source.published(publications).await?;
-    let tables = named(destination, &published)?;
+    let tables = named(config, destination, &published)?;
     // Its position lies above the slot's own, so cleaning takes the slot for older than the intent: never dropped.
     let row = destination
         .write_intent(&intent(config, source, system, publications).await?)
@@ -232,13 +236,18 @@ pub(super) async fn adopt(
     Ok(())
 }
 
-/// The tables with their names at the destination; names that meet are an error.
-fn named(destination: &impl Destination, published: &Published) -> Result<Vec<Table>> {
+/// The tables with their names at the destination; names that meet are an error, and so are those for nothing.
+fn named(
+    config: &Config,
+    destination: &impl Destination,
+    published: &Published,
+) -> Result<Vec<Table>> {
     let mut tables: Vec<Table> = published
         .tables
         .iter()
         .map(|published| published.table.clone())
         .collect();
-    destination.name_tables(&mut tables)?;
+    config.names.check(&tables)?;
+    destination.name_tables(&config.names, &mut tables)?;
     Ok(tables)
 }

@@ -7,6 +7,7 @@ use crate::config::Config;
 use crate::destination::Destination;
 use crate::error::{Error, Result, START_ANEW};
 use crate::source::Source;
+use crate::table::Table;
 
 /// Owns the slot, raises the epoch, compares, and hands over.
 pub(super) async fn later(
@@ -84,21 +85,43 @@ pub(super) async fn later(
         ))
         .with_hint(format!("somebody else read or remade the slot, or the destination was restored; {START_ANEW}")));
     }
-    let tables = destination
+    let tables: Vec<Table> = destination
         .tables(&config.slot)
         .await?
         .into_iter()
         .map(|row| row.table)
         .collect();
+    same_names(config, destination, &tables)?;
     Ok(Started {
         stream,
         source,
         connection,
         position,
         timeline: system.timeline,
-        tables,
+        tables: tables.into_iter().collect(),
         publications,
     })
+}
+
+/// Refuses names that are not those under which the tables are at the destination: which of both is meant, only the
+/// user knows.
+fn same_names(config: &Config, destination: &impl Destination, tables: &[Table]) -> Result<()> {
+    config.names.check(tables)?;
+    let mut named = tables.to_vec();
+    destination.name_tables(&config.names, &mut named)?;
+    for (is, would) in tables.iter().zip(&named) {
+        if is.destination != would.destination {
+            let hint = format!(
+                "to go on, give the --map-schema and --map-table that it was first run with; {START_ANEW}"
+            );
+            return Err(Error::usage(format!(
+                "table {is} is {:?} at the destination, and would be {:?} with the options of this run",
+                is.destination, would.destination
+            ))
+            .with_hint(hint));
+        }
+    }
+    Ok(())
 }
 
 /// Starts the stream; a slot that another session holds is waited for, then reported with its holder.

@@ -462,7 +462,9 @@ async fn a_schema_that_is_missing_is_made_and_types_keep_their_modifiers() {
             ..(*keyed()).clone()
         }];
         let mut destination = open(&stage).await;
-        destination.name_tables(&mut tables).unwrap();
+        destination
+            .name_tables(&replicator::Names::new(), &mut tables)
+            .unwrap();
         let [t] = tables.map(Arc::new);
         destination.write_intent(&intent()).await.unwrap();
         destination

@@ -16,7 +16,7 @@ fn table(schema: &str, name: &str, columns: &[(&str, u32)], key: &[usize]) -> Ta
         identity: 'd',
         relfilenode: 1,
     }];
-    Postgres.name_tables(&mut tables).unwrap();
+    Postgres.name_tables(&Names::new(), &mut tables).unwrap();
     let [table] = tables;
     table
 }
@@ -31,10 +31,35 @@ fn log() -> Table {
     table("audit", "Log", &columns, &[])
 }
 
+#[test]
+fn the_users_names_come_first_and_may_meet_no_other() {
+    let t = |schema, name| table(schema, name, &[("x", 25)], &[]);
+    let mut tables = [t("public", "a"), t("s", "a"), t("s", "B")];
+    let names = Names::new()
+        .schema("s", "x.y")
+        .table("a".parse().unwrap(), "s.a".parse().unwrap());
+    Postgres.name_tables(&names, &mut tables).unwrap();
+    let named = tables.clone().map(|table| table.destination);
+    assert_eq!(named, ["s.a", "\"x.y\".a", "\"x.y\".\"B\""]);
+
+    let refusal = |schema: &str| {
+        let names = Names::new().schema("s", schema);
+        let done = Postgres.name_tables(&names, &mut tables.clone());
+        let error = done.unwrap_err();
+        assert!(error.hint().unwrap().contains("--map-table"));
+        error.to_string()
+    };
+    assert!(refusal("public").contains("public.a and s.a"));
+    assert!(refusal("pg_catalog").contains("server's own"));
+    assert!(refusal(&"x".repeat(64)).contains("64 bytes"));
+}
+
 /// The refusal of these tables together.
 fn refusal(tables: &[Table]) -> String {
     let mut tables = tables.to_vec();
-    let error = Postgres.name_tables(&mut tables).unwrap_err();
+    let error = Postgres
+        .name_tables(&Names::new(), &mut tables)
+        .unwrap_err();
     assert_eq!(error.exit_code(), 2);
     error.to_string()
 }

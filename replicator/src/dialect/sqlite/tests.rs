@@ -42,7 +42,7 @@ fn log() -> Table {
 /// The refusal of these tables together.
 fn refusal(tables: &[Table]) -> String {
     let mut tables = tables.to_vec();
-    let error = Sqlite.name_tables(&mut tables).unwrap_err();
+    let error = Sqlite.name_tables(&Names::new(), &mut tables).unwrap_err();
     assert_eq!(error.exit_code(), 2);
     error.to_string()
 }
@@ -142,8 +142,31 @@ fn other_schemas_become_a_prefix() {
         table("public", "a", &[("x", 25)], &[]),
         table("s", "a", &[("x", 25)], &[]),
     ];
-    Sqlite.name_tables(&mut tables).unwrap();
+    Sqlite.name_tables(&Names::new(), &mut tables).unwrap();
     assert_eq!(tables.map(|table| table.destination), ["a", "s__a"]);
+}
+
+#[test]
+fn the_users_names_come_first_and_may_meet_no_other() {
+    let t = |schema, name| table(schema, name, &[("x", 25)], &[]);
+    let mut tables = [t("public", "a"), t("s", "a"), t("s", "b")];
+    let names = Names::new()
+        .schema("s", "public")
+        .table("s.a".parse().unwrap(), "x.y".parse().unwrap());
+    Sqlite.name_tables(&names, &mut tables).unwrap();
+    let named = tables.clone().map(|table| table.destination);
+    assert_eq!(named, ["a", "x__y", "b"]);
+
+    let refusal = |names: Names| {
+        let error = Sqlite.name_tables(&names, &mut tables.clone()).unwrap_err();
+        assert!(error.hint().unwrap().contains("--map-table"));
+        error.to_string()
+    };
+    let message = refusal(Names::new().schema("s", "public"));
+    assert!(message.contains("public.a and s.a"), "{message}");
+    let ours = "_replicator_tables".parse().unwrap();
+    let message = refusal(Names::new().table("a".parse().unwrap(), ours));
+    assert!(message.contains("reserved"), "{message}");
 }
 
 #[test]
