@@ -17,9 +17,11 @@ use crate::error::{Error, Result};
 use crate::fail_point;
 use crate::position::PositionRow;
 use crate::publication;
+use crate::quarantine::Quarantine;
 use crate::shutdown::Shutdown;
 use crate::source::Source;
 use crate::start::{self, Started};
+use singly::Poison;
 
 /// What a run did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -28,6 +30,8 @@ pub struct Summary {
     pub transactions: u64,
     /// Changes of rows, and truncated tables, applied.
     pub changes: u64,
+    /// Changes left out: refused by the destination, or of a transaction that was to be skipped.
+    pub left_out: u64,
     /// Where the destination is.
     pub position: Lsn,
 }
@@ -55,10 +59,12 @@ pub(crate) async fn apply<D: Destination>(
     config: &Config,
     started: Started,
     destination: D,
+    quarantine: Option<Quarantine>,
     shutdown: &mut Shutdown,
 ) -> Result<Summary> {
     let mut apply = Apply {
         config,
+        poison: Poison::new(config, quarantine, started.position.lsn),
         started,
         destination,
         idle: Vec::new(),
@@ -72,6 +78,7 @@ pub(crate) async fn apply<D: Destination>(
     apply.run(shutdown).await?;
     // The batch is finished; what remains is the idle position, its confirmation and CopyDone.
     apply.write_idle().await?;
+    apply.poison.end(apply.started.position.lsn);
     apply.summary.position = apply.started.position.lsn;
     // All that was to be done is durable. A server that is in the middle of a large transaction, or gone by now, may
     // not know the last position; the next start skips what lies below it.
@@ -84,6 +91,7 @@ pub(crate) async fn apply<D: Destination>(
 
 struct Apply<'a, D> {
     config: &'a Config,
+    poison: Poison,
     started: Started,
     destination: D,
     /// Idle positions that are not stored yet, all below or at the last.
@@ -259,15 +267,18 @@ impl<D: Destination> Apply<'_, D> {
         if batch.is_empty() {
             return Ok(());
         }
+        if self.poison.meets(&batch) {
+            return self.apart(batch, None).await;
+        }
         let Err(error) = self.write(&mut batch).await else {
             fail_point!("committed");
             return self.confirm(batch);
         };
         let undone = self.undo().await;
-        if batch.len() == 1 || error.kind() != crate::ErrorKind::Person || !undone {
+        if error.kind() != crate::ErrorKind::Person || !undone {
             return Err(error);
         }
-        self.one_by_one(batch).await
+        self.apart(batch, Some(error)).await
     }
 
     /// Rolls back after an error, which is what the user has to read; says whether it could be done.
@@ -343,10 +354,11 @@ impl<D: Destination> Apply<'_, D> {
     async fn commit(&mut self) -> Result<()> {
         match self.destination.commit().await? {
             Outcome::Committed(row) => {
+                self.poison.passed(row.lsn);
                 self.started.position = row;
                 Ok(())
             }
-            Outcome::NotCommitted(error) => Err(error),
+            Outcome::NotCommitted(error) => Err(error.found_at_end()),
         }
     }
 

@@ -32,6 +32,8 @@ pub struct Config {
     pub(crate) copy: Copy,
     pub(crate) on_conflict: OnConflict,
     pub(crate) on_misfit: OnMisfit,
+    pub(crate) quarantine: Option<PathBuf>,
+    pub(crate) skip: Vec<Lsn>,
     pub(crate) until: Option<Until>,
     pub(crate) protocol: Option<u8>,
     pub(crate) streaming: Option<Streaming>,
@@ -57,6 +59,8 @@ impl Config {
             copy: Copy::default(),
             on_conflict: OnConflict::default(),
             on_misfit: OnMisfit::default(),
+            quarantine: None,
+            skip: Vec::new(),
             until: None,
             protocol: None,
             streaming: None,
@@ -132,6 +136,33 @@ impl Config {
     #[must_use]
     pub const fn on_misfit(mut self, policy: OnMisfit) -> Self {
         self.on_misfit = policy;
+        self
+    }
+
+    /// Leaves out a change that the destination refuses, and writes it whole to this file; without this it ends the run.
+    ///
+    /// That is a row which the destination does not take for what it holds or meets there (a constraint, a trigger, a value
+    /// that is too long or out of range) or a conflict. The rest of its transaction is applied. A later change of a row
+    /// that was left out does not find it, is a conflict then, and lands in the file as well. What says nothing about a
+    /// row ends the run as ever: a lost connection, a missing table or right, a position that somebody moved, a changed
+    /// definition, a value that cannot be read; left out one by one, all rows would end in the file. So does what is
+    /// found out only when the transaction ends (a deferred constraint, a row that waited for its key): nothing says
+    /// which row it is, and [`skip`](Self::skip) remains.
+    ///
+    /// Lines are appended, in the form of `decode --json`; each is on disk before the destination moves past its change.
+    #[must_use]
+    pub fn quarantine(mut self, file: impl Into<PathBuf>) -> Self {
+        self.quarantine = Some(file.into());
+        self
+    }
+
+    /// Leaves out the transaction that commits there, as errors name it, and writes it whole to the file of
+    /// [`quarantine`](Self::quarantine), which must be given.
+    ///
+    /// A position at which no transaction commits, or that the destination is past already, is said in the log.
+    #[must_use]
+    pub fn skip(mut self, commit_lsn: Lsn) -> Self {
+        self.skip.push(commit_lsn);
         self
     }
 

@@ -4,6 +4,7 @@ mod any;
 mod conflict;
 #[cfg(feature = "postgres")]
 pub(crate) mod postgres;
+mod refusal;
 #[cfg(feature = "postgres")]
 mod runs;
 #[cfg(feature = "sqlite")]
@@ -132,6 +133,18 @@ pub trait Destination: Send {
     /// error the batch is rolled back.
     fn execute(&mut self, operations: Vec<Operation>) -> impl Future<Output = Result<()>> + Send;
 
+    /// As [`execute`](Self::execute), but leaves out what the destination refuses, and hands it back with the reason; the
+    /// batch goes on.
+    ///
+    /// Where this is not there, a change that is refused ends a run that was to leave it out. Everything else that goes
+    /// wrong (the connection, the schema, the position) is an error here as it is there.
+    fn attempt(
+        &mut self,
+        operations: Vec<Operation>,
+    ) -> impl Future<Output = Result<Vec<Refused>>> + Send {
+        async move { self.execute(operations).await.map(|()| Vec::new()) }
+    }
+
     /// Makes the batch durable; an empty batch writes only the position.
     ///
     /// # Errors
@@ -160,6 +173,17 @@ pub trait Destination: Send {
 
     /// Closes it in order; what is open is rolled back.
     fn close(self) -> impl Future<Output = Result<()>> + Send;
+}
+
+/// A change that the destination refuses, and was left out.
+#[derive(Debug)]
+pub struct Refused {
+    /// Its place among those that were to be carried out.
+    pub at: usize,
+    /// The change.
+    pub operation: Operation,
+    /// Why.
+    pub error: Error,
 }
 
 /// What became of a batch.

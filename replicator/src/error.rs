@@ -3,6 +3,8 @@
 use std::error::Error as StdError;
 use std::fmt;
 
+use walstream::walproto::Lsn;
+
 /// Result of everything that can fail here.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -16,7 +18,10 @@ struct Inner {
     kind: ErrorKind,
     message: String,
     hint: Option<String>,
+    statement: Option<String>,
     source: Option<Box<dyn StdError + Send + Sync>>,
+    refused: Option<Lsn>,
+    at_end: bool,
     locked_out: bool,
     source_lost: bool,
 }
@@ -42,7 +47,10 @@ impl Error {
             kind,
             message: message.into(),
             hint: None,
+            statement: None,
             source: None,
+            refused: None,
+            at_end: false,
             locked_out: false,
             source_lost: false,
         }))
@@ -63,6 +71,12 @@ impl Error {
         Self::new(ErrorKind::Person, message)
     }
 
+    /// The destination refuses one change of the transaction that commits at `lsn`, for what that change holds or meets
+    /// there: a person has to decide, and may have it left out ([`Config::quarantine`](crate::Config::quarantine)).
+    pub fn refused(lsn: Lsn, message: impl Into<String>) -> Self {
+        Self::person(message).refused_at(lsn)
+    }
+
     /// A comparison found differences.
     pub fn differences(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::Differences, message)
@@ -80,6 +94,41 @@ impl Error {
     pub fn caused_by(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         self.0.source = Some(source.into());
         self
+    }
+
+    /// Adds the statement as the destination got it, unless one is there.
+    #[must_use]
+    pub fn with_statement(mut self, statement: impl Into<String>) -> Self {
+        self.0.statement.get_or_insert_with(|| statement.into());
+        self
+    }
+
+    /// Says that it is about one change, of the transaction that commits there.
+    #[must_use]
+    pub(crate) fn refused_at(mut self, lsn: Lsn) -> Self {
+        self.0.refused = Some(lsn);
+        self
+    }
+
+    /// Says that the destination refuses something that it looks at only when a transaction ends, so that leaving out one
+    /// change is no way on.
+    #[must_use]
+    pub(crate) fn found_at_end(mut self) -> Self {
+        if self.0.kind == ErrorKind::Person {
+            self.0.refused = None;
+            self.0.at_end = true;
+        }
+        self
+    }
+
+    /// Whether the destination refused a transaction at its end.
+    pub(crate) fn is_found_at_end(&self) -> bool {
+        self.0.at_end
+    }
+
+    /// Where the transaction commits of which the destination refuses a change, if that is what it is about.
+    pub fn refused_lsn(&self) -> Option<Lsn> {
+        self.0.refused
     }
 
     /// Says that it was a lock that somebody else holds.
@@ -114,6 +163,11 @@ impl Error {
     /// What to do next.
     pub fn hint(&self) -> Option<&str> {
         self.0.hint.as_deref()
+    }
+
+    /// The statement that failed at the destination, with the beginnings of its parameters.
+    pub fn statement(&self) -> Option<&str> {
+        self.0.statement.as_deref()
     }
 
     /// The exit code of a process that ends with this error; they are part of the command line's interface.

@@ -66,6 +66,22 @@
 //! position is a batch of nothing, written before it is confirmed (`idle-written`). Changes in the spool are no reason
 //! to confirm anything; their file has no name and goes with the process (killed there too).
 //!
+//! ## What the destination refuses
+//!
+//! A row that the destination refuses, or a conflict, ends the run ([`Error::refused_lsn`]): the batch is rolled back and
+//! carried out in parts until the transaction at fault is alone, so that those before it are in. With
+//! [`Config::quarantine`] the change is left out instead, and with [`Config::skip`] a whole transaction is:
+//!
+//! | step | a crash after it leaves | the next start | killed at |
+//! |---|---|---|---|
+//! | 1. BEGIN as ever; every change is tried, one that is refused becomes a line for the file | nothing, or lines in it | gets the batch again, writes them again | `quarantine-written` |
+//! | 2. the file is on disk (`fsync`) | lines in the file | the same | `quarantine-synced`, `batch-before-commit` |
+//! | 3. COMMIT, durable | lines, data and position that agree | skips what lies below the position | `batch-after-commit` |
+//!
+//! So a change may be in the file twice, and is never in neither place. A transaction that is skipped goes to the file
+//! first, and BEGIN comes after step 2: there is nothing else to carry out. A last line that a crash cut off is removed
+//! at the next start; its change comes again.
+//!
 //! ## A lost source
 //!
 //! A run goes on by itself when the source was lost, for as long as [`Config::reconnect`] says; what the stream checks
@@ -108,6 +124,7 @@ mod names;
 mod plan;
 mod position;
 mod publication;
+mod quarantine;
 mod raw;
 pub mod record;
 mod run;
@@ -127,7 +144,7 @@ pub use decode::{DecodeConfig, decode};
 pub use destination::postgres::{PostgresDestination, PostgresOptions};
 #[cfg(feature = "sqlite")]
 pub use destination::sqlite::{SqliteDestination, SqliteOptions};
-pub use destination::{Destination, Existing, Outcome, Rows};
+pub use destination::{Destination, Existing, Outcome, Refused, Rows};
 #[cfg(feature = "postgres")]
 pub use dialect::postgres::Postgres;
 #[cfg(feature = "sqlite")]

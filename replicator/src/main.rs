@@ -66,6 +66,7 @@ async fn run(args: RunArgs) -> Result<()> {
     tracing::info!(
         transactions = summary.transactions,
         changes = summary.changes,
+        left_out = summary.left_out,
         position = %summary.position,
         "done: everything up to this position is durable at the destination"
     );
@@ -153,13 +154,16 @@ async fn demo(args: DemoArgs) -> Result<()> {
     replicator::demo::demo(args).await
 }
 
-/// What happened, why, and what to do, each on its line.
+/// What happened, why, in which statement, and what to do, each on its line.
 fn report(error: &Error) -> ExitCode {
     eprintln!("error: {error}");
     let mut source = std::error::Error::source(error);
     while let Some(cause) = source {
         eprintln!("cause: {cause}");
         source = cause.source();
+    }
+    if let Some(statement) = error.statement() {
+        eprintln!("  sql: {statement}");
     }
     if let Some(hint) = error.hint() {
         eprintln!(" hint: {hint}");

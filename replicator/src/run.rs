@@ -9,6 +9,7 @@ use crate::config::{Config, DEFAULT_PUBLICATION as DEFAULT};
 use crate::destination::{self, Destination};
 use crate::error::{Error, Result};
 use crate::publication;
+use crate::quarantine::Quarantine;
 use crate::shutdown::Shutdown;
 use crate::source::Source;
 use crate::start;
@@ -28,8 +29,9 @@ pub async fn run(config: Config, shutdown: Shutdown) -> Result<Summary> {
     // Before a file is made for a source that cannot be meant.
     walstream::Config::parse(&config.source)?;
     check_spool(&config)?;
+    let quarantine = quarantine(&config)?;
     let destination = destination::open(&config).await?;
-    into(config, destination, shutdown).await
+    into(config, destination, quarantine, shutdown).await
 }
 
 /// As [`run`], into a destination of the caller's own instead of the one that the configuration names.
@@ -48,7 +50,8 @@ pub async fn run_into(
 ) -> Result<Summary> {
     walstream::Config::parse(&config.source)?;
     check_spool(&config)?;
-    into(config, destination, shutdown).await
+    let quarantine = quarantine(&config)?;
+    into(config, destination, quarantine, shutdown).await
 }
 
 fn check_spool(config: &Config) -> Result<()> {
@@ -62,9 +65,22 @@ fn check_spool(config: &Config) -> Result<()> {
     Ok(())
 }
 
+/// The file for what is left out, before anything is written elsewhere.
+fn quarantine(config: &Config) -> Result<Option<Quarantine>> {
+    let Some(path) = &config.quarantine else {
+        if config.skip.is_empty() {
+            return Ok(None);
+        }
+        return Err(Error::usage("a transaction is skipped only into a file")
+            .with_hint("name one with --quarantine"));
+    };
+    Quarantine::open(path).map(Some)
+}
+
 async fn into(
     config: Config,
     mut destination: impl Destination,
+    quarantine: Option<Quarantine>,
     mut shutdown: Shutdown,
 ) -> Result<Summary> {
     let started = tokio::select! {
@@ -79,7 +95,7 @@ async fn into(
         return Ok(Summary::default());
     };
     tracing::info!(slot = config.slot, position = %started.position.lsn, tables = started.tables.len(), "streaming");
-    apply::apply(&config, started, destination, &mut shutdown).await
+    apply::apply(&config, started, destination, quarantine, &mut shutdown).await
 }
 
 /// What [`remove`] removed.

@@ -53,7 +53,7 @@
 mod binary;
 mod color;
 mod error;
-mod json;
+pub(crate) mod json;
 mod line;
 pub(crate) mod people;
 mod summary;
@@ -74,6 +74,7 @@ use json::Json;
 use line::Lines;
 use summary::Summary;
 use table::Tables;
+pub(crate) use time::Iso;
 
 /// How changes are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

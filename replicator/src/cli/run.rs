@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
+use walstream::walproto::Lsn;
+
 use super::SourceArgs;
 use super::list::{self, List};
 use crate::config::{Config, Copy, Keyless, OnConflict, OnMisfit, Streaming, Until};
@@ -65,6 +67,19 @@ pub struct RunArgs {
     /// What to do about values that the destination's type cannot hold exactly
     #[arg(long, env = "REPLICATOR_ON_MISFIT", value_enum, default_value = "fail")]
     pub on_misfit: OnMisfitArg,
+    /// Leave out what the destination refuses, and write it whole to this file
+    #[arg(long, env = "REPLICATOR_QUARANTINE", value_name = "FILE")]
+    pub quarantine: Option<PathBuf>,
+    /// Leave out the transaction that commits there, and write it whole to that file; can be given more than once
+    #[arg(
+        long,
+        env = "REPLICATOR_SKIP",
+        value_name = "LSN",
+        value_delimiter = ',',
+        requires = "quarantine",
+        value_parser = position
+    )]
+    pub skip: Vec<Lsn>,
     /// Stop when everything committed before the start (`current`), or up to a position, is durable
     #[arg(long, env = "REPLICATOR_UNTIL", value_name = "current|LSN")]
     pub until: Option<Until>,
@@ -106,6 +121,11 @@ pub struct RunArgs {
         value_parser = clap::value_parser!(u64).range(..=31_536_000)
     )]
     pub reconnect: u64,
+}
+
+fn position(text: &str) -> Result<Lsn, String> {
+    text.parse()
+        .map_err(|_| "not a WAL position such as 16/B374D848".to_owned())
 }
 
 /// `--keyless`
@@ -195,6 +215,8 @@ impl From<RunArgs> for Config {
         for (from, to) in List::all(args.map_table) {
             config = config.map_table(from, to);
         }
+        config.quarantine = args.quarantine;
+        config.skip = args.skip;
         config.publications = args.source.publication;
         config.until = args.until;
         config.protocol = args.protocol;

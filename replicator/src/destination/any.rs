@@ -9,7 +9,7 @@ use walproto::Oid;
 use super::postgres::{PostgresDestination, PostgresOptions};
 #[cfg(feature = "sqlite")]
 use super::sqlite::{SqliteDestination, SqliteOptions};
-use super::{Destination, Existing, Outcome, Rows};
+use super::{Destination, Existing, Outcome, Refused, Rows};
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::names::Names;
@@ -170,6 +170,10 @@ impl Destination for Any {
 
     async fn execute(&mut self, operations: Vec<Operation>) -> Result<()> {
         each!(self, it => it.execute(operations).await)
+    }
+
+    async fn attempt(&mut self, operations: Vec<Operation>) -> Result<Vec<Refused>> {
+        each!(self, it => it.attempt(operations).await)
     }
 
     async fn commit(&mut self) -> Result<Outcome> {

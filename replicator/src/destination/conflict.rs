@@ -90,6 +90,9 @@ pub(super) fn describe(operation: &Operation) -> String {
 pub(super) fn conflict(operation: &Operation, met: Met) -> Error {
     let (what, row) = (describe(operation), operation.row());
     let found = match (met, &operation.action) {
+        (Met::Rows(0), Action::Insert { .. }) => {
+            format!("the row with {row} was not taken; a trigger or rule there may leave it out")
+        }
         (Met::Another, Action::Update { .. }) => {
             let key = new_key(operation);
             format!("the new values{key} collide with another row than the one with {row}")
@@ -100,7 +103,7 @@ pub(super) fn conflict(operation: &Operation, met: Met) -> Error {
             format!("{rows} rows were touched instead of the one with {row}")
         }
     };
-    Error::person(format!("{what}: conflict: {found}")).with_hint(undo(operation))
+    Error::refused(operation.lsn, format!("{what}: conflict: {found}")).with_hint(undo(operation))
 }
 
 pub(super) fn undo(operation: &Operation) -> String {

@@ -22,7 +22,7 @@ use sqlx::postgres::PgConnectOptions;
 use tokio::sync::Mutex;
 use walproto::Oid;
 
-use super::{Destination, Existing, Outcome, Rows};
+use super::{Destination, Existing, Outcome, Refused, Rows};
 use crate::config::OnConflict;
 use crate::dialect::{Dialect, postgres::Postgres};
 use crate::error::{Error, Result};
@@ -207,6 +207,11 @@ impl Destination for PostgresDestination {
 
     async fn execute(&mut self, operations: Vec<Operation>) -> Result<()> {
         self.call(|mut writer| async move { writer.execute(operations).await })
+            .await
+    }
+
+    async fn attempt(&mut self, operations: Vec<Operation>) -> Result<Vec<Refused>> {
+        self.call(|mut writer| async move { writer.attempt(operations).await })
             .await
     }
 

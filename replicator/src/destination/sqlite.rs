@@ -19,7 +19,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use walproto::Oid;
 
-use super::{Destination, Existing, Outcome, Rows};
+use super::{Destination, Existing, Outcome, Refused, Rows};
 use crate::config::OnConflict;
 use crate::dialect::{Dialect, sqlite::Sqlite};
 use crate::error::{Error, Result};
@@ -261,6 +261,10 @@ impl Destination for SqliteDestination {
 
     async fn execute(&mut self, operations: Vec<Operation>) -> Result<()> {
         self.call(move |writer| writer.execute(operations)).await
+    }
+
+    async fn attempt(&mut self, operations: Vec<Operation>) -> Result<Vec<Refused>> {
+        self.call(move |writer| writer.attempt(operations)).await
     }
 
     async fn commit(&mut self) -> Result<Outcome> {

@@ -256,7 +256,7 @@ impl Json {
     }
 }
 
-fn begin(out: &mut Vec<u8>, kind: &str) {
+pub(crate) fn begin(out: &mut Vec<u8>, kind: &str) {
     out.push(b'{');
     plain(out, "kind", kind);
 }
@@ -283,7 +283,7 @@ fn prepare(out: &mut Vec<u8>, gid: &str, at: Lsn, end: Lsn, time: Timestamp) {
 }
 
 /// A comma, unless something has only begun.
-fn comma(out: &mut Vec<u8>) {
+pub(crate) fn comma(out: &mut Vec<u8>) {
     if !matches!(out.last(), None | Some(b'{' | b'[')) {
         out.push(b',');
     }
@@ -294,44 +294,44 @@ fn copy(out: &mut Vec<u8>, members: &[u8]) {
     out.extend_from_slice(members);
 }
 
-fn name(out: &mut Vec<u8>, name: &str) {
+pub(crate) fn name(out: &mut Vec<u8>, name: &str) {
     comma(out);
     string(out, name);
     out.push(b':');
 }
 
 /// A value that needs neither quotes nor escapes.
-fn number(out: &mut Vec<u8>, key: &str, value: impl Display) {
+pub(crate) fn number(out: &mut Vec<u8>, key: &str, value: impl Display) {
     name(out, key);
     put(out, format_args!("{value}"));
 }
 
 /// A value that needs no escapes.
-fn plain(out: &mut Vec<u8>, key: &str, value: impl Display) {
+pub(crate) fn plain(out: &mut Vec<u8>, key: &str, value: impl Display) {
     name(out, key);
     put(out, format_args!("\"{value}\""));
 }
 
 /// A member that is text.
-pub(super) fn member(out: &mut Vec<u8>, key: &str, value: &str) {
+pub(crate) fn member(out: &mut Vec<u8>, key: &str, value: &str) {
     name(out, key);
     string(out, value);
 }
 
 /// A JSON string.
-pub(super) fn string(out: &mut Vec<u8>, text: &str) {
+pub(crate) fn string(out: &mut Vec<u8>, text: &str) {
     serde_json::to_writer(out, text).expect("text into memory is always written");
 }
 
 /// A JSON string, or an object with the bytes if they are not UTF-8.
-fn text(out: &mut Vec<u8>, bytes: &[u8]) {
+pub(crate) fn text(out: &mut Vec<u8>, bytes: &[u8]) {
     match std::str::from_utf8(bytes) {
         Ok(text) => string(out, text),
         Err(_) => tagged(out, "bytes", bytes),
     }
 }
 
-fn tagged(out: &mut Vec<u8>, tag: &str, bytes: &[u8]) {
+pub(crate) fn tagged(out: &mut Vec<u8>, tag: &str, bytes: &[u8]) {
     put(out, format_args!("{{\"{tag}\":\""));
     hex(out, bytes);
     out.extend_from_slice(b"\"}");

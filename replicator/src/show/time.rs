@@ -6,7 +6,7 @@ use walproto::Timestamp;
 
 /// Prints `2026-11-21T08:59:01.123456Z`.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Iso(pub(super) Timestamp);
+pub(crate) struct Iso(pub(crate) Timestamp);
 
 const DAY: i64 = 86_400_000_000;
 

@@ -9,7 +9,9 @@ use sqlx::postgres::{
 use sqlx::query::Query;
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Postgres, Row};
 
-use crate::error::{Error, Result};
+use crate::destination::conflict::describe;
+use crate::error::{Error, ErrorKind, Result};
+use crate::plan::Operation;
 
 /// How long a transaction of ours may lie open without a statement: a process that was stopped keeps its row locked
 /// no longer.
@@ -263,18 +265,13 @@ pub(super) fn failure(what: impl Into<String>, error: sqlx::Error) -> Error {
         };
     };
     let code = report.code();
-    let detail = report
-        .detail()
-        .map(|detail| format!(" ({detail})"))
-        .unwrap_or_default();
-    let column = report
-        .column()
-        .map(|column| format!(", column {column}"))
-        .unwrap_or_default();
-    let text = format!(
-        "{what}{column}: {}{detail} [SQLSTATE {code}]",
-        report.message()
-    );
+    // Only some reports name a column; others a constraint, which is what a person looks for then.
+    let column = match (report.column(), report.constraint()) {
+        (Some(column), _) => format!(", column {column}"),
+        (None, Some(constraint)) => format!(", constraint {constraint}"),
+        (None, None) => String::new(),
+    };
+    let text = format!("{what}{column}: {}", words(report));
     let class = code.get(..2).unwrap_or_default();
     let ours = match (class, code) {
         (_, "55P03") => Error::retry(text)
@@ -298,6 +295,50 @@ pub(super) fn failure(what: impl Into<String>, error: sqlx::Error) -> Error {
         Some(hint) if ours.hint().is_none() => ours.with_hint(hint.to_owned()),
         _ => ours,
     }
+}
+
+/// What the server says of a row that it has already.
+pub(super) fn said(error: &sqlx::Error) -> String {
+    report(error).map_or_else(|| error.to_string(), words)
+}
+
+fn words(report: &PgDatabaseError) -> String {
+    let detail = report
+        .detail()
+        .map(|detail| format!(" ({detail})"))
+        .unwrap_or_default();
+    let (message, code) = (report.message(), report.code());
+    format!("{message}{detail} [SQLSTATE {code}]")
+}
+
+/// What the server reports of one change: a refusal where it is about what the change holds or meets.
+pub(super) fn refusal(operation: &Operation, error: sqlx::Error) -> Error {
+    let row = operation.row();
+    let what = format!(
+        "{}: the destination refuses the row with {row}",
+        describe(operation)
+    );
+    let of_the_row = report(&error).is_some_and(|report| is_of_the_row(report.code()));
+    let error = failure(what, error);
+    if of_the_row && error.kind() == ErrorKind::Person {
+        error.refused_at(operation.lsn)
+    } else {
+        error
+    }
+}
+
+/// Whether an error is about the values of a row rather than about the schema, the session or the server.
+///
+/// Data exceptions, constraints, what a trigger or function raises, limits such as that of an index's row. A class that
+/// the server does not have is one that somebody's trigger chose.
+fn is_of_the_row(code: &str) -> bool {
+    /// errcodes.txt: the classes whose errors say nothing about a row.
+    const OTHERS: [&str; 30] = [
+        "00", "01", "02", "03", "08", "0A", "0B", "0F", "0L", "0P", "0Z", "10", "20", "24", "25",
+        "26", "28", "2B", "2D", "34", "3B", "3D", "3F", "40", "42", "53", "55", "57", "58", "72",
+    ];
+    let class = code.get(..2).unwrap_or_default();
+    code.len() == 5 && !OTHERS.contains(&class) && !matches!(class, "F0" | "HV" | "XX")
 }
 
 const CERTIFICATES: &str = "check sslmode and the certificates in --destination";

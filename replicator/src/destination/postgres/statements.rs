@@ -8,10 +8,11 @@ use sqlx::Arguments;
 use sqlx::postgres::PgArguments;
 
 use super::lookup;
-use super::session::{Session, failure, is_duplicate};
+use super::session::{Session, failure, is_duplicate, refusal, said};
 use super::values::Array;
 use crate::config::OnConflict;
 use crate::destination::conflict::{Instead, Met, Overridden, conflict, describe, instead, undo};
+use crate::destination::refusal::statement;
 use crate::destination::runs::{Run, gather};
 use crate::dialect::Shape;
 use crate::dialect::postgres::{Target, TargetColumn};
@@ -30,6 +31,8 @@ pub(super) struct Statements {
     /// By address; the `Arc` keeps it from being given to another table.
     tables: HashMap<usize, Known>,
     on_conflict: OnConflict,
+    /// What the server said of a row that it has already.
+    said: Option<String>,
 }
 
 #[derive(Debug)]
@@ -89,26 +92,45 @@ impl Statements {
 
     /// Carries out operations, in an order that means the same; each must touch exactly one row.
     ///
-    /// Where they do not fit together, they are carried out again one by one, so that the one at fault is named.
+    /// Where they do not fit together, they are carried out again one by one, so that the one at fault is named; with
+    /// `left_out` it is put there, by its place, and the others go on.
     pub(super) async fn execute(
         &mut self,
         db: &mut Session,
         operations: &[Operation],
+        left_out: Option<&mut Vec<(usize, Error)>>,
     ) -> Result<()> {
         for operation in operations {
             fail_point!("batch-middle");
-            check_length(operation)?;
             self.known(db, &operation.table).await?;
         }
-        if operations.len() > 1 {
+        let fit = operations
+            .iter()
+            .all(|operation| check_length(operation).is_ok());
+        if operations.len() > 1 && fit {
             run_text(db, "SAVEPOINT together").await?;
             match self.together(db, operations).await? {
                 true => return run_text(db, "RELEASE SAVEPOINT together").await,
                 false => run_text(db, "ROLLBACK TO SAVEPOINT together").await?,
             }
         }
-        for operation in operations {
-            self.alone(db, operation).await?;
+        let Some(left_out) = left_out else {
+            for operation in operations {
+                self.alone(db, operation).await?;
+            }
+            return Ok(());
+        };
+        for (at, operation) in operations.iter().enumerate() {
+            run_text(db, "SAVEPOINT attempt").await?;
+            match self.alone(db, operation).await {
+                Ok(()) => run_text(db, "RELEASE SAVEPOINT attempt").await?,
+                Err(error) if error.refused_lsn().is_some() && !db.is_lost() => {
+                    let back = "ROLLBACK TO SAVEPOINT attempt; RELEASE SAVEPOINT attempt";
+                    run_text(db, back).await?;
+                    left_out.push((at, error));
+                }
+                Err(error) => return Err(error),
+            }
         }
         Ok(())
     }
@@ -140,6 +162,31 @@ impl Statements {
 
     /// Carries out one operation, or does what is to be done otherwise.
     async fn alone(&mut self, db: &mut Session, operation: &Operation) -> Result<()> {
+        self.said = None;
+        let Err(error) = self.decide(db, operation).await else {
+            return Ok(());
+        };
+        let error = self.with_statement(error, operation);
+        Err(match self.said.take() {
+            Some(said) => error.caused_by(said),
+            None => error,
+        })
+    }
+
+    /// Adds the operation's statement to what is said of it.
+    fn with_statement(&self, error: Error, operation: &Operation) -> Error {
+        let known = self.tables.get(&Arc::as_ptr(&operation.table).addr());
+        match known {
+            Some(known) if error.statement().is_none() => {
+                let sql = known.target.statement(&Shape::of(operation));
+                error.with_statement(statement(&sql, operation))
+            }
+            _ => error,
+        }
+    }
+
+    async fn decide(&mut self, db: &mut Session, operation: &Operation) -> Result<()> {
+        check_length(operation)?;
         let apply = self.on_conflict == OnConflict::Apply;
         if apply {
             run_text(db, "SAVEPOINT alone").await?;
@@ -162,8 +209,10 @@ impl Statements {
             Instead::Skip => {}
             Instead::Run(other) => {
                 run_text(db, "ROLLBACK TO SAVEPOINT alone").await?;
-                if self.attempt(db, &other).await?.is_some() {
-                    return Err(conflict(operation, met));
+                match self.attempt(db, &other).await {
+                    Ok(None) => {}
+                    Ok(Some(_)) => return Err(conflict(operation, met)),
+                    Err(error) => return Err(self.with_statement(error, &other)),
                 }
             }
         }
@@ -180,11 +229,11 @@ impl Statements {
         match self.run(db, &run).await {
             Ok(()) => Ok(None),
             Err(Failed::Met(met)) => Ok(Some(met)),
-            Err(Failed::Refused(error)) if is_duplicate(&error) => Ok(Some(Met::Another)),
-            Err(Failed::Refused(error)) => {
-                let what = format!("{}, row {}", describe(operation), operation.row());
-                Err(failure(what, error))
+            Err(Failed::Refused(error)) if is_duplicate(&error) => {
+                self.said = Some(said(&error));
+                Ok(Some(Met::Another))
             }
+            Err(Failed::Refused(error)) => Err(refusal(operation, error)),
             Err(Failed::Unmade(error)) => Err(error),
         }
     }
@@ -304,11 +353,12 @@ fn check_length(operation: &Operation) -> Result<()> {
     if operation.size() < LONGEST {
         return Ok(());
     }
-    Err(Error::person(format!(
+    let message = format!(
         "{}, row {}: the row has {} bytes, and the destination server takes less than a gibibyte at once",
         describe(operation),
         operation.row(),
         operation.size()
-    ))
-    .with_hint("leave the large column or the table out of the publication"))
+    );
+    Err(Error::refused(operation.lsn, message)
+        .with_hint("leave the large column or the table out of the publication"))
 }

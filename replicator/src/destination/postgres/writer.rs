@@ -12,7 +12,7 @@ use walproto::{Lsn, Oid};
 
 use super::session::{IDLE, Session, failure};
 use super::statements::Statements;
-use super::{Outcome, ledger, origin};
+use super::{Outcome, Refused, ledger, origin};
 use crate::config::OnConflict;
 use crate::error::{Error, Result};
 use crate::plan::Operation;
@@ -206,10 +206,35 @@ impl Writer {
     }
 
     pub(super) async fn execute(&mut self, operations: Vec<Operation>) -> Result<()> {
+        self.carry_out(&operations, None).await
+    }
+
+    pub(super) async fn attempt(&mut self, operations: Vec<Operation>) -> Result<Vec<Refused>> {
+        let mut left_out = Vec::new();
+        self.carry_out(&operations, Some(&mut left_out)).await?;
+        let mut left_out = left_out.into_iter().peekable();
+        let mut refused = Vec::new();
+        for (at, operation) in operations.into_iter().enumerate() {
+            if let Some((_, error)) = left_out.next_if(|(place, _)| *place == at) {
+                refused.push(Refused {
+                    at,
+                    operation,
+                    error,
+                });
+            }
+        }
+        Ok(refused)
+    }
+
+    async fn carry_out(
+        &mut self,
+        operations: &[Operation],
+        left_out: Option<&mut Vec<(usize, Error)>>,
+    ) -> Result<()> {
         let (Some(_), Some(db)) = (&self.batch, &mut self.session) else {
             return Err(Error::retry("no batch is open at the destination"));
         };
-        if let Err(error) = self.statements.execute(db, &operations).await {
+        if let Err(error) = self.statements.execute(db, operations, left_out).await {
             self.batch = None;
             self.undo().await;
             return Err(error);

@@ -7,7 +7,9 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, MAIN_DB, OpenFlags, ffi};
 
 use super::SqliteOptions;
+use crate::destination::conflict::describe;
 use crate::error::{Error, Result};
+use crate::plan::Operation;
 
 /// How long to wait at least for another program's transaction.
 const BUSY: Duration = Duration::from_secs(1);
@@ -146,6 +148,35 @@ pub(super) fn failure(what: impl Into<String>, error: rusqlite::Error) -> Error 
     make(format!("{what}: {why}"))
         .with_hint(hint)
         .caused_by(error)
+}
+
+/// What SQLite reports of one change: a refusal where it is about what the change holds.
+pub(super) fn refusal(operation: &Operation, error: rusqlite::Error) -> Error {
+    let what = describe(operation);
+    let code = error.sqlite_error_code();
+    match (code, &error) {
+        (
+            Some(ErrorCode::ConstraintViolation | ErrorCode::TypeMismatch),
+            rusqlite::Error::SqliteFailure(_, message),
+        ) => {
+            let message = message.as_deref().unwrap_or("a constraint failed");
+            let table = &operation.table;
+            let named = table
+                .columns
+                .iter()
+                .map(|column| &column.name)
+                .find(|name| message.ends_with(&format!(" {}.{name}", table.destination)));
+            let column = named
+                .map(|name| format!(", column {name}"))
+                .unwrap_or_default();
+            let row = operation.row();
+            let text =
+                format!("{what}: the destination refuses the row with {row}{column}: {message}");
+            Error::refused(operation.lsn, text)
+        }
+        (Some(ErrorCode::TooBig), _) => failure(what, error).refused_at(operation.lsn),
+        _ => failure(what, error),
+    }
 }
 
 /// Whether a statement failed because a row with that key is there.

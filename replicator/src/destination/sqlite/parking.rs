@@ -14,7 +14,7 @@ use rusqlite::types::ToSqlOutput;
 use rusqlite::{Connection, OptionalExtension, ToSql, params_from_iter};
 use walproto::Lsn;
 
-use super::file::{failure, is_duplicate};
+use super::file::{failure, is_duplicate, refusal};
 use super::statements::Parameter;
 use super::writer::read_value;
 use crate::destination::conflict::{Met, conflict, describe, undo};
@@ -59,6 +59,16 @@ impl<'db> Parking<'db> {
     /// Whether rows wait that are not of the operation's transaction.
     pub(super) fn is_over(&self, operation: &Operation) -> bool {
         !self.lots.is_empty() && self.lsn != operation.lsn
+    }
+
+    /// What is known of the tables whose rows wait, to go [back to](Self::back_to).
+    pub(super) fn lots(&self) -> HashMap<usize, (Arc<Table>, Lot)> {
+        self.lots.clone()
+    }
+
+    /// The transaction went back to where it was then, and a temporary table made since is gone.
+    pub(super) fn back_to(&mut self, lots: HashMap<usize, (Arc<Table>, Lot)>) {
+        self.lots = lots;
     }
 
     /// Forgets everything; the transaction has been rolled back, and the temporary tables with it.
@@ -402,7 +412,7 @@ impl Step<'_> {
     }
 
     fn failure(&self, error: rusqlite::Error) -> Error {
-        failure(describe(self.operation), error)
+        refusal(self.operation, error)
     }
 }
 

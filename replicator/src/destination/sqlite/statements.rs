@@ -6,10 +6,11 @@ use std::sync::Arc;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, Statement, ToSql};
 
-use super::file::{failure, is_duplicate};
+use super::file::{failure, is_duplicate, refusal};
 use super::parking::Parking;
 use crate::config::OnConflict;
 use crate::destination::conflict::{Instead, Met, Overridden, conflict, describe, instead, undo};
+use crate::destination::refusal::statement;
 use crate::dialect::{Dialect, Shape, sqlite::Sqlite};
 use crate::error::{Error, Result};
 use crate::plan::{Action, Operation};
@@ -30,6 +31,8 @@ pub(super) struct Statements<'db> {
     longest: usize,
     on_conflict: OnConflict,
     parking: Parking<'db>,
+    /// What SQLite said of a row that it has already.
+    said: Option<String>,
 }
 
 type Prepared<'db> = Vec<(Shape, Statement<'db>)>;
@@ -43,6 +46,7 @@ impl<'db> Statements<'db> {
             longest,
             on_conflict: OnConflict::Stop,
             parking: Parking::new(db),
+            said: None,
         }
     }
 
@@ -62,6 +66,18 @@ impl<'db> Statements<'db> {
         if self.parking.is_over(operation) {
             self.leave()?;
         }
+        self.said = None;
+        let Err(error) = self.step(operation) else {
+            return Ok(());
+        };
+        let error = self.with_statement(error, operation);
+        Err(match self.said.take() {
+            Some(said) => error.caused_by(said),
+            None => error,
+        })
+    }
+
+    fn step(&mut self, operation: &Operation) -> Result<()> {
         if self.parking.run(operation)? {
             return Ok(());
         }
@@ -72,8 +88,57 @@ impl<'db> Statements<'db> {
         }
     }
 
+    /// As [`run`](Self::run), but of an operation that is refused nothing stays; gives back why it is.
+    pub(super) fn attempt(&mut self, operation: &Operation) -> Result<Option<Error>> {
+        if self.parking.is_over(operation) {
+            // That is about other rows, all of which were taken.
+            self.leave()?;
+        }
+        // A statement that fails undoes itself, but for what a trigger does before RAISE(FAIL); one that touched two
+        // rows, or let a row wait, did not fail.
+        self.simply(operation, "SAVEPOINT attempt")?;
+        let waiting = self.parking.lots();
+        let error = match self.run(operation) {
+            Ok(()) => return self.simply(operation, "RELEASE attempt").map(|()| None),
+            Err(error) => error,
+        };
+        if self.db.is_autocommit() {
+            return Err(error.with_hint(
+                "RAISE(ROLLBACK) in a trigger ends the whole transaction; RAISE(ABORT) refuses the row alone",
+            ));
+        }
+        if error.refused_lsn().is_none() {
+            return Err(error);
+        }
+        self.simply(operation, "ROLLBACK TO attempt")?;
+        self.simply(operation, "RELEASE attempt")?;
+        self.parking.back_to(waiting);
+        Ok(Some(error))
+    }
+
+    fn simply(&self, operation: &Operation, sql: &str) -> Result<()> {
+        let done = self
+            .db
+            .prepare_cached(sql)
+            .and_then(|mut statement| statement.execute([]));
+        done.map(drop)
+            .map_err(|error| failure(describe(operation), error))
+    }
+
+    fn with_statement(&self, error: Error, operation: &Operation) -> Error {
+        if error.statement().is_some() {
+            return error;
+        }
+        let sql = Sqlite.statement(&operation.table, &Shape::of(operation));
+        error.with_statement(statement(&sql, operation))
+    }
+
     /// Gives the rows their keys that wait for them; when their source transaction is over.
     pub(super) fn leave(&mut self) -> Result<()> {
+        self.settle_waiting().map_err(Error::found_at_end)
+    }
+
+    fn settle_waiting(&mut self) -> Result<()> {
         for insert in self.parking.leave()? {
             self.settle(&insert, Met::Another)?;
         }
@@ -102,12 +167,13 @@ impl<'db> Statements<'db> {
                 tracing::warn!("{}", Overridden(operation));
                 Ok(())
             }
-            (OnConflict::Apply, Instead::Run(other)) => match self.execute(&other)? {
-                None => {
+            (OnConflict::Apply, Instead::Run(other)) => match self.execute(&other) {
+                Ok(None) => {
                     tracing::warn!("{}", Overridden(operation));
                     Ok(())
                 }
-                Some(_) => Err(conflict(operation, rows)),
+                Ok(Some(_)) => Err(conflict(operation, rows)),
+                Err(error) => Err(self.with_statement(error, &other)),
             },
         }
     }
@@ -146,8 +212,11 @@ impl<'db> Statements<'db> {
         match (statement.raw_execute(), &operation.action) {
             (Ok(_), Action::Truncate) | (Ok(1), _) => Ok(None),
             (Ok(rows), _) => Ok(Some(Met::Rows(rows))),
-            (Err(error), _) if is_duplicate(&error) => Ok(Some(Met::Another)),
-            (Err(error), _) => Err(failure(describe(operation), error)),
+            (Err(error), _) if is_duplicate(&error) => {
+                self.said = Some(error.to_string());
+                Ok(Some(Met::Another))
+            }
+            (Err(error), _) => Err(refusal(operation, error)),
         }
     }
 
@@ -218,8 +287,7 @@ impl ToSql for Parameter<'_> {
 fn too_long(operation: &Operation, column: usize, length: usize, longest: usize) -> Error {
     let (what, column) = (describe(operation), operation.table.columns.get(column));
     let column = column.map_or("?", |column| &column.name);
-    Error::person(format!(
-        "{what}: column {column} has {length} bytes, and SQLite holds {longest}"
-    ))
-    .with_hint("leave the column or the table out of the publication")
+    let message = format!("{what}: column {column} has {length} bytes, and SQLite holds {longest}");
+    Error::refused(operation.lsn, message)
+        .with_hint("leave the column or the table out of the publication")
 }

@@ -8,7 +8,7 @@ use walproto::Oid;
 
 use super::file::failure;
 use super::statements::{LONGEST, Statements};
-use super::{Existing, Outcome, ledger};
+use super::{Existing, Outcome, Refused, ledger};
 use crate::config::OnConflict;
 use crate::dialect::{Dialect, sqlite};
 use crate::error::{Error, Result};
@@ -337,6 +337,30 @@ impl<'db> Writer<'db> {
             }
         }
         Ok(())
+    }
+
+    pub(super) fn attempt(&mut self, operations: Vec<Operation>) -> Result<Vec<Refused>> {
+        if self.batch.is_none() {
+            return Err(Error::retry("no batch is open at the destination"));
+        }
+        let mut refused = Vec::new();
+        for (at, operation) in operations.into_iter().enumerate() {
+            fail_point!("batch-middle");
+            match self.statements.attempt(&operation) {
+                Ok(None) => {}
+                Ok(Some(error)) => refused.push(Refused {
+                    at,
+                    operation,
+                    error,
+                }),
+                Err(error) => {
+                    self.batch = None;
+                    self.undo();
+                    return Err(error);
+                }
+            }
+        }
+        Ok(refused)
     }
 
     pub(super) fn commit(&mut self) -> Result<Outcome> {
