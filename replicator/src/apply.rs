@@ -16,7 +16,6 @@ use crate::destination::{Destination, Outcome};
 use crate::error::{Error, Result};
 use crate::fail_point;
 use crate::position::PositionRow;
-use crate::publication;
 use crate::quarantine::Quarantine;
 use crate::shutdown::Shutdown;
 use crate::source::Source;
@@ -36,9 +35,8 @@ pub struct Summary {
     pub position: Lsn,
 }
 
-/// Bounds of a batch, whichever comes first: what one destination transaction may hold of several source ones.
-const BATCH_BYTES: u64 = 8 << 20;
-const BATCH_TRANSACTIONS: usize = 10_000;
+/// Idle positions that may wait to be stored.
+const MOST_IDLE: usize = 10_000;
 
 /// Operations that go to the destination together.
 const CHUNK: usize = 1000;
@@ -203,7 +201,7 @@ impl<D: Destination> Apply<'_, D> {
                 &fingerprint,
             ));
         }
-        let left_out = publication::left_out(source.client(), publications).await?;
+        let left_out = source.left_out(publications).await?;
         let new = left_out
             .into_iter()
             .filter(|name| self.left_out.insert(name.clone()));
@@ -224,7 +222,7 @@ impl<D: Destination> Apply<'_, D> {
         self.idle.push(token);
         let now = asked
             || reached
-            || self.idle.len() >= BATCH_TRANSACTIONS
+            || self.idle.len() >= MOST_IDLE
             || self.written.elapsed() >= self.config.idle_interval;
         if now { self.write_idle().await } else { Ok(()) }
     }
@@ -257,7 +255,8 @@ impl<D: Destination> Apply<'_, D> {
                 bytes += transaction.size();
                 batch.push(transaction);
             }
-            let full = bytes >= BATCH_BYTES || batch.len() >= BATCH_TRANSACTIONS;
+            let full =
+                bytes >= self.config.batch_bytes || batch.len() >= self.config.batch_transactions;
             next = if full {
                 None
             } else {

@@ -13,7 +13,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 pub use decode::DecodeArgs;
 pub use list::List;
 pub use record::RecordArgs;
-pub use run::{CopyArg, KeylessArg, OnConflictArg, OnMisfitArg, RunArgs, StreamingArg};
+pub use run::{
+    CompressionArg, CopyArg, KeylessArg, OnConflictArg, OnMisfitArg, RunArgs, StreamingArg,
+};
 pub use tail::TailArgs;
 
 /// PostgreSQL changes into other databases, exactly once.
@@ -32,6 +34,7 @@ pub struct Cli {
 
 /// What can be done.
 #[derive(Debug, Subcommand)]
+#[expect(clippy::large_enum_variant, reason = "there is one in a process")]
 pub enum Command {
     /// Copy what is there, then stream changes until stopped
     Run(RunArgs),

@@ -20,6 +20,7 @@ use walstream::Client;
 use crate::copy;
 use crate::destination::{self, Destination};
 use crate::error::{Error, Result};
+use crate::selection::Selection;
 use crate::source::{self, PublishedTable};
 use crate::table::Table;
 use crate::value::Value;
@@ -154,7 +155,8 @@ pub async fn compare(source: &str, destination: &str, slot: &str) -> Result<Repo
     client
         .execute("BEGIN READ ONLY ISOLATION LEVEL REPEATABLE READ")
         .await?;
-    let published = source::published(&mut client, &position.publications).await?;
+    let published =
+        source::published(&mut client, &position.publications, &Selection::default()).await?;
     let mut report = Report::default();
     for row in there.tables(slot).await? {
         let Some(found) = published

@@ -7,7 +7,8 @@ use walstream::walproto::Lsn;
 use walstream::{Backoff, Reconnect};
 
 use crate::error::{Error, Result};
-use crate::names::{Names, TableName};
+use crate::names::{ColumnName, Names, TableName, TablePattern};
+use crate::selection::Selection;
 
 /// The publication that is read, and made, when none is named.
 pub(crate) const DEFAULT_PUBLICATION: &str = "replicator";
@@ -26,7 +27,7 @@ pub struct Config {
     pub(crate) destination: String,
     pub(crate) slot: String,
     pub(crate) publications: Vec<String>,
-    pub(crate) tables: Vec<String>,
+    pub(crate) selection: Selection,
     pub(crate) names: Names,
     pub(crate) keyless: Keyless,
     pub(crate) copy: Copy,
@@ -39,9 +40,15 @@ pub struct Config {
     pub(crate) streaming: Option<Streaming>,
     pub(crate) spool: PathBuf,
     pub(crate) spool_limit: u64,
+    pub(crate) spool_compression: Compression,
     pub(crate) memory: u64,
+    pub(crate) batch_bytes: u64,
+    pub(crate) batch_transactions: usize,
+    pub(crate) connect_timeout: Option<Duration>,
     pub(crate) takeover: Duration,
     pub(crate) reconnect: Duration,
+    pub(crate) retry_delay: Duration,
+    pub(crate) retry_max_delay: Duration,
     pub(crate) idle_interval: Duration,
 }
 
@@ -53,7 +60,7 @@ impl Config {
             destination: destination.into(),
             slot: "replicator".to_owned(),
             publications: Vec::new(),
-            tables: Vec::new(),
+            selection: Selection::default(),
             names: Names::new(),
             keyless: Keyless::default(),
             copy: Copy::default(),
@@ -66,9 +73,15 @@ impl Config {
             streaming: None,
             spool: std::env::temp_dir(),
             spool_limit: 16 << 30,
+            spool_compression: Compression::default(),
             memory: 32 << 20,
+            batch_bytes: 8 << 20,
+            batch_transactions: 10_000,
+            connect_timeout: None,
             takeover: Duration::from_secs(30),
             reconnect: Duration::from_secs(300),
+            retry_delay: Duration::from_millis(250),
+            retry_max_delay: Duration::from_secs(30),
             idle_interval: Duration::from_secs(10),
         }
     }
@@ -87,10 +100,35 @@ impl Config {
         self
     }
 
-    /// Limits a publication that we make to these tables (`schema.table`).
+    /// Limits a publication that we make to these tables; one that is there already must agree.
     #[must_use]
-    pub fn tables(mut self, tables: impl IntoIterator<Item = String>) -> Self {
-        self.tables = tables.into_iter().collect();
+    pub fn tables(mut self, tables: impl IntoIterator<Item = TablePattern>) -> Self {
+        self.selection.tables = tables.into_iter().collect();
+        self
+    }
+
+    /// Leaves out these tables: of a publication that we make, or here, where one is there already.
+    ///
+    /// What is left out of a publication here is received all the same, and skipped. The destination remembers which
+    /// tables it follows: a later run that would leave out others is refused.
+    #[must_use]
+    pub fn exclude_tables(mut self, tables: impl IntoIterator<Item = TablePattern>) -> Self {
+        self.selection.without_tables = tables.into_iter().collect();
+        self
+    }
+
+    /// Limits the tables of these columns to them, in a publication that we make (from 15 on); one that is there
+    /// already must agree. What identifies a row must be among them.
+    #[must_use]
+    pub fn columns(mut self, columns: impl IntoIterator<Item = ColumnName>) -> Self {
+        self.selection.columns = columns.into_iter().collect();
+        self
+    }
+
+    /// Leaves out these columns of a publication that we make (from 15 on); one that is there already must agree.
+    #[must_use]
+    pub fn exclude_columns(mut self, columns: impl IntoIterator<Item = ColumnName>) -> Self {
+        self.selection.without_columns = columns.into_iter().collect();
         self
     }
 
@@ -195,6 +233,39 @@ impl Config {
         self
     }
 
+    /// How the files of the spool are stored; as received without this.
+    #[must_use]
+    pub const fn spool_compression(mut self, compression: Compression) -> Self {
+        self.spool_compression = compression;
+        self
+    }
+
+    /// What one destination transaction may hold of several source transactions, whichever comes first: 8 MiB and
+    /// 10,000 transactions without this. A larger source transaction is one by itself.
+    #[must_use]
+    pub const fn batch(mut self, bytes: u64, transactions: usize) -> Self {
+        self.batch_bytes = bytes;
+        self.batch_transactions = transactions;
+        self
+    }
+
+    /// How long a connection may take to stand, its login included; zero for no limit. Without this it is as the
+    /// source's URL says, or 30 s.
+    #[must_use]
+    pub const fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.connect_timeout = Some(timeout);
+        self
+    }
+
+    /// The first and the largest pause before what was lost is tried again, 250 ms and 30 s without this; the pause
+    /// doubles from one attempt to the next.
+    #[must_use]
+    pub const fn retry_delays(mut self, first: Duration, largest: Duration) -> Self {
+        self.retry_delay = first;
+        self.retry_max_delay = largest;
+        self
+    }
+
     /// Bytes of received changes kept in memory, 32 MiB without this.
     #[must_use]
     pub const fn memory(mut self, bytes: u64) -> Self {
@@ -227,9 +298,22 @@ impl Config {
     /// What becomes of a lost connection.
     pub(crate) fn policy(&self) -> Reconnect {
         Reconnect {
-            backoff: backoff(self.reconnect),
+            backoff: Backoff {
+                first_delay: self.retry_delay,
+                largest_delay: self.retry_max_delay,
+                ..backoff(self.reconnect)
+            },
             ..Reconnect::default()
         }
+    }
+
+    /// How the source is reached.
+    pub(crate) fn connection(&self) -> Result<walstream::Config> {
+        let connection = walstream::Config::parse(&self.source)?;
+        Ok(match self.connect_timeout {
+            Some(timeout) => connection.with_connect_timeout(timeout),
+            None => connection,
+        })
     }
 
     /// The publications to read.
@@ -250,6 +334,25 @@ pub(crate) fn backoff(time: Duration) -> Backoff {
     Backoff {
         total_time: Some(time),
         ..Backoff::default()
+    }
+}
+
+/// How changes that do not fit into memory are stored.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Compression {
+    /// As received; faster than memory.
+    #[default]
+    None,
+    /// In blocks of LZ4, 30 to 70 % smaller: for disks that are small or slow.
+    Lz4,
+}
+
+impl Compression {
+    pub(crate) const fn of_the_stream(self) -> walstream::Compression {
+        match self {
+            Self::None => walstream::Compression::None,
+            Self::Lz4 => walstream::Compression::Lz4,
+        }
     }
 }
 

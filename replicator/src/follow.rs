@@ -8,26 +8,28 @@ use walstream::{Change, Relation};
 
 use crate::error::{Error, Result};
 use crate::plan::Operation;
+use crate::selection::Selection;
 use crate::table::Table;
 
 /// The tables of the ledger, by the source's number.
 #[derive(Debug, Default)]
-pub(crate) struct Tables(HashMap<Oid, Arc<Table>>);
-
-impl FromIterator<Table> for Tables {
-    fn from_iter<I: IntoIterator<Item = Table>>(tables: I) -> Self {
-        Self(
-            tables
-                .into_iter()
-                .map(|table| (table.oid, Arc::new(table)))
-                .collect(),
-        )
-    }
+pub(crate) struct Tables {
+    followed: HashMap<Oid, Arc<Table>>,
+    selection: Selection,
 }
 
 impl Tables {
+    /// These, and what the user leaves out of what is published.
+    pub(crate) fn new(tables: impl IntoIterator<Item = Table>, selection: &Selection) -> Self {
+        let tables = tables.into_iter();
+        Self {
+            followed: tables.map(|table| (table.oid, Arc::new(table))).collect(),
+            selection: selection.clone(),
+        }
+    }
+
     pub(crate) fn len(&self) -> usize {
-        self.0.len()
+        self.followed.len()
     }
 
     /// Hands the operations that `change` means to `take`.
@@ -42,28 +44,31 @@ impl Tables {
     ) -> Result<()> {
         match change {
             Change::Insert { relation, new } => {
-                take(Operation::insert(self.find(relation, lsn)?, *new, lsn)?)
+                if let Some(table) = self.find(relation, lsn)? {
+                    take(Operation::insert(table, *new, lsn)?);
+                }
             }
             Change::Update { relation, old, new } => {
-                take(Operation::update(
-                    self.find(relation, lsn)?,
-                    *old,
-                    *new,
-                    lsn,
-                )?);
+                if let Some(table) = self.find(relation, lsn)? {
+                    take(Operation::update(table, *old, *new, lsn)?);
+                }
             }
             Change::Delete { relation, old } => {
-                take(Operation::delete(self.find(relation, lsn)?, *old, lsn)?)
+                if let Some(table) = self.find(relation, lsn)? {
+                    take(Operation::delete(table, *old, lsn)?);
+                }
             }
             Change::Truncate { relations, .. } => {
                 for relation in relations {
-                    take(Operation::truncate(self.find(relation, lsn)?, lsn));
+                    if let Some(table) = self.find(relation, lsn)? {
+                        take(Operation::truncate(table, lsn));
+                    }
                 }
             }
             Change::Relation(relation) => {
                 // Partitions are announced beside the root that their rows are published under. A table that we
                 // do not follow matters once it changes.
-                if let Some(table) = self.0.get(&relation.oid) {
+                if let Some(table) = self.followed.get(&relation.oid) {
                     table
                         .matches(relation)
                         .map_err(|difference| changed(table, &difference))?;
@@ -79,19 +84,29 @@ impl Tables {
         Ok(())
     }
 
-    fn find(&self, relation: &Relation, lsn: Lsn) -> Result<&Arc<Table>> {
-        self.0.get(&relation.oid).ok_or_else(|| {
-            let Relation { namespace, name, oid, .. } = relation;
-            Error::person(format!(
-                "table {namespace}.{name} (oid {oid}) changed at {lsn}, but it was not published when the destination \
-                 was filled"
-            ))
-            .with_hint(
-                "it was created or added to the publication since; take it out of the publication and have no \
-                 change of it pending, or fill the destination anew: replicator drop with the same options and \
-                 --destination, remove the tables there, then replicator run",
-            )
-        })
+    /// The table that a change is about; `None` if it is left out here.
+    fn find(&self, relation: &Relation, lsn: Lsn) -> Result<Option<&Arc<Table>>> {
+        let Relation {
+            namespace,
+            name,
+            oid,
+            ..
+        } = relation;
+        if let Some(table) = self.followed.get(oid) {
+            return Ok(Some(table));
+        }
+        if self.selection.leaves_out(namespace, name) {
+            return Ok(None);
+        }
+        Err(Error::person(format!(
+            "table {namespace}.{name} (oid {oid}) changed at {lsn}, but it was not published when the destination was \
+             filled"
+        ))
+        .with_hint(
+            "it was created or added to the publication since; take it out of the publication and have no change of it \
+             pending, or fill the destination anew: replicator drop with the same options and --destination, remove \
+             the tables there, then replicator run",
+        ))
     }
 }
 

@@ -128,6 +128,7 @@ mod quarantine;
 mod raw;
 pub mod record;
 mod run;
+mod selection;
 pub mod show;
 mod shutdown;
 mod source;
@@ -138,7 +139,7 @@ mod value;
 
 pub use anonymise::{AnonymiseConfig, anonymise};
 pub use apply::Summary;
-pub use config::{Config, Copy, Keyless, OnConflict, OnMisfit, Streaming, Until};
+pub use config::{Compression, Config, Copy, Keyless, OnConflict, OnMisfit, Streaming, Until};
 pub use decode::{DecodeConfig, decode};
 #[cfg(feature = "postgres")]
 pub use destination::postgres::{PostgresDestination, PostgresOptions};
@@ -152,7 +153,7 @@ pub use dialect::sqlite::Sqlite;
 pub use dialect::{Dialect, Shape};
 pub use error::{Error, ErrorKind, Result};
 pub(crate) use failpoint::fail_point;
-pub use names::{Names, TableName};
+pub use names::{ColumnName, Names, TableName, TablePattern};
 pub use plan::{Action, Operation};
 pub use position::{PositionRow, State, TableRow, TableState};
 pub use record::{RecordConfig, Recorded, record};

@@ -1,11 +1,15 @@
 //! Which names tables have at the destination, as far as the user says so.
 
+mod column;
 mod nearest;
+mod pattern;
 mod written;
 
 use crate::error::{Error, Result};
 use crate::table::Table;
+pub use column::ColumnName;
 pub(crate) use nearest::nearest;
+pub use pattern::TablePattern;
 pub use written::TableName;
 pub(crate) use written::{Part, part, split};
 

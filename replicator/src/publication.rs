@@ -1,10 +1,15 @@
 //! The publication we make: lists its tables, is marked as ours, and keeps the source application working.
 
+mod columns;
+
 use walstream::{Client, quote_identifier, quote_literal};
 
 use crate::config::Keyless;
 use crate::error::{Error, Result};
+use crate::names::TableName;
+use crate::selection::Selection;
 use crate::source::{ATTEMPTS, is_about_a_gone_table, literals, missing_field};
+use columns::Publishes;
 
 /// Comment that marks a publication as ours, so that `drop` and a later start know it.
 const MARK: &str = "made by replicator";
@@ -16,6 +21,8 @@ struct Candidate {
     name: String,
     /// Updates and deletes of a published table without one fail at the source.
     identified: bool,
+    /// The columns to publish, if not all.
+    columns: Option<Vec<String>>,
 }
 
 impl Candidate {
@@ -27,8 +34,27 @@ impl Candidate {
         )
     }
 
+    /// The table as `CREATE PUBLICATION` takes it.
+    fn listed(&self) -> String {
+        let columns = self.columns.iter().flatten();
+        let columns: Vec<String> = columns.map(|name| quote_identifier(name)).collect();
+        if columns.is_empty() {
+            self.quoted()
+        } else {
+            format!("{} ({})", self.quoted(), columns.join(", "))
+        }
+    }
+
+    fn is(&self, name: &TableName) -> bool {
+        self.schema == name.schema && self.name == name.table
+    }
+
     fn plain(&self) -> String {
         format!("{}.{}", self.schema, self.name)
+    }
+
+    fn name(&self) -> TableName {
+        TableName::new(&*self.schema, &*self.name)
     }
 }
 
@@ -46,15 +72,17 @@ pub(crate) fn insert_only_name(publication: &str) -> String {
     format!("{publication}_insert_only")
 }
 
-/// Makes the publication `name`, in one transaction; `only` limits it to these tables (`schema.table`).
+/// Makes the publication `name` of the tables and columns that are chosen, in one transaction.
 pub(crate) async fn create(
     client: &mut Client,
     name: &str,
-    only: &[String],
+    selection: &Selection,
     keyless: Keyless,
 ) -> Result<Made> {
-    let all = candidates(client).await?;
-    let chosen = choose(all, only)?;
+    let mut chosen = candidates(client).await?;
+    selection.check(&chosen.iter().map(Candidate::name).collect::<Vec<_>>())?;
+    let some = !chosen.is_empty();
+    chosen.retain(|table| selection.selects(&table.schema, &table.name));
     let (mut published, unidentified): (Vec<_>, Vec<_>) =
         chosen.into_iter().partition(|table| table.identified);
     let mut made = Made::default();
@@ -75,12 +103,25 @@ pub(crate) async fn create(
     }
     if published.is_empty() && insert_only.is_empty() {
         let skipped = made.skipped.join(", ");
-        return Err(if skipped.is_empty() {
+        return Err(if skipped.is_empty() && some {
+            Error::usage("--tables and --exclude-tables leave no table to replicate")
+        } else if skipped.is_empty() {
             Error::usage("the source database has no table to replicate")
         } else {
             Error::usage(format!("no table can be replicated: {skipped} have no usable key"))
                 .with_hint("give them a primary key, or say what to do with --keyless insert-only or --keyless full")
         });
+    }
+    for table in columns::of_chosen(client, selection).await? {
+        for (tables, publishes) in [
+            (&mut published, Publishes::Everything),
+            (&mut insert_only, Publishes::Inserts),
+        ] {
+            if let Some(candidate) = tables.iter_mut().find(|it| it.is(&table.table)) {
+                let list = table.list(selection, publishes)?;
+                candidate.columns = Some(list.into_iter().map(str::to_owned).collect());
+            }
+        }
     }
     script.extend(statements(
         name,
@@ -111,7 +152,7 @@ fn statements(name: &str, tables: &[Candidate], with: &str) -> [String; 2] {
     let name = quote_identifier(name);
     let list = tables
         .iter()
-        .map(Candidate::quoted)
+        .map(Candidate::listed)
         .collect::<Vec<_>>()
         .join(", ");
     let tables = if list.is_empty() {
@@ -149,17 +190,74 @@ pub(crate) async fn is_ours(client: &mut Client, name: &str) -> Result<bool> {
     Ok(!client.query(&sql).await?.is_empty())
 }
 
-/// Tables that could be replicated and are in none of the publications, when one of these is ours.
+/// Tables that could be replicated and are in none of the publications, when one of these is ours; those that the user
+/// leaves out by name are no surprise.
 ///
 /// In somebody else's publication it is not for us to say what should be in it.
-pub(crate) async fn left_out(client: &mut Client, publications: &[String]) -> Result<Vec<String>> {
-    let mut ours = false;
-    for name in publications {
-        ours = ours || is_ours(client, name).await?;
-    }
-    if !ours {
+pub(crate) async fn left_out(
+    client: &mut Client,
+    publications: &[String],
+    selection: &Selection,
+) -> Result<Vec<String>> {
+    if !any_is_ours(client, publications).await? {
         return Ok(Vec::new());
     }
+    let published = published_names(client, publications).await?;
+    let all = candidates(client).await?;
+    let left = all.iter().filter(|table| {
+        let by_name = selection.leaves_out(&table.schema, &table.name);
+        !by_name && !published.iter().any(|name| table.is(name))
+    });
+    Ok(left.map(Candidate::plain).collect())
+}
+
+/// Sees that a publication which is there already can be what the user chooses.
+///
+/// # Errors
+///
+/// A name without a table, or a table of `--tables` that is not published. One without a key is not, in ours.
+pub(crate) async fn check_selection(
+    client: &mut Client,
+    publications: &[String],
+    selection: &Selection,
+) -> Result<()> {
+    if selection.tables.is_empty() && selection.without_tables.is_empty() {
+        return Ok(());
+    }
+    let published = published_names(client, publications).await?;
+    let candidates = candidates(client).await?;
+    let mut known: Vec<TableName> = candidates.iter().map(Candidate::name).collect();
+    known.extend(published.iter().cloned());
+    selection.check(&known)?;
+    let ours = any_is_ours(client, publications).await?;
+    let left_out = |name: &TableName| {
+        let mut candidates = candidates.iter();
+        ours && candidates.any(|table| table.is(name) && !table.identified)
+    };
+    let mut missing = selection.named().filter(|name| !published.contains(name));
+    match missing.find(|name| !left_out(name)) {
+        None => Ok(()),
+        Some(name) => {
+            let publications = publications.join(", ");
+            Err(Error::usage(format!(
+                "--tables names {name}, which publication {publications} is there without"
+            ))
+            .with_hint("--tables limits a publication that we make; add the table to the one that is there, or do not name it"))
+        }
+    }
+}
+
+async fn any_is_ours(client: &mut Client, publications: &[String]) -> Result<bool> {
+    for name in publications {
+        if is_ours(client, name).await? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Names under which tables are published.
+async fn published_names(client: &mut Client, publications: &[String]) -> Result<Vec<TableName>> {
     let sql = format!(
         "SELECT schemaname, tablename FROM pg_publication_tables WHERE pubname IN ({})",
         literals(publications)
@@ -171,12 +269,14 @@ pub(crate) async fn left_out(client: &mut Client, publications: &[String]) -> Re
             done => break done?,
         }
     };
-    let published: Vec<_> = rows.iter().map(|row| (row.get(0), row.get(1))).collect();
-    let all = candidates(client).await?;
-    let left = all
-        .iter()
-        .filter(|table| !published.contains(&(Some(&*table.schema), Some(&*table.name))));
-    Ok(left.map(Candidate::plain).collect())
+    let field = |row: &walstream::Row, at| {
+        row.get(at)
+            .map(str::to_owned)
+            .ok_or_else(|| missing_field(at))
+    };
+    rows.iter()
+        .map(|row| Ok(TableName::new(field(row, 0)?, field(row, 1)?)))
+        .collect()
 }
 
 /// Permanent tables of the database: plain ones and partitioned roots, but no partitions and none of our own.
@@ -198,38 +298,10 @@ async fn candidates(client: &mut Client) -> Result<Vec<Candidate>> {
                 schema: text(row.get(0), 0)?,
                 name: text(row.get(1), 1)?,
                 identified: row.get(2) == Some("t"),
+                columns: None,
             })
         })
         .collect()
-}
-
-/// The candidates that `only` names, all without it; a name that is no candidate is an error.
-fn choose(all: Vec<Candidate>, only: &[String]) -> Result<Vec<Candidate>> {
-    if only.is_empty() {
-        return Ok(all);
-    }
-    // As in `--tables`: a name without a schema means `public`.
-    let wanted: Vec<String> = only
-        .iter()
-        .map(|name| {
-            if name.contains('.') {
-                name.clone()
-            } else {
-                format!("public.{name}")
-            }
-        })
-        .collect();
-    if let Some(unknown) = wanted
-        .iter()
-        .find(|name| !all.iter().any(|table| table.plain() == **name))
-    {
-        return Err(Error::usage(format!("the source has no table {unknown} that can be replicated"))
-            .with_hint("--tables takes names as in schema.table; unlogged, temporary and foreign tables are never decoded"));
-    }
-    Ok(all
-        .into_iter()
-        .filter(|table| wanted.contains(&table.plain()))
-        .collect())
 }
 
 #[cfg(test)]
@@ -241,7 +313,21 @@ mod tests {
             schema: schema.to_owned(),
             name: name.to_owned(),
             identified: true,
+            columns: None,
         }
+    }
+
+    #[test]
+    fn columns_are_listed_where_they_are_chosen() {
+        let some = Candidate {
+            columns: Some(vec!["id".to_owned(), "a\"b".to_owned()]),
+            ..table("s", "t")
+        };
+        let [create, _] = statements("p", &[some, table("s", "u")], "x");
+        assert_eq!(
+            create,
+            r#"CREATE PUBLICATION "p" FOR TABLE "s"."t" ("id", "a""b"), "s"."u" WITH (x)"#
+        );
     }
 
     #[test]
@@ -259,19 +345,5 @@ mod tests {
             comment,
             r#"COMMENT ON PUBLICATION "p""; DROP" IS 'made by replicator'"#
         );
-    }
-
-    #[test]
-    fn a_table_asked_for_by_name_must_exist() {
-        let all = || vec![table("public", "a"), table("s", "b")];
-        let names = |only: &[&str]| {
-            let only: Vec<String> = only.iter().map(|&name| name.to_owned()).collect();
-            choose(all(), &only)
-                .map(|tables| tables.iter().map(Candidate::plain).collect::<Vec<_>>())
-        };
-        assert_eq!(names(&[]).unwrap(), ["public.a", "s.b"]);
-        assert_eq!(names(&["a"]).unwrap(), ["public.a"]);
-        assert_eq!(names(&["s.b"]).unwrap(), ["s.b"]);
-        assert!(names(&["b"]).unwrap_err().to_string().contains("public.b"));
     }
 }

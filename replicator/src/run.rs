@@ -27,7 +27,7 @@ use crate::start;
 /// Dropping the future is like a crash: nothing is lost, and the next run goes on.
 pub async fn run(config: Config, shutdown: Shutdown) -> Result<Summary> {
     // Before a file is made for a source that cannot be meant.
-    walstream::Config::parse(&config.source)?;
+    config.connection()?;
     check_spool(&config)?;
     let quarantine = quarantine(&config)?;
     let destination = destination::open(&config).await?;
@@ -48,7 +48,7 @@ pub async fn run_into(
     destination: impl Destination,
     shutdown: Shutdown,
 ) -> Result<Summary> {
-    walstream::Config::parse(&config.source)?;
+    config.connection()?;
     check_spool(&config)?;
     let quarantine = quarantine(&config)?;
     into(config, destination, quarantine, shutdown).await
@@ -89,7 +89,7 @@ async fn into(
     };
     let Some(started) = started else {
         // In the middle of the first copy, perhaps: the slot would hold back WAL until somebody starts again.
-        let source = Client::connect(&walstream::Config::parse(&config.source)?).await?;
+        let source = Client::connect(&config.connection()?).await?;
         start::give_up(&config, &mut Source::new(source), &mut destination).await;
         destination.close().await?;
         return Ok(Summary::default());

@@ -6,12 +6,15 @@ use walstream::walproto::{Lsn, Oid};
 use walstream::{Client, quote_identifier, quote_literal};
 
 use crate::error::{Error, Result};
+use crate::publication;
+use crate::selection::Selection;
 use crate::table::{Column, Table};
 
 /// An SQL session on the source.
 #[derive(Debug)]
 pub(crate) struct Source {
     client: Client,
+    selection: Selection,
 }
 
 /// Which publications a run reads, and what they publish.
@@ -36,8 +39,17 @@ pub(crate) struct PublishedTable {
 
 impl Source {
     /// Takes over an SQL session.
-    pub(crate) const fn new(client: Client) -> Self {
-        Self { client }
+    pub(crate) fn new(client: Client) -> Self {
+        Self {
+            client,
+            selection: Selection::default(),
+        }
+    }
+
+    /// Leaves out what the user leaves out of publications that are there.
+    pub(crate) fn selecting(mut self, selection: &Selection) -> Self {
+        self.selection = selection.clone();
+        self
     }
 
     /// Lets questions about tables fail ([`Error::is_locked_out`]) that would have to wait for somebody's lock.
@@ -116,18 +128,23 @@ impl Source {
 
     /// What the publications publish, as this session (or its snapshot) sees it.
     pub(crate) async fn published(&mut self, publications: &[String]) -> Result<Published> {
-        published(&mut self.client, publications).await
+        published(&mut self.client, publications, &self.selection).await
+    }
+
+    /// Tables that could be replicated and are not, see [`publication::left_out`].
+    pub(crate) async fn left_out(&mut self, publications: &[String]) -> Result<Vec<String>> {
+        publication::left_out(&mut self.client, publications, &self.selection).await
     }
 
     /// Whether publications, tables, filters and column lists are as they were.
     pub(crate) async fn fingerprint(&mut self, publications: &[String]) -> Result<String> {
         for _ in 1..ATTEMPTS {
-            match fingerprint(&mut self.client, publications).await {
+            match fingerprint(&mut self.client, publications, &self.selection).await {
                 Err(error) if is_about_a_gone_table(&error) => {}
                 done => return Ok(done?),
             }
         }
-        Ok(fingerprint(&mut self.client, publications).await?)
+        Ok(fingerprint(&mut self.client, publications, &self.selection).await?)
     }
 }
 
@@ -140,8 +157,12 @@ pub(crate) fn is_about_a_gone_table(error: &walstream::Error) -> bool {
 }
 
 /// What the publications publish, as `client`'s transaction sees it.
-pub(crate) async fn published(client: &mut Client, publications: &[String]) -> Result<Published> {
-    let fingerprint = fingerprint(client, publications).await?;
+pub(crate) async fn published(
+    client: &mut Client,
+    publications: &[String],
+    selection: &Selection,
+) -> Result<Published> {
+    let fingerprint = fingerprint(client, publications, selection).await?;
     let version = client.server_version().major();
     // Before 15 there are neither column lists nor row filters. Generated columns are published from 18 on, and
     // only there does the view leave out those that are not.
@@ -158,7 +179,7 @@ pub(crate) async fn published(client: &mut Client, publications: &[String]) -> R
     let sql = format!(
         "WITH RECURSIVE listed AS (
            SELECT format('%I.%I', p.schemaname, p.tablename)::regclass::oid AS oid, {lists}
-           FROM pg_publication_tables p WHERE p.pubname IN ({})
+           FROM pg_publication_tables p WHERE p.pubname IN ({}) AND NOT {}
          ), tables AS (
            SELECT oid, count(DISTINCT attnames::text) > 1 AS differing, min(attnames::text)::name[] AS attnames,
                   CASE WHEN bool_or(rowfilter IS NULL) THEN NULL
@@ -195,6 +216,7 @@ pub(crate) async fn published(client: &mut Client, publications: &[String]) -> R
          LEFT JOIN identity i ON i.oid = t.oid
          ORDER BY n.nspname, c.relname, a.attnum",
         literals(publications),
+        selection.leaves_out_sql("p.schemaname", "p.tablename"),
     );
     let rows = client.query(&sql).await?;
     let mut tables: Vec<PublishedTable> = Vec::new();
@@ -252,12 +274,17 @@ pub(crate) async fn published(client: &mut Client, publications: &[String]) -> R
 }
 
 /// Object identifiers and row versions of everything that decides what is published, as readable lines.
+///
+/// Tables that the user leaves out do not count: they may come, change and go.
 async fn fingerprint(
     client: &mut Client,
     publications: &[String],
+    selection: &Selection,
 ) -> Result<String, walstream::Error> {
     let version = client.server_version().major();
     let names = literals(publications);
+    let listed = selection.leaves_out_sql("n.nspname", "c.relname");
+    let published = selection.leaves_out_sql("t.schemaname", "t.tablename");
     let (lists, schemas) = if version < 15 {
         ("", String::new())
     } else {
@@ -276,11 +303,13 @@ async fn fingerprint(
            FROM pg_publication p WHERE p.pubname IN ({names})
            UNION ALL
            SELECT concat_ws(' ', 'table', r.oid, r.xmin, r.prrelid{lists})
-           FROM pg_publication_rel r JOIN pg_publication p ON p.oid = r.prpubid WHERE p.pubname IN ({names})
+           FROM pg_publication_rel r JOIN pg_publication p ON p.oid = r.prpubid
+           JOIN pg_class c ON c.oid = r.prrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+           WHERE p.pubname IN ({names}) AND NOT {listed}
            {schemas}
            UNION
            SELECT concat_ws(' ', 'publishes', t.schemaname, t.tablename)
-           FROM pg_publication_tables t WHERE t.pubname IN ({names})
+           FROM pg_publication_tables t WHERE t.pubname IN ({names}) AND NOT {published}
          ) AS lines ORDER BY line COLLATE \"C\""
     );
     let rows = client.query(&sql).await?;

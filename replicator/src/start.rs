@@ -12,7 +12,7 @@ use walstream::{Client, Slot, SlotState, Stream, SystemIdentity};
 
 use crate::config::{Config, Copy};
 use crate::destination::Destination;
-use crate::error::{Error, Result, START_ANEW};
+use crate::error::{Error, ErrorKind, Result, START_ANEW};
 use crate::follow::Tables;
 use crate::position::{PositionRow, State};
 use crate::publication;
@@ -37,9 +37,9 @@ pub(crate) struct Started {
 
 /// Brings slot, publication and destination together, whatever an earlier start left behind.
 pub(crate) async fn start(config: &Config, destination: &mut impl Destination) -> Result<Started> {
-    let connection = walstream::Config::parse(&config.source)?;
+    let connection = config.connection()?;
     walstream::check_slot_name(&config.slot)?;
-    let mut source = Source::new(Client::connect(&connection).await?);
+    let mut source = Source::new(Client::connect(&connection).await?).selecting(&config.selection);
     source.do_not_wait_for_locks().await?;
     let mut wire = Client::connect_replication(&connection).await?;
     // Now rather than after the copy.
@@ -190,13 +190,13 @@ async fn publications(
     let mut names = config.publications();
     let missing = source.missing(&names).await?;
     if let Some(name) = missing.first() {
-        let ours_to_make =
-            config.publications.is_empty() || (names.len() == 1 && !config.tables.is_empty());
+        let ours_to_make = config.publications.is_empty()
+            || (names.len() == 1 && !config.selection.tables.is_empty());
         if later || !ours_to_make {
             return Err(publication_missing(name, later));
         }
         let made =
-            publication::create(source.client(), name, &config.tables, config.keyless).await?;
+            publication::create(source.client(), name, &config.selection, config.keyless).await?;
         tracing::info!(
             publication = name,
             tables = made.published.join(", "),
@@ -209,13 +209,22 @@ async fn publications(
                 "left out: no usable key, so updates and deletes could not be followed; see --keyless"
             );
         }
-    } else if !config.tables.is_empty() {
-        tracing::debug!("the publication exists, so --tables changes nothing");
     }
     if let [name] = names.as_slice() {
         let companion = publication::insert_only_name(name);
         if publication::is_ours(source.client(), &companion).await? {
             names.push(companion);
+        }
+    }
+    if missing.is_empty() {
+        let checked =
+            publication::check_selection(source.client(), &names, &config.selection).await;
+        match checked {
+            // A table may have gone since, and what is followed does not change any more.
+            Err(error) if later && error.kind() == ErrorKind::Usage => {
+                tracing::warn!(%error, "what the destination was filled with stays");
+            }
+            checked => checked?,
         }
     }
     Ok((names, !missing.is_empty()))

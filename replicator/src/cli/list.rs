@@ -1,7 +1,7 @@
 //! Several things in one value, as an environment variable has them.
 
 use crate::error::{Error, Result};
-use crate::names::{TableName, part, split};
+use crate::names::{ColumnName, TableName, TablePattern, part, split};
 
 /// What stood between commas; a comma in double quotes separates nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,6 +27,16 @@ impl<T> List<T> {
         }
         Ok(Self(all))
     }
+}
+
+/// `s.t,s.*,…`
+pub(super) fn patterns(text: &str) -> Result<List<TablePattern>> {
+    List::read(text, str::parse)
+}
+
+/// `s.t.c,…`
+pub(super) fn columns(text: &str) -> Result<List<ColumnName>> {
+    List::read(text, str::parse)
 }
 
 /// `s=x,…`

@@ -9,8 +9,8 @@ use walstream::walproto::Lsn;
 
 use super::SourceArgs;
 use super::list::{self, List};
-use crate::config::{Config, Copy, Keyless, OnConflict, OnMisfit, Streaming, Until};
-use crate::names::TableName;
+use crate::config::{Compression, Config, Copy, Keyless, OnConflict, OnMisfit, Streaming, Until};
+use crate::names::{ColumnName, TableName, TablePattern};
 
 /// Options of `run`.
 #[derive(Debug, Args)]
@@ -26,14 +26,38 @@ pub struct RunArgs {
         value_name = "URL"
     )]
     pub destination: String,
-    /// Limit a publication that we make to these tables, as schema.table,…
+    /// Limit a publication that we make to these tables, as schema.table,schema.*,…
     #[arg(
         long,
         env = "REPLICATOR_TABLES",
         value_name = "TABLES",
-        value_delimiter = ','
+        value_parser = list::patterns
     )]
-    pub tables: Vec<String>,
+    pub tables: Vec<List<TablePattern>>,
+    /// Leave out these tables, as schema.table,schema.*,…
+    #[arg(
+        long,
+        env = "REPLICATOR_EXCLUDE_TABLES",
+        value_name = "TABLES",
+        value_parser = list::patterns
+    )]
+    pub exclude_tables: Vec<List<TablePattern>>,
+    /// Of their tables publish only these columns, as schema.table.column,…
+    #[arg(
+        long,
+        env = "REPLICATOR_COLUMNS",
+        value_name = "COLUMNS",
+        value_parser = list::columns
+    )]
+    pub columns: Vec<List<ColumnName>>,
+    /// Leave these columns out of a publication that we make, as schema.table.column,…
+    #[arg(
+        long,
+        env = "REPLICATOR_EXCLUDE_COLUMNS",
+        value_name = "COLUMNS",
+        value_parser = list::columns
+    )]
+    pub exclude_columns: Vec<List<ColumnName>>,
     /// Name of a schema at the destination (its prefix where there are no schemas), as schema=name,…
     #[arg(
         long,
@@ -95,6 +119,14 @@ pub struct RunArgs {
     /// Largest size of what lies in that folder, in MiB
     #[arg(long, env = "REPLICATOR_SPOOL_LIMIT", value_name = "MIB", default_value_t = 16 << 10)]
     pub spool_limit: u64,
+    /// Whether what lies there is compressed
+    #[arg(
+        long,
+        env = "REPLICATOR_SPOOL_COMPRESSION",
+        value_enum,
+        default_value = "none"
+    )]
+    pub spool_compression: CompressionArg,
     /// Received changes kept in memory, in MiB
     #[arg(
         long,
@@ -103,6 +135,32 @@ pub struct RunArgs {
         default_value_t = 32
     )]
     pub memory: u64,
+    /// Source transactions that one destination transaction may hold, in MiB
+    #[arg(
+        long,
+        env = "REPLICATOR_BATCH_SIZE",
+        value_name = "MIB",
+        default_value_t = 8,
+        value_parser = clap::value_parser!(u64).range(1..=1 << 20)
+    )]
+    pub batch_size: u64,
+    /// And their number; 1 for each by itself
+    #[arg(
+        long,
+        env = "REPLICATOR_BATCH_TRANSACTIONS",
+        value_name = "COUNT",
+        default_value_t = 10_000,
+        value_parser = clap::value_parser!(u32).range(1..)
+    )]
+    pub batch_transactions: u32,
+    /// How long a connection may take to stand, 0 for ever; as the source's URL says, or 30, without this
+    #[arg(
+        long,
+        env = "REPLICATOR_CONNECT_TIMEOUT",
+        value_name = "SECONDS",
+        value_parser = clap::value_parser!(u64).range(..=86_400)
+    )]
+    pub connect_timeout: Option<u64>,
     /// How long to wait for a slot or a destination that another process holds
     #[arg(
         long,
@@ -121,6 +179,33 @@ pub struct RunArgs {
         value_parser = clap::value_parser!(u64).range(..=31_536_000)
     )]
     pub reconnect: u64,
+    /// First pause before what was lost is tried again; it doubles from one attempt to the next
+    #[arg(
+        long,
+        env = "REPLICATOR_RETRY_DELAY",
+        value_name = "MILLISECONDS",
+        default_value_t = 250,
+        value_parser = clap::value_parser!(u64).range(1..=86_400_000)
+    )]
+    pub retry_delay: u64,
+    /// Largest such pause
+    #[arg(
+        long,
+        env = "REPLICATOR_RETRY_MAX_DELAY",
+        value_name = "SECONDS",
+        default_value_t = 30,
+        value_parser = clap::value_parser!(u64).range(1..=86_400)
+    )]
+    pub retry_max_delay: u64,
+}
+
+/// `--spool-compression`
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum CompressionArg {
+    /// As received
+    None,
+    /// In blocks of LZ4, for disks that are small or slow
+    Lz4,
 }
 
 fn position(text: &str) -> Result<Lsn, String> {
@@ -183,7 +268,10 @@ impl From<RunArgs> for Config {
     fn from(args: RunArgs) -> Self {
         let mut config = Self::new(args.source.source, args.destination)
             .slot(args.source.slot)
-            .tables(args.tables)
+            .tables(List::all(args.tables))
+            .exclude_tables(List::all(args.exclude_tables))
+            .columns(List::all(args.columns))
+            .exclude_columns(List::all(args.exclude_columns))
             .keyless(match args.keyless {
                 KeylessArg::Skip => Keyless::Skip,
                 KeylessArg::InsertOnly => Keyless::InsertOnly,
@@ -204,7 +292,19 @@ impl From<RunArgs> for Config {
             })
             .memory(args.memory.saturating_mul(1 << 20))
             .takeover(Duration::from_secs(args.takeover))
+            .batch(
+                args.batch_size << 20,
+                usize::try_from(args.batch_transactions).unwrap_or(usize::MAX),
+            )
             .reconnect(Duration::from_secs(args.reconnect))
+            .retry_delays(
+                Duration::from_millis(args.retry_delay),
+                Duration::from_secs(args.retry_max_delay),
+            )
+            .spool_compression(match args.spool_compression {
+                CompressionArg::None => Compression::None,
+                CompressionArg::Lz4 => Compression::Lz4,
+            })
             .spool(
                 args.spool.unwrap_or_else(std::env::temp_dir),
                 args.spool_limit.saturating_mul(1 << 20),
@@ -217,6 +317,9 @@ impl From<RunArgs> for Config {
         }
         config.quarantine = args.quarantine;
         config.skip = args.skip;
+        if let Some(seconds) = args.connect_timeout {
+            config = config.connect_timeout(Duration::from_secs(seconds));
+        }
         config.publications = args.source.publication;
         config.until = args.until;
         config.protocol = args.protocol;

@@ -12,6 +12,7 @@ use crate::config::{Config, Copy};
 use crate::destination::{Destination, Existing};
 use crate::error::{Error, Result};
 use crate::position::{PositionRow, State};
+use crate::selection::WhereFrom;
 use crate::source::{Published, Source};
 use crate::table::Table;
 use crate::{copy, fail_point};
@@ -50,7 +51,7 @@ pub(super) async fn first(
             }
         };
         fail_point!("slot-made");
-        let published = crate::source::published(wire, publications).await?;
+        let published = crate::source::published(wire, publications, &config.selection).await?;
         if !copy::lock(wire, source, &published.tables, publications).await? {
             tracing::info!(
                 "a table changed while the slot was being made; starting over with a new snapshot"
@@ -123,18 +124,18 @@ async fn fill(
     published: &Published,
     point: Lsn,
 ) -> Result<()> {
-    for (published, table) in published
-        .tables
-        .iter()
-        .zip(named(config, destination, published)?)
-    {
-        let table = Arc::new(table);
+    let named = named(config, destination, published)?;
+    let tables: Vec<Arc<Table>> = named.into_iter().map(Arc::new).collect();
+    // All of them before the first row: one that cannot be is said before hours of copying.
+    for table in &tables {
         destination
-            .create_table(&config.slot, &table, existing(config))
+            .create_table(&config.slot, table, existing(config))
             .await?;
         fail_point!("table-made");
+    }
+    for (published, table) in published.tables.iter().zip(&tables) {
         if config.copy == Copy::Yes {
-            let rows = copy::table(wire, destination, published, &table, point).await?;
+            let rows = copy::table(wire, destination, published, table, point).await?;
             tracing::info!(%table, rows, "copied");
         }
     }
@@ -247,6 +248,9 @@ fn named(
         .iter()
         .map(|published| published.table.clone())
         .collect();
+    config
+        .selection
+        .agrees(tables.iter(), WhereFrom::Publication)?;
     config.names.check(&tables)?;
     destination.name_tables(&config.names, &mut tables)?;
     Ok(tables)

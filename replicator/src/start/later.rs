@@ -6,6 +6,8 @@ use super::{Started, check_system, holder, publication_changed};
 use crate::config::Config;
 use crate::destination::Destination;
 use crate::error::{Error, Result, START_ANEW};
+use crate::follow::Tables;
+use crate::selection::WhereFrom;
 use crate::source::Source;
 use crate::table::Table;
 
@@ -51,8 +53,19 @@ pub(super) async fn later(
         .with_hint(START_ANEW));
     }
     let fingerprint = source.fingerprint(&publications).await?;
+    let tables: Vec<Table> = destination
+        .tables(&config.slot)
+        .await?
+        .into_iter()
+        .map(|row| row.table)
+        .collect();
+    // Before the publications are compared, which are what they were while the options may not be.
+    config.selection.agrees(tables.iter(), WhereFrom::Ledger)?;
+    same_names(config, destination, &tables)?;
     if position.fingerprint != fingerprint {
-        return Err(publication_changed(&position.fingerprint, &fingerprint));
+        return Err(publication_changed(&position.fingerprint, &fingerprint).with_hint(format!(
+            "if only --exclude-tables changed, give it as when the destination was filled; {START_ANEW}"
+        )));
     }
     let left = history
         .iter()
@@ -85,20 +98,13 @@ pub(super) async fn later(
         ))
         .with_hint(format!("somebody else read or remade the slot, or the destination was restored; {START_ANEW}")));
     }
-    let tables: Vec<Table> = destination
-        .tables(&config.slot)
-        .await?
-        .into_iter()
-        .map(|row| row.table)
-        .collect();
-    same_names(config, destination, &tables)?;
     Ok(Started {
         stream,
         source,
         connection,
         position,
         timeline: system.timeline,
-        tables: tables.into_iter().collect(),
+        tables: Tables::new(tables, &config.selection),
         publications,
     })
 }
@@ -134,7 +140,7 @@ async fn own(
         memory: config.memory,
         spool: config.spool_limit,
         folder: config.spool.clone(),
-        ..Limits::default()
+        compression: config.spool_compression.of_the_stream(),
     };
     // At the slot's own position: the destination's is read once the slot is ours, and compared below.
     let connect = async |options: &StreamOptions| {

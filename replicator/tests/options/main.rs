@@ -1,0 +1,28 @@
+//! What a user may choose of a run: names, tables, columns.
+
+#[path = "../faults_common/mod.rs"]
+#[allow(dead_code, reason = "each test binary uses a part of this")]
+mod faults_common;
+
+mod names;
+mod selection;
+
+use faults_common::{Outcome, Site};
+
+/// A run that must be refused with this exit code and these words.
+fn refused(site: &Site, arguments: &[&str], code: i32, words: &[&str]) -> Outcome {
+    let outcome = site.catch_up(arguments);
+    assert_eq!(outcome.code, Some(code), "{}", outcome.stderr);
+    for word in words {
+        let said = &outcome.stderr;
+        assert!(said.contains(word), "{word:?} in {said}");
+    }
+    outcome
+}
+
+/// Nothing is left of a first start that was refused.
+fn nothing_is_left(site: &Site) {
+    assert_eq!(site.tables(), [""; 0], "a table is left");
+    assert_eq!(site.slot_column("active"), None, "the slot is left");
+    assert_eq!(site.publications(), [""; 0], "a publication is left");
+}
