@@ -121,7 +121,11 @@ impl Decimal {
         let Ok(zeros) = usize::try_from(self.power) else {
             return false;
         };
-        let (mantissa, less) = (self.mantissa, self.mantissa - 1);
+        // Zero is a neighbour of one, and no number's text.
+        let Some(less) = self.mantissa.checked_sub(1) else {
+            return false;
+        };
+        let mantissa = self.mantissa;
         same(&format!("{mantissa}{:0<zeros$}.001", ""))
             && same(&format!("{less}{:9<zeros$}.999", ""))
     }
@@ -213,6 +217,8 @@ mod tests {
         ] {
             assert_eq!(float4(number), text);
         }
+        // One digit would do, were it not half way.
+        assert_eq!(float8(1e23), "9.999999999999999e+22");
     }
 
     #[test]
