@@ -4,6 +4,7 @@
 //! write. One process writes at a time: a lock on `PATH-replicator.lock` makes a newcomer wait, and the epoch in the
 //! position row stops a process that lost the slot.
 
+mod existing;
 mod file;
 mod ledger;
 mod lock;

@@ -1,3 +1,4 @@
 //! MySQL's and MariaDB's SQL.
 
+pub(crate) mod existing;
 pub(crate) mod types;

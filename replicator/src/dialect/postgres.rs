@@ -12,11 +12,13 @@
 //! * A name at the destination is `schema.table`, its parts in quotes where they are not plain lower-case words.
 
 pub(crate) mod types;
+pub(crate) mod wide;
 
 use std::collections::HashMap;
 use std::fmt::Write;
 
 use super::{ANOTHER_NAME, Dialect, Shape};
+use crate::dialect::text::own_typmod;
 use crate::error::{Error, Result};
 use crate::names::Names;
 use crate::table::Table;
@@ -69,16 +71,10 @@ impl Dialect for Postgres {
         let mut sql = format!("CREATE TABLE {} (", qualified(&table.destination));
         for (at, column) in table.columns.iter().enumerate() {
             let held = BuiltIn::held(column);
-            // The modifier belongs to the column's own type, which a domain is not.
-            let typmod = if column.type_oid == column.base_oid {
-                column.typmod
-            } else {
-                -1
-            };
             separate(&mut sql, at, ", ");
             self.identifier(&mut sql, &column.name);
             sql.push(' ');
-            sql.push_str(&held.declared(typmod));
+            sql.push_str(&held.declared(own_typmod(column)));
             if table.key.contains(&at) {
                 if held.is_collatable() {
                     sql.push_str(BYTES);

@@ -256,8 +256,9 @@ const fn declared_type(kind: Kind) -> &'static str {
 
 /// Whether a column that somebody else declared gives back what we store in it.
 ///
-/// SQLite converts on the way in what the declared type seems to ask for: `1.50` becomes `1.5` in a `NUMERIC` column.
-pub(crate) fn keeps(kind: Kind, declared: &str) -> bool {
+/// SQLite converts on the way in what the declared type seems to ask for: `1.50` becomes `1.5` in a `NUMERIC` column. A
+/// `STRICT` table refuses what cannot be converted, and knows a type that converts nothing.
+pub(crate) fn keeps(kind: Kind, declared: &str, strict: bool) -> bool {
     // https://www.sqlite.org/datatype3.html, "Determination Of Column Affinity", in its order.
     let declared = declared.to_ascii_uppercase();
     let has = |words: &[&str]| words.iter().any(|word| declared.contains(word));
@@ -266,14 +267,20 @@ pub(crate) fn keeps(kind: Kind, declared: &str) -> bool {
         Kind::Bool | Kind::Int2 | Kind::Int4 | Kind::Int8 | Kind::Oid
     );
     match kind {
+        _ if strict && declared == "ANY" => true,
         // No affinity touches bytes.
-        Kind::Bytea => true,
+        Kind::Bytea => !strict || declared == "BLOB",
         _ if has(&["INT"]) => numbers,
         _ if has(&["CHAR", "CLOB", "TEXT"]) => kind == Kind::Text,
-        _ if declared.is_empty() || has(&["BLOB"]) => true,
+        _ if declared.is_empty() || has(&["BLOB"]) => !strict,
         _ if has(&["REAL", "FLOA", "DOUB"]) => false,
         _ => numbers,
     }
+}
+
+/// Whether a collation calls no two texts equal that differ.
+pub(crate) fn tells_apart(collation: &str) -> bool {
+    collation.eq_ignore_ascii_case("BINARY")
 }
 
 #[cfg(test)]

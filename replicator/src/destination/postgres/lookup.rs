@@ -3,14 +3,13 @@
 use walproto::Oid;
 
 use super::session::{Session, column};
-use crate::dialect::postgres::types::{BuiltIn, modifier_keeps};
+use crate::dialect::postgres::types::BuiltIn;
+use crate::dialect::postgres::wide::keeps;
 use crate::dialect::postgres::{Target, TargetColumn, parts, qualified, quoted};
+use crate::dialect::text::own_typmod;
 use crate::error::{Error, Result};
 use crate::table::{Column, Table};
 use crate::value::Kind;
-
-/// Numbers below are the server's own, the same everywhere.
-const FIRST_NORMAL_OID: u32 = 16384;
 
 /// A table that is there.
 #[derive(Debug)]
@@ -167,7 +166,7 @@ impl Found {
                 ))
                 .with_hint("give it a deterministic collation, such as \"C\""));
             }
-            if !found.keeps(ours) {
+            if !keeps(ours, found.base, found.typmod) {
                 let (held, modifier) = (&found.cast, found.typmod);
                 let modifier = if modifier < 0 {
                     String::new()
@@ -194,48 +193,5 @@ impl Found {
             .with_hint("give it a default, or allow NULL"));
         }
         Ok(())
-    }
-}
-
-/// The modifier of the type that we hold the column's values as; a domain's own is not in the column.
-const fn own_typmod(column: &Column) -> i32 {
-    if column.type_oid.0 == column.base_oid.0 {
-        column.typmod
-    } else {
-        -1
-    }
-}
-
-impl FoundColumn {
-    /// Whether the column gives back every value of `ours` with the same text.
-    fn keeps(&self, ours: &Column) -> bool {
-        let Some(held) = BuiltIn::of(ours.base_oid) else {
-            // A type of the source's own: its text, or a type of the destination's own that reads that text.
-            return self.is_any_text() || self.base.0 >= FIRST_NORMAL_OID;
-        };
-        let Some(found) = BuiltIn::of(self.base) else {
-            return false;
-        };
-        if held == found {
-            return modifier_keeps(held.name, own_typmod(ours), self.typmod);
-        }
-        if held.array || found.array {
-            return self.is_any_text();
-        }
-        let any = self.typmod < 0;
-        match (held.name, found.name) {
-            ("int2", "int4" | "int8")
-            | ("int4" | "oid", "int8")
-            | ("float4", "float8")
-            | ("jsonb", "json") => true,
-            ("int2" | "int4" | "int8", "numeric") | ("bit", "varbit") => any,
-            _ => self.is_any_text(),
-        }
-    }
-
-    fn is_any_text(&self) -> bool {
-        BuiltIn::of(self.base).is_some_and(|found| {
-            !found.array && matches!(found.name, "text" | "varchar") && self.typmod < 0
-        })
     }
 }

@@ -8,7 +8,7 @@ use walproto::Oid;
 
 use super::file::failure;
 use super::statements::{LONGEST, Statements};
-use super::{Existing, Outcome, Refused, ledger};
+use super::{Existing, Outcome, Refused, existing, ledger};
 use crate::config::OnConflict;
 use crate::dialect::{Dialect, sqlite};
 use crate::error::{Error, Result};
@@ -162,7 +162,7 @@ impl<'db> Writer<'db> {
                 ))
                 .with_hint("drop or rename it, or use --copy no to go on with the rows it has"));
             }
-            writer.check_existing(table)?;
+            existing::check(writer.db, table)?;
             ledger::put_table(writer.db, slot, table, false)
         })
     }
@@ -173,41 +173,6 @@ impl<'db> Writer<'db> {
             "SELECT type FROM sqlite_schema WHERE name = ? COLLATE NOCASE AND type <> 'trigger'";
         let found = self.db.query_row(sql, [name], |row| row.get(0)).optional();
         found.map_err(|error| failure("could not read the destination's schema", error))
-    }
-
-    /// Whether somebody else's table can hold what we store.
-    fn check_existing(&self, table: &Table) -> Result<()> {
-        let name = &table.destination;
-        let sql = "SELECT name, type FROM pragma_table_xinfo(?)";
-        let columns: Vec<(String, String)> = self
-            .db
-            .prepare(sql)
-            .and_then(|mut statement| {
-                statement
-                    .query_map([name], |row| Ok((row.get(0)?, row.get(1)?)))?
-                    .collect()
-            })
-            .map_err(|error| failure(format!("could not read the columns of {name:?}"), error))?;
-        for column in &table.columns {
-            let found = columns
-                .iter()
-                .find(|(name, _)| name.eq_ignore_ascii_case(&column.name));
-            let Some((_, declared)) = found else {
-                return Err(Error::person(format!(
-                    "the destination's table {name:?} has no column {}",
-                    column.name
-                ))
-                .with_hint("add it, or drop the table and let us make it"));
-            };
-            if !sqlite::keeps(column.kind, declared) {
-                let (column, kind) = (&column.name, column.kind.name());
-                return Err(Error::person(format!(
-                    "column {column} of the destination's table {name:?} is declared {declared}, which changes values of type {kind}"
-                ))
-                .with_hint("declare it without a type, or drop the table and let us make it"));
-            }
-        }
-        Ok(())
     }
 
     pub(super) fn drop_made_tables(&mut self, slot: &str) -> Result<Vec<String>> {

@@ -12,6 +12,7 @@ use std::borrow::Cow;
 use walproto::Oid;
 
 use crate::config::OnMisfit;
+use crate::dialect::text::{longest, numeric_modifier};
 use crate::error::{Error, Result};
 use crate::misfit::Misfit;
 use crate::table::{Column, Table};
@@ -46,18 +47,18 @@ const ROW: usize = 8000;
 const DECLARED: usize = 60_000;
 
 /// Bytes of a character in utf8mb4.
-const CHARACTER: usize = 4;
+pub(super) const CHARACTER: usize = 4;
 
 /// What a column holds, and how PostgreSQL's values get in and out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Held {
-    kind: Kind,
-    form: Form,
+    pub(super) kind: Kind,
+    pub(super) form: Form,
 }
 
 /// A type of the server's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Form {
+pub(super) enum Form {
     Bool,
     Int2,
     Int4,
@@ -131,7 +132,7 @@ impl Held {
     pub(crate) fn of(column: &Column, on_misfit: OnMisfit) -> Self {
         let native = Form::native(column);
         let form = match on_misfit {
-            OnMisfit::Text if !native.holds_all() => Form::Text(longest(column)),
+            OnMisfit::Text if !native.holds_all() => Form::Text(length(column)),
             _ => native,
         };
         Self {
@@ -314,9 +315,9 @@ impl Form {
                     zoned: column.base_oid == TIMESTAMPTZ,
                 },
                 NUMERIC if own => {
-                    decimal(column.typmod).unwrap_or_else(|| Self::Text(longest(column)))
+                    decimal(column.typmod).unwrap_or_else(|| Self::Text(length(column)))
                 }
-                _ => Self::Text(longest(column)),
+                _ => Self::Text(length(column)),
             },
         }
     }
@@ -333,7 +334,10 @@ impl Form {
     /// Of so many bytes at most.
     fn shortened(self, bytes: usize) -> Self {
         match self {
-            Self::Text(_) => Self::Text(Some(bytes / CHARACTER)),
+            Self::Text(length) => {
+                let share = bytes / CHARACTER;
+                Self::Text(Some(length.map_or(share, |length| length.min(share))))
+            }
             Self::Bytes(_) => Self::Bytes(Some(bytes)),
             other => other,
         }
@@ -372,43 +376,11 @@ fn decimal(typmod: i32) -> Option<Form> {
     (precision <= 65 && scale <= 30).then_some(Form::Decimal { precision, scale })
 }
 
-/// Precision and scale of a `numeric` with a modifier.
-pub(crate) fn numeric_modifier(typmod: i32) -> Option<(u16, i16)> {
-    // numeric.c: make_numeric_typmod; VARHDRSZ is added, and a scale has 11 bits with sign.
-    let packed = u32::try_from(typmod).ok()?.checked_sub(4)?;
-    let precision = u16::try_from(packed >> 16).ok()?;
-    let scale = i16::try_from(packed & 0x7FF).ok()?;
-    Some((precision, (scale ^ 1024) - 1024))
-}
-
-/// The characters of the longest text of a type, where it has one that a `VARCHAR` can be declared with.
-fn longest(column: &Column) -> Option<usize> {
-    /// In characters, so that four bytes each stay below what a row may take.
+/// The characters of the longest text of a type, where a `VARCHAR` can be declared with so many.
+fn length(column: &Column) -> Option<usize> {
+    /// So that four bytes each stay below what a row may take.
     const MOST: usize = 16_000;
-    let own = column.type_oid == column.base_oid;
-    let modifier = usize::try_from(column.typmod).ok().filter(|_| own);
-    let length = match column.base_oid.0 {
-        18 => Some(4),           // "char", such as \377
-        19 => Some(63),          // name
-        650 | 869 => Some(49),   // cidr, inet: 39 + /128, and scopes are not taken
-        700 | 701 => Some(24),   // -1.7976931348623157e+308
-        774 => Some(23),         // macaddr8
-        829 => Some(17),         // macaddr
-        1082 => Some(13),        // 5874897-12-31, 4713-01-01 BC
-        1083 => Some(15),        // 24:00:00.000000
-        1114 | 1184 => Some(35), // 294276-12-31 23:59:59.999999+00
-        1266 => Some(24),        // 23:59:59.999999+15:59:59
-        1042 | 1043 => modifier.and_then(|length| length.checked_sub(4)), // char(n), varchar(n)
-        1560 | 1562 => modifier, // bit(n), varbit(n)
-        1700 if own => numeric_modifier(column.typmod).map(|(precision, scale)| {
-            // Sign, point, and a zero before it; NaN fits anywhere.
-            usize::from(precision.max(scale.unsigned_abs())) + usize::from(scale.unsigned_abs()) + 3
-        }),
-        2950 => Some(36), // uuid
-        3220 => Some(17), // pg_lsn
-        _ => None,
-    };
-    length.filter(|length| (1..=MOST).contains(length))
+    longest(column).filter(|length| (1..=MOST).contains(length))
 }
 
 /// A `NaN`, an infinity or a negative zero.
@@ -468,3 +440,8 @@ fn without_zeroes(text: &[u8]) -> &[u8] {
     let text = &text[..end];
     text.strip_suffix(b".").unwrap_or(text)
 }
+
+#[cfg(test)]
+mod round_trip;
+#[cfg(test)]
+mod tests;

@@ -232,9 +232,35 @@ fn only_columns_that_give_back_what_they_get_are_taken_over() {
         (Kind::Bytea, "TEXT", true),
     ] {
         assert_eq!(
-            keeps(kind, declared),
+            keeps(kind, declared, false),
             fine,
             "{kind:?} in a column of type {declared:?}"
         );
     }
+}
+
+#[test]
+fn a_strict_table_refuses_what_its_types_are_not() {
+    for (kind, declared, fine) in [
+        (Kind::Int8, "INT", true),
+        (Kind::Bool, "INTEGER", true),
+        (Kind::Int8, "REAL", false),
+        (Kind::Int8, "BLOB", false),
+        (Kind::Float8, "REAL", false),
+        (Kind::Float8, "ANY", true),
+        (Kind::Text, "TEXT", true),
+        (Kind::Text, "ANY", true),
+        (Kind::Text, "BLOB", false),
+        (Kind::Bytea, "BLOB", true),
+        (Kind::Bytea, "ANY", true),
+        (Kind::Bytea, "TEXT", false),
+    ] {
+        assert_eq!(
+            keeps(kind, declared, true),
+            fine,
+            "{kind:?} into {declared}"
+        );
+    }
+    // Outside of such tables the word means a number.
+    assert!(!keeps(Kind::Text, "ANY", false));
 }
