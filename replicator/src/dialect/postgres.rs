@@ -11,6 +11,8 @@
 //!   equality, or calls different texts equal, is compared as text.
 //! * A name at the destination is `schema.table`, its parts in quotes where they are not plain lower-case words.
 
+#[cfg(test)]
+mod matrix;
 pub(crate) mod types;
 pub(crate) mod wide;
 

@@ -6,6 +6,8 @@
 //! * A row without a key is found by its rowid, so that of several equal rows exactly one is touched. Rows are
 //!   compared with `(…) IS (…)`, which knows NULL and is no deeper with 1600 columns than with one.
 
+#[cfg(test)]
+mod matrix;
 pub(crate) mod parking;
 
 use std::collections::HashMap;
