@@ -49,6 +49,8 @@ pub struct Config {
     pub(crate) reconnect: Duration,
     pub(crate) retry_delay: Duration,
     pub(crate) retry_max_delay: Duration,
+    pub(crate) destination_retry: Duration,
+    pub(crate) destination_timeout: Duration,
     pub(crate) idle_interval: Duration,
 }
 
@@ -82,6 +84,8 @@ impl Config {
             reconnect: Duration::from_secs(300),
             retry_delay: Duration::from_millis(250),
             retry_max_delay: Duration::from_secs(30),
+            destination_retry: Duration::from_secs(300),
+            destination_timeout: Duration::from_secs(30),
             idle_interval: Duration::from_secs(10),
         }
     }
@@ -288,6 +292,23 @@ impl Config {
         self
     }
 
+    /// How long a destination that does not take changes any more (lost, down, full, read-only, a deadlock) is tried
+    /// again, 5 minutes without this; zero for not at all. The stream lives on meanwhile. The first connection of a
+    /// run is not tried again.
+    #[must_use]
+    pub const fn destination_retry(mut self, time: Duration) -> Self {
+        self.destination_retry = time;
+        self
+    }
+
+    /// How long a destination server may leave a call unanswered before it is asked over another connection whether
+    /// it is still at work, 30 s without this. What really is at work is waited for.
+    #[must_use]
+    pub const fn destination_timeout(mut self, time: Duration) -> Self {
+        self.destination_timeout = time;
+        self
+    }
+
     /// How often the position of an idle stream is written to the destination, 10 s without this.
     #[must_use]
     pub const fn idle_interval(mut self, interval: Duration) -> Self {
@@ -304,6 +325,15 @@ impl Config {
                 ..backoff(self.reconnect)
             },
             ..Reconnect::default()
+        }
+    }
+
+    /// How a destination that was lost is tried again.
+    pub(crate) fn destination_policy(&self) -> Backoff {
+        Backoff {
+            first_delay: self.retry_delay,
+            largest_delay: self.retry_max_delay,
+            ..backoff(self.destination_retry)
         }
     }
 
@@ -326,7 +356,7 @@ impl Config {
     }
 }
 
-/// How a source that was lost is tried again, for so long.
+/// How what was lost is tried again, for so long.
 pub(crate) fn backoff(time: Duration) -> Backoff {
     if time.is_zero() {
         return Backoff::never();

@@ -95,6 +95,23 @@
 //! | 3. the publications are looked at over a new session | the same | at random |
 //! | 4. the next batch carries the timeline that the server is on now | as a batch | as a batch |
 //!
+//! ## A lost destination
+//!
+//! A run goes on by itself when the destination was lost, down, full, read-only or in a deadlock, for as long as
+//! [`Config::destination_retry`] says; the stream lives on meanwhile, and nothing is confirmed. Only errors of the
+//! destination's that may pass ([`ErrorKind::Retry`]) are tried again, never one of the source's or of the spool's.
+//!
+//! | step | a crash after it leaves | the next start | killed at |
+//! |---|---|---|---|
+//! | 1. a call fails, or its answer does not come; the batch is open nowhere, or it is in: only COMMIT can tell | nothing, or data and position | gets the batch again, or skips it | `destination-lost` |
+//! | 2. what is open is rolled back, and the position row is read; until it can be read, that is all that is tried | the same | the same | at random |
+//! | 3. the row is as the batch would have left it: the batch is in and is confirmed | data and position; the slot behind them | skips | `batch-after-commit` leaves the same |
+//! | 4. or it is as it was before: a pause, then the same transactions are written again | nothing | gets the batch again | `destination-back` |
+//!
+//! A row that is neither ends the run: somebody else moved it. What was read in step 2 may be overtaken by a commit of
+//! ours that a server had not finished yet; then the compare-and-set at the beginning of the next attempt finds no row,
+//! and step 2 comes again, and finds the batch. A first connection is not tried again.
+//!
 //! ## End
 //!
 //! Finish the batch, write the idle position, confirm it, CopyDone. Nothing of it is needed for safety; it lets the

@@ -4,7 +4,7 @@
 use walstream::Transaction;
 use walstream::walproto::Lsn;
 
-use super::{Apply, CHUNK, CHUNK_BYTES};
+use super::writer::{CHUNK, CHUNK_BYTES, Writer};
 use crate::config::Config;
 use crate::destination::Destination;
 use crate::error::{Error, ErrorKind, Result};
@@ -77,7 +77,7 @@ impl Poison {
     }
 }
 
-impl<D: Destination> Apply<'_, D> {
+impl<D: Destination> Writer<D> {
     /// Applies a batch in parts, because it holds what is to be skipped or `failed` as a whole for a reason that lies in
     /// one of its transactions. Those before that one are applied, so that a stop is exactly there.
     ///
@@ -132,7 +132,8 @@ impl<D: Destination> Apply<'_, D> {
         let (commit, end) = (transaction.commit_lsn(), transaction.end_lsn());
         let slot = self.poison.slot.clone();
         let of = Origin::new(&slot, transaction);
-        self.begin(end).await?;
+        let next = self.next(end);
+        self.begin(&next).await?;
         if let Some(quarantine) = &mut self.poison.quarantine {
             quarantine.begin();
         }
@@ -140,7 +141,7 @@ impl<D: Destination> Apply<'_, D> {
         let (mut chunk, mut lsns, mut bytes) = (Vec::new(), Vec::new(), 0);
         let mut walk = transaction.changes()?;
         while let Some((lsn, change)) = walk.next()? {
-            self.started.tables.follow(commit, &change, |operation| {
+            self.tables.follow(commit, &change, |operation| {
                 bytes += operation.size();
                 chunk.push(operation);
                 lsns.push(lsn);
@@ -202,7 +203,7 @@ impl<D: Destination> Apply<'_, D> {
         while let Some((lsn, change)) = walk.next()? {
             if matches!(change, walstream::Change::Relation(_)) {
                 // Told once for all that follows: what comes after this transaction could not be read without it.
-                self.started.tables.follow(commit, &change, |_| {})?;
+                self.tables.follow(commit, &change, |_| {})?;
             }
             left_out += u64::from(quarantine.skipped(&of, lsn, &change)?);
         }
@@ -214,7 +215,8 @@ impl<D: Destination> Apply<'_, D> {
         if let Some(skip) = met {
             skip.met = true;
         }
-        let moved = match self.begin(end).await {
+        let next = self.next(end);
+        let moved = match self.begin(&next).await {
             Ok(()) => self.commit().await,
             Err(error) => Err(error),
         };

@@ -41,7 +41,9 @@ pub(crate) async fn open(config: &Config) -> Result<Any> {
         }
         #[cfg(feature = "postgres")]
         Place::Postgres(url) => {
-            let options = PostgresOptions::new(url, slot).wait(wait);
+            let options = PostgresOptions::new(url, slot)
+                .wait(wait)
+                .timeout(config.destination_timeout);
             let open = PostgresDestination::open(options.on_conflict(config.on_conflict));
             Ok(Any::Postgres(open.await?))
         }

@@ -12,6 +12,7 @@ mod origin;
 mod session;
 mod statements;
 mod values;
+mod watch;
 mod writer;
 
 use std::future::Future;
@@ -39,6 +40,7 @@ pub struct PostgresOptions {
     url: String,
     slot: String,
     wait: Duration,
+    timeout: Duration,
     on_conflict: OnConflict,
 }
 
@@ -48,6 +50,7 @@ impl std::fmt::Debug for PostgresOptions {
         f.debug_struct("PostgresOptions")
             .field("slot", &self.slot)
             .field("wait", &self.wait)
+            .field("timeout", &self.timeout)
             .field("on_conflict", &self.on_conflict)
             .finish_non_exhaustive()
     }
@@ -60,6 +63,7 @@ impl PostgresOptions {
             url: url.into(),
             slot: slot.into(),
             wait: Duration::from_secs(10),
+            timeout: Duration::from_secs(30),
             on_conflict: OnConflict::default(),
         }
     }
@@ -75,6 +79,14 @@ impl PostgresOptions {
     #[must_use]
     pub const fn wait(mut self, wait: Duration) -> Self {
         self.wait = wait;
+        self
+    }
+
+    /// How long the server may leave a call unanswered before it is asked over another connection whether it is still
+    /// at work, 30 s without this. What really is at work is waited for.
+    #[must_use]
+    pub const fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
         self
     }
 }
@@ -98,6 +110,7 @@ impl PostgresDestination {
             url,
             slot,
             wait,
+            timeout,
             on_conflict,
         } = options;
         let connection: PgConnectOptions = url.parse().map_err(|_| {
@@ -105,7 +118,7 @@ impl PostgresDestination {
                 .with_hint("a destination is postgres://user:password@host:port/database")
         })?;
         let connection = connection.application_name("replicator");
-        let writer = Writer::open(connection, slot, wait, on_conflict).await?;
+        let writer = Writer::open(connection, slot, wait, timeout, on_conflict).await?;
         Ok(Self {
             writer: Arc::new(Mutex::new(writer)),
         })

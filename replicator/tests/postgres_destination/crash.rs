@@ -30,6 +30,8 @@ const LATER: [&str; 5] = [
     "batch-after-commit",
     "committed",
 ];
+/// Places of a stream that lost its destination.
+const LOST: [&str; 2] = ["destination-lost", "destination-back"];
 const OTHERS: [&str; 4] = [
     "the replicator in its first start",
     "the replicator in the stream",
@@ -110,6 +112,28 @@ impl Theatre<'_> {
         }
     }
 
+    /// The server dies under the replicator, which dies on its way back to it.
+    fn die_while_lost(&mut self, job: &Job, place: &'static str) {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let mut command = job.command(&[]);
+            command.env("REPLICATOR_FAILPOINT", format!("{place}:1"));
+            let mut running = job.start_command(command);
+            running.wait_for(" streaming ");
+            thread::sleep(Duration::from_millis(self.random.below(300) as u64));
+            self.destination.kill();
+            self.destination.start_again();
+            match running.wait_until(Instant::now() + Duration::from_secs(5)) {
+                Some(finished) if finished.signal == Some(ABORTED) => break,
+                Some(finished) => Self::worth_retrying(&finished),
+                // It was lost in a commit, whose answer it found by itself.
+                None => drop(running.kill()),
+            }
+            assert!(Instant::now() < deadline, "{place} is not reached");
+        }
+        self.meet(place);
+    }
+
     fn run_to_current(job: &Job) -> String {
         let deadline = Instant::now() + PATIENCE;
         loop {
@@ -158,6 +182,7 @@ impl Theatre<'_> {
             self.die_at_random(&job, 700, OTHERS[1]);
             self.kill_the_destination(&job, 900, OTHERS[3]);
         }
+        self.die_while_lost(&job, LOST[round % LOST.len()]);
 
         let mut workload = self.workload.lock().unwrap();
         workload.finish().unwrap();
@@ -216,7 +241,7 @@ fn survives(from: Version, into: Version, rounds: usize) {
             theatre.round(round);
         }
         println!("{rounds} rounds: {:?}", theatre.met);
-        for place in FIRST.iter().chain(&LATER).chain(&OTHERS) {
+        for place in FIRST.iter().chain(&LATER).chain(&LOST).chain(&OTHERS) {
             assert!(
                 theatre.met.contains_key(place),
                 "{place} was never hit: {:?}",

@@ -137,7 +137,8 @@ pub(super) async fn put_intent(db: &mut Session, row: &PositionRow) -> Result<()
                (slot, version, state, system_id, timeline, \"database\", publications, lsn, epoch, holder, fingerprint,
                 backend, backend_start)
                VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
-    let (backend, since) = (db.backend, db.since.clone());
+    let (backend, since) = db.backend();
+    let since = since.to_owned();
     let query = sqlx::query(sql)
         .bind(&row.slot)
         .bind(SCHEMA_VERSION)
@@ -165,7 +166,8 @@ pub(super) async fn compare_and_set(
                SET state = $1, timeline = $2, publications = $3, lsn = $4, fingerprint = $5, backend = $6,
                    backend_start = $7
                WHERE slot = $8 AND state = $9 AND lsn = $10 AND epoch = $11";
-    let (backend, since) = (db.backend, db.since.clone());
+    let (backend, since) = db.backend();
+    let since = since.to_owned();
     let query = sqlx::query(sql)
         .bind(next.state.name())
         .bind(i64::from(next.timeline))
@@ -184,7 +186,8 @@ pub(super) async fn compare_and_set(
 pub(super) async fn raise_epoch(db: &mut Session, slot: &str, holder: &str) -> Result<bool> {
     let sql = "UPDATE public._replicator_position SET epoch = epoch + 1, holder = $1, backend = $2, backend_start = $3
                WHERE slot = $4";
-    let (backend, since) = (db.backend, db.since.clone());
+    let (backend, since) = db.backend();
+    let since = since.to_owned();
     let query = sqlx::query(sql)
         .bind(holder)
         .bind(backend)

@@ -9,6 +9,7 @@ use sqlx::postgres::{
 use sqlx::query::Query;
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Postgres, Row};
 
+use super::watch::Watch;
 use crate::destination::conflict::describe;
 use crate::error::{Error, ErrorKind, Result};
 use crate::plan::Operation;
@@ -24,16 +25,20 @@ const KEPT: usize = 256;
 #[derive(Debug)]
 pub(super) struct Session {
     db: PgConnection,
-    /// Its server process, and since when that is.
-    pub(super) backend: i32,
-    pub(super) since: String,
+    /// Knows its server process.
+    watch: Watch,
     pub(super) major: i32,
     lost: bool,
 }
 
 impl Session {
-    /// Opens it, and sees that the server can be written.
-    pub(super) async fn open(options: &PgConnectOptions, lock_timeout: Duration) -> Result<Self> {
+    /// Opens it, and sees that the server can be written; one that could be before (`again`) may soon be again.
+    pub(super) async fn open(
+        options: &PgConnectOptions,
+        lock_timeout: Duration,
+        timeout: Duration,
+        again: bool,
+    ) -> Result<Self> {
         // Values belong into no log.
         let options = options
             .clone()
@@ -43,14 +48,12 @@ impl Session {
             let (host, port) = (options.get_host(), options.get_port());
             format!("could not connect to the destination server {host}:{port}")
         };
-        let db = options
-            .connect()
-            .await
-            .map_err(|error| failure(what(), error))?;
+        let watch = Watch::new(options.clone(), timeout);
+        let db = watch.connect().await;
+        let db = db.map_err(|error| failure(what(), error))?;
         let mut session = Self {
             db,
-            backend: 0,
-            since: String::new(),
+            watch,
             major: 0,
             lost: false,
         };
@@ -63,11 +66,12 @@ impl Session {
             ))
             .await?;
         let row = rows.first().ok_or_else(|| unexpected("no row"))?;
-        session.backend = column(row, 0)?;
-        session.since = column(row, 1)?;
+        session.watch.backend = column(row, 0)?;
+        session.watch.since = column(row, 1)?;
         session.major = column(row, 2)?;
         if column(row, 3)? {
-            return Err(Error::usage("the destination server takes no changes: it is a standby, or default_transaction_read_only is on")
+            let make = if again { Error::retry } else { Error::usage };
+            return Err(make("the destination server takes no changes: it is a standby, or default_transaction_read_only is on".to_owned())
                 .with_hint("name the primary as --destination"));
         }
         if session.major < 14 {
@@ -77,6 +81,11 @@ impl Session {
             )));
         }
         Ok(session)
+    }
+
+    /// Its server process, and since when that is.
+    pub(super) fn backend(&self) -> (i32, &str) {
+        (self.watch.backend, &self.watch.since)
     }
 
     /// Whether the server has gone, or what it says cannot be followed any more.
@@ -93,9 +102,8 @@ impl Session {
 
     /// Runs statements without parameters; the driver's own error.
     pub(super) async fn run_text(&mut self, sql: &str) -> Result<(), sqlx::Error> {
-        let done = sqlx::raw_sql(AssertSqlSafe(sql.to_owned()))
-            .execute(&mut self.db)
-            .await;
+        let work = sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(&mut self.db);
+        let done = self.watch.over(work).await;
         self.notice(done).map(drop)
     }
 
@@ -104,7 +112,7 @@ impl Session {
         &mut self,
         query: Query<'_, Postgres, PgArguments>,
     ) -> Result<Vec<PgRow>> {
-        let done = query.fetch_all(&mut self.db).await;
+        let done = self.watch.over(query.fetch_all(&mut self.db)).await;
         self.notice(done).map_err(|error| {
             failure(
                 "could not use the replicator's own tables at the destination",
@@ -119,16 +127,14 @@ impl Session {
         sql: &'static str,
         argument: &str,
     ) -> Result<(), sqlx::Error> {
-        let done = sqlx::query(sql)
-            .bind(argument)
-            .fetch_all(&mut self.db)
-            .await;
+        let work = sqlx::query(sql).bind(argument).fetch_all(&mut self.db);
+        let done = self.watch.over(work).await;
         self.notice(done).map(drop)
     }
 
     /// How many rows a statement of ours changed.
     pub(super) async fn change(&mut self, query: Query<'_, Postgres, PgArguments>) -> Result<u64> {
-        let done = query.execute(&mut self.db).await;
+        let done = self.watch.over(query.execute(&mut self.db)).await;
         self.notice(done)
             .map(|done| done.rows_affected())
             .map_err(|error| {
@@ -145,9 +151,9 @@ impl Session {
         sql: &Arc<str>,
         arguments: PgArguments,
     ) -> Result<u64, sqlx::Error> {
-        let done = sqlx::query_with(AssertSqlSafe(Arc::clone(sql)), arguments)
-            .execute(&mut self.db)
-            .await;
+        let work =
+            sqlx::query_with(AssertSqlSafe(Arc::clone(sql)), arguments).execute(&mut self.db);
+        let done = self.watch.over(work).await;
         self.notice(done).map(|done| done.rows_affected())
     }
 
@@ -157,9 +163,9 @@ impl Session {
         sql: &Arc<str>,
         arguments: PgArguments,
     ) -> Result<(i64, i64), sqlx::Error> {
-        let done = sqlx::query_with(AssertSqlSafe(Arc::clone(sql)), arguments)
-            .fetch_one(&mut self.db)
-            .await;
+        let work =
+            sqlx::query_with(AssertSqlSafe(Arc::clone(sql)), arguments).fetch_one(&mut self.db);
+        let done = self.watch.over(work).await;
         let row = self.notice(done)?;
         Ok((row.try_get(0)?, row.try_get(1)?))
     }
@@ -175,7 +181,7 @@ impl Session {
             }
             copy.finish().await
         };
-        let copied = copied.await;
+        let copied = self.watch.over(copied).await;
         self.notice(copied)
     }
 
@@ -286,8 +292,9 @@ pub(super) fn failure(what: impl Into<String>, error: sqlx::Error) -> Error {
             Error::usage(text).with_hint("check user, password and database in --destination")
         }
         (_, "42501") => Error::usage(text).with_hint(RIGHTS),
+        // A server that took changes when it was opened, so it may be one that is to take them again.
         (_, "25006") => {
-            Error::usage(text).with_hint("name a primary as --destination that takes changes")
+            Error::retry(text).with_hint("name a primary as --destination that takes changes")
         }
         _ => Error::person(text),
     };

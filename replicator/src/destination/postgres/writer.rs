@@ -37,7 +37,10 @@ pub(super) struct Writer {
     options: PgConnectOptions,
     slot: String,
     wait: Duration,
+    timeout: Duration,
     on_conflict: OnConflict,
+    /// The server process of a session that was lost, which may not have noticed.
+    before: Option<(i32, String)>,
     /// None where it was lost, until it is needed again.
     session: Option<Session>,
     /// Whether a transaction is open.
@@ -64,13 +67,16 @@ impl Writer {
         options: PgConnectOptions,
         slot: String,
         wait: Duration,
+        timeout: Duration,
         on_conflict: OnConflict,
     ) -> Result<Self> {
         let mut writer = Self {
             options,
             slot,
             wait,
+            timeout,
             on_conflict,
+            before: None,
             session: None,
             open: false,
             statements: Statements::default(),
@@ -86,7 +92,7 @@ impl Writer {
     /// The session; another one where it was lost.
     async fn db(&mut self) -> Result<&mut Session> {
         if self.session.as_ref().is_some_and(Session::is_lost) {
-            self.session = None;
+            self.give_up();
         }
         if self.session.is_none() {
             self.statements.clear();
@@ -94,11 +100,25 @@ impl Writer {
             self.open = false;
             self.marks = false;
             let wait = self.wait.max(Duration::from_secs(1));
-            self.session = Some(Session::open(&self.options, wait).await?);
+            let again = self.before.is_some();
+            let session = Session::open(&self.options, wait, self.timeout, again).await?;
+            let session = self.session.insert(session);
+            if let Some((backend, since)) = &self.before {
+                // It may hold our row for as long as it has not noticed that we are gone.
+                terminate(session, *backend, since).await;
+            }
         }
         self.session
             .as_mut()
             .ok_or_else(|| Error::retry("there is no session at the destination server"))
+    }
+
+    /// A session of no use any more.
+    fn give_up(&mut self) {
+        if let Some(session) = self.session.take() {
+            let (backend, since) = session.backend();
+            self.before = Some((backend, since.to_owned()));
+        }
     }
 
     pub(super) async fn position(&mut self, slot: &str) -> Result<Option<PositionRow>> {
@@ -248,7 +268,6 @@ impl Writer {
             return Err(Error::retry("no batch is open at the destination"));
         };
         fail_point!("batch-before-commit");
-        let (backend, since) = (db.backend, db.since.clone());
         let error = match db.run_text(COMMIT).await {
             Ok(()) => {
                 self.open = false;
@@ -257,16 +276,13 @@ impl Writer {
             }
             Err(error) => failure("could not commit at the destination", error),
         };
-        let now = self
-            .settled(&next.slot, backend, &since)
-            .await
-            .map_err(|unread| {
-                Error::retry(format!(
-                    "it is unknown whether the batch up to {} was committed: {error}",
-                    next.lsn
-                ))
-                .caused_by(unread)
-            })?;
+        let now = self.settled(&next.slot).await.map_err(|unread| {
+            Error::retry(format!(
+                "it is unknown whether the batch up to {} was committed: {error}",
+                next.lsn
+            ))
+            .caused_by(unread)
+        })?;
         match now {
             // An idle write that moves nothing is the same before and after.
             Some(now) if now == next => Ok(Outcome::Committed(next)),
@@ -276,19 +292,17 @@ impl Writer {
     }
 
     /// The row once the session that was to commit is surely at its end, over another session if need be.
-    async fn settled(
-        &mut self,
-        slot: &str,
-        backend: i32,
-        since: &str,
-    ) -> Result<Option<PositionRow>> {
+    async fn settled(&mut self, slot: &str) -> Result<Option<PositionRow>> {
         let deadline = Instant::now() + self.wait.max(IDLE);
+        let mut said = false;
         loop {
-            match self.settle(slot, backend, since).await {
+            match self.settle(slot).await {
                 Err(error)
                     if error.kind() == crate::ErrorKind::Retry && Instant::now() < deadline =>
                 {
-                    tracing::warn!(%error, "reading again what became of a commit");
+                    if !std::mem::replace(&mut said, true) {
+                        tracing::warn!(%error, "reading again what became of a commit");
+                    }
                     tokio::time::sleep(AGAIN).await;
                 }
                 done => return done,
@@ -296,18 +310,8 @@ impl Writer {
         }
     }
 
-    async fn settle(
-        &mut self,
-        slot: &str,
-        backend: i32,
-        since: &str,
-    ) -> Result<Option<PositionRow>> {
+    async fn settle(&mut self, slot: &str) -> Result<Option<PositionRow>> {
         self.undo().await;
-        let db = self.db().await?;
-        if (db.backend, &*db.since) != (backend, since) {
-            // It may still be about to commit, and not have noticed that we are gone.
-            terminate(db, backend, since).await;
-        }
         self.start().await?;
         let row = ledger::settled(self.db().await?, slot).await;
         self.undo().await;
@@ -449,7 +453,7 @@ impl Writer {
         let open = std::mem::replace(&mut self.open, false);
         let Some(db) = &mut self.session else { return };
         if db.is_lost() || open && db.run_text("ROLLBACK").await.is_err() {
-            self.session = None;
+            self.give_up();
         }
     }
 }

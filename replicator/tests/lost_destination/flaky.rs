@@ -1,0 +1,158 @@
+//! A destination whose every call may fail, before or after it was carried out.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use replicator::{
+    Destination, Error, Existing, Operation, Outcome, PositionRow, Result, Rows, SqliteDestination,
+    Table, TableRow, Value,
+};
+use testdata::workload::Random;
+use walproto::Oid;
+
+/// What goes wrong, and how often it did.
+#[derive(Debug)]
+pub(crate) struct Faults {
+    pub(crate) random: Random,
+    /// One call in so many; none if zero.
+    pub(crate) one_in: usize,
+    /// After a fault so many more calls are lost, whatever they are.
+    pub(crate) lost_for: usize,
+    pub(crate) met: BTreeMap<&'static str, u64>,
+}
+
+impl Faults {
+    pub(crate) fn new(seed: u64, one_in: usize) -> Arc<Mutex<Self>> {
+        Arc::new(Mutex::new(Self {
+            random: Random::new(seed),
+            one_in,
+            lost_for: 0,
+            met: BTreeMap::new(),
+        }))
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Flaky {
+    pub(crate) inner: SqliteDestination,
+    pub(crate) faults: Arc<Mutex<Faults>>,
+}
+
+impl Flaky {
+    fn fails(&self, place: &'static str) -> bool {
+        let mut faults = self.faults.lock().unwrap();
+        if faults.lost_for > 0 {
+            faults.lost_for -= 1;
+        } else {
+            let one_in = faults.one_in;
+            if one_in == 0 || faults.random.below(one_in) != 0 {
+                return false;
+            }
+            faults.lost_for = faults.random.below(2);
+        }
+        *faults.met.entry(place).or_default() += 1;
+        true
+    }
+
+    fn check(&self, place: &'static str) -> Result<()> {
+        if self.fails(place) {
+            return Err(Error::retry(format!("lost in {place}")));
+        }
+        Ok(())
+    }
+}
+
+impl Destination for Flaky {
+    fn name_tables<'a>(&self, tables: impl IntoIterator<Item = &'a mut Table>) -> Result<()> {
+        self.inner.name_tables(tables)
+    }
+
+    async fn position(&mut self, slot: &str) -> Result<Option<PositionRow>> {
+        self.check("position")?;
+        self.inner.position(slot).await
+    }
+
+    async fn tables(&mut self, slot: &str) -> Result<Vec<TableRow>> {
+        self.inner.tables(slot).await
+    }
+
+    async fn write_intent(&mut self, row: &PositionRow) -> Result<PositionRow> {
+        self.inner.write_intent(row).await
+    }
+
+    async fn remove_intent(&mut self, slot: &str) -> Result<()> {
+        self.inner.remove_intent(slot).await
+    }
+
+    async fn create_table(
+        &mut self,
+        slot: &str,
+        table: &Arc<Table>,
+        existing: Existing,
+    ) -> Result<()> {
+        self.inner.create_table(slot, table, existing).await
+    }
+
+    async fn drop_made_tables(&mut self, slot: &str) -> Result<Vec<String>> {
+        self.inner.drop_made_tables(slot).await
+    }
+
+    async fn copy(&mut self, table: &Arc<Table>, rows: Vec<Vec<Value>>) -> Result<()> {
+        self.inner.copy(table, rows).await
+    }
+
+    async fn activate(&mut self, row: &PositionRow) -> Result<PositionRow> {
+        self.inner.activate(row).await
+    }
+
+    async fn raise_epoch(&mut self, slot: &str, holder: &str) -> Result<PositionRow> {
+        self.inner.raise_epoch(slot, holder).await
+    }
+
+    async fn begin(&mut self, expected: &PositionRow, next: &PositionRow) -> Result<()> {
+        self.check("begin")?;
+        self.inner.begin(expected, next).await?;
+        self.check("begun")
+    }
+
+    async fn execute(&mut self, operations: Vec<Operation>) -> Result<()> {
+        self.check("execute")?;
+        self.inner.execute(operations).await?;
+        self.check("executed")
+    }
+
+    async fn commit(&mut self) -> Result<Outcome> {
+        if self.fails("commit") {
+            self.inner.rollback().await?;
+            return Ok(Outcome::NotCommitted(Error::retry("not committed")));
+        }
+        if self.fails("commit, and nobody knows") {
+            self.inner.rollback().await?;
+            return Err(Error::retry("no answer"));
+        }
+        let outcome = self.inner.commit().await?;
+        self.check("committed, and nobody knows")?;
+        Ok(outcome)
+    }
+
+    async fn rollback(&mut self) -> Result<()> {
+        self.check("rollback")?;
+        self.inner.rollback().await
+    }
+
+    async fn forget(&mut self, slot: &str) -> Result<()> {
+        self.inner.forget(slot).await
+    }
+
+    async fn stop_table(&mut self, slot: &str, oid: Oid, reason: &str) -> Result<()> {
+        self.inner.stop_table(slot, oid, reason).await
+    }
+
+    async fn read(&mut self, table: &Arc<Table>) -> Result<Rows> {
+        self.inner.read(table).await
+    }
+
+    async fn close(self) -> Result<()> {
+        self.inner.close().await
+    }
+}
