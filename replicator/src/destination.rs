@@ -2,6 +2,7 @@
 
 mod any;
 mod conflict;
+mod parking;
 #[cfg(feature = "postgres")]
 pub(crate) mod postgres;
 mod refusal;

@@ -9,6 +9,7 @@
 mod ledger;
 mod lookup;
 mod origin;
+mod parking;
 mod session;
 mod statements;
 mod values;

@@ -13,6 +13,7 @@
 
 #[cfg(test)]
 mod matrix;
+pub(crate) mod parking;
 pub(crate) mod types;
 pub(crate) mod wide;
 

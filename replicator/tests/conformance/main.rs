@@ -71,4 +71,5 @@ mod sqlite {
 mod postgres {
     each_case!(crate::place::Postgres);
     each_case_of_a_server!(crate::place::Postgres);
+    each_case_of_a_stricter_table!(crate::place::Postgres);
 }

@@ -7,6 +7,7 @@ mod common;
 #[cfg(feature = "failpoints")]
 mod crash;
 mod equality;
+mod parking;
 mod start;
 mod takeover;
 mod values;

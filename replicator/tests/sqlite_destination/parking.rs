@@ -143,3 +143,65 @@ async fn a_conflict_that_is_to_be_applied_is_once_nothing_else_makes_room() {
     let expected = ["1|10|a|of 1", "2|40|b|of 2", "3|20|ours|of 3"];
     assert_eq!(look(&path, "SELECT * FROM t ORDER BY id"), expected);
 }
+
+/// Of what is refused nothing stays: no place for rows that wait, nothing that a trigger did before it refused.
+#[tokio::test]
+async fn a_row_that_waits_is_refused_alone() {
+    let folder = folder();
+    let path = file(&folder);
+    let t = ranked(&[0]);
+    let sql = format!(
+        "{STRICTER}; CREATE TABLE audit (id);
+         CREATE TRIGGER fails AFTER UPDATE ON t WHEN NEW.name = 'bad' BEGIN INSERT INTO audit VALUES (NEW.id); SELECT RAISE(FAIL, 'bad'); END"
+    );
+    let (mut destination, row) = taken_over(&path, &sql, &t, OnConflict::Stop).await;
+    let next = row.advanced(Lsn(200));
+    destination.begin(&row, &next).await.unwrap();
+    let batch = vec![
+        update(&t, &[(1, int(20)), (2, text("bad"))], &[int(1)]), // would be the first to wait
+        update(&t, &[(1, int(20))], &[int(1)]),
+        update(&t, &[(2, text("bad"))], &[int(1)]), // waits
+        update(&t, &[(2, text("bad"))], &[int(2)]),
+        update(&t, &[(1, int(10))], &[int(2)]),
+        delete(&t, &[int(7)]),
+        delete(&t, &[int(3)]),
+    ];
+    let refused = destination.attempt(batch.clone()).await.unwrap();
+    let places: Vec<usize> = refused.iter().map(|refused| refused.at).collect();
+    assert_eq!(places, [0, 2, 3, 5], "{refused:?}");
+    for refused in refused {
+        assert_eq!(refused.operation, batch[refused.at]);
+        assert_eq!(refused.error.refused_lsn(), Some(Lsn(0x1_0000_0002)));
+    }
+    assert!(matches!(
+        destination.commit().await.unwrap(),
+        Outcome::Committed(_)
+    ));
+    let there = look(&path, "SELECT id, rank, name FROM t ORDER BY id");
+    assert_eq!(there, ["1|20|a", "2|10|b"]);
+    assert_eq!(look(&path, "SELECT * FROM audit"), [""; 0]);
+}
+
+/// Then nothing is left to be left out of.
+#[tokio::test]
+async fn a_trigger_that_ends_the_transaction_ends_the_batch() {
+    let folder = folder();
+    let path = file(&folder);
+    let t = ranked(&[0]);
+    let sql = format!(
+        "{STRICTER}; CREATE TRIGGER ends BEFORE INSERT ON t BEGIN SELECT RAISE(ROLLBACK, 'never'); END"
+    );
+    let (mut destination, row) = taken_over(&path, &sql, &t, OnConflict::Stop).await;
+    let next = row.advanced(Lsn(200));
+    destination.begin(&row, &next).await.unwrap();
+    let batch = vec![
+        delete(&t, &[int(1)]),
+        insert(&t, &[int(4), int(40), text("d")]),
+        delete(&t, &[int(2)]),
+    ];
+    let error = destination.attempt(batch).await.unwrap_err();
+    assert!(error.to_string().contains("never"), "{error}");
+    assert!(error.hint().unwrap().contains("RAISE(ABORT)"), "{error:?}");
+    assert!(destination.commit().await.is_err());
+    assert_eq!(look(&path, "SELECT count(*) FROM t"), ["3"]);
+}

@@ -108,6 +108,12 @@ impl Found {
         }
     }
 
+    /// Quoted names of the columns that are not computed.
+    pub(super) fn stored(&self) -> Vec<String> {
+        let stored = self.columns.iter().filter(|found| !found.generated);
+        stored.map(|found| quoted(&found.name)).collect()
+    }
+
     /// The table as statements need it, and whether changes of different keys may change their order.
     pub(super) fn target(&self, table: &Table) -> Result<(Target, bool)> {
         let mut columns = Vec::with_capacity(table.columns.len());

@@ -185,6 +185,20 @@ impl Session {
         self.notice(copied)
     }
 
+    /// The few lines of COPY's text format that a query gives.
+    pub(super) async fn copy_out(&mut self, sql: &str) -> Result<Vec<u8>, sqlx::Error> {
+        let copied = async {
+            let mut copy = self.db.copy_out_raw(sql).await?;
+            let mut lines = Vec::new();
+            while let Some(line) = std::future::poll_fn(|cx| copy.as_mut().poll_next(cx)).await {
+                lines.extend_from_slice(&line?);
+            }
+            Ok(lines)
+        };
+        let copied = copied.await;
+        self.notice(copied)
+    }
+
     /// The connection itself, for reading a table.
     pub(super) const fn connection(&mut self) -> &mut PgConnection {
         &mut self.db

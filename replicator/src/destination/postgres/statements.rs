@@ -8,6 +8,7 @@ use sqlx::Arguments;
 use sqlx::postgres::PgArguments;
 
 use super::lookup;
+use super::parking::{self, Parking};
 use super::session::{Session, failure, is_duplicate, refusal, said};
 use super::values::Array;
 use crate::config::OnConflict;
@@ -15,6 +16,7 @@ use crate::destination::conflict::{Instead, Met, Overridden, conflict, describe,
 use crate::destination::refusal::statement;
 use crate::destination::runs::{Run, gather};
 use crate::dialect::Shape;
+use crate::dialect::postgres::parking::Lot;
 use crate::dialect::postgres::{Target, TargetColumn};
 use crate::error::{Error, ErrorKind, Result};
 use crate::fail_point;
@@ -29,16 +31,19 @@ const LONGEST: usize = 1_000_000_000;
 #[derive(Debug, Default)]
 pub(super) struct Statements {
     /// By address; the `Arc` keeps it from being given to another table.
-    tables: HashMap<usize, Known>,
+    pub(super) tables: HashMap<usize, Known>,
     on_conflict: OnConflict,
+    pub(super) parking: Parking,
     /// What the server said of a row that it has already.
     said: Option<String>,
 }
 
 #[derive(Debug)]
-struct Known {
+pub(super) struct Known {
     _table: Arc<Table>,
-    target: Target,
+    pub(super) target: Target,
+    /// Where its rows can wait for their keys.
+    pub(super) lot: Option<Lot>,
     free: bool,
     sql: Vec<(Shape, Arc<str>)>,
 }
@@ -53,9 +58,10 @@ enum Failed {
 }
 
 impl Statements {
-    /// What to do from now on about a change that meets another destination than it expects.
-    pub(super) const fn on_conflict(&mut self, policy: OnConflict) {
+    /// A batch begins, with this policy about a change that meets another destination than it expects.
+    pub(super) fn begin(&mut self, policy: OnConflict) {
         self.on_conflict = policy;
+        self.parking.clear();
     }
 
     /// Forgets the tables: another session, or other tables.
@@ -69,6 +75,7 @@ impl Statements {
     }
 
     async fn known(&mut self, db: &mut Session, table: &Arc<Table>) -> Result<&mut Known> {
+        let number = self.tables.len();
         match self.tables.entry(Arc::as_ptr(table).addr()) {
             Entry::Occupied(known) => Ok(known.into_mut()),
             Entry::Vacant(unknown) => {
@@ -80,9 +87,11 @@ impl Statements {
                     .with_hint("restore it, or drop the slot and copy everything again")
                 })?;
                 let (target, free) = found.target(table)?;
+                let lot = parking::look(db, number, table, &target, found.stored()).await?;
                 Ok(unknown.insert(Known {
                     _table: Arc::clone(table),
                     target,
+                    lot,
                     free,
                     sql: Vec::new(),
                 }))
@@ -107,7 +116,12 @@ impl Statements {
         let fit = operations
             .iter()
             .all(|operation| check_length(operation).is_ok());
-        if operations.len() > 1 && fit {
+        if let Some(first) = operations.first()
+            && self.parking.is_over(first)
+        {
+            self.leave(db).await?;
+        }
+        if operations.len() > 1 && fit && !self.parking.waits() {
             run_text(db, "SAVEPOINT together").await?;
             match self.together(db, operations).await? {
                 true => return run_text(db, "RELEASE SAVEPOINT together").await,
@@ -122,11 +136,13 @@ impl Statements {
         };
         for (at, operation) in operations.iter().enumerate() {
             run_text(db, "SAVEPOINT attempt").await?;
+            let waiting = self.parking.clone();
             match self.alone(db, operation).await {
                 Ok(()) => run_text(db, "RELEASE SAVEPOINT attempt").await?,
                 Err(error) if error.refused_lsn().is_some() && !db.is_lost() => {
                     let back = "ROLLBACK TO SAVEPOINT attempt; RELEASE SAVEPOINT attempt";
                     run_text(db, back).await?;
+                    self.parking = waiting;
                     left_out.push((at, error));
                 }
                 Err(error) => return Err(error),
@@ -162,6 +178,10 @@ impl Statements {
 
     /// Carries out one operation, or does what is to be done otherwise.
     async fn alone(&mut self, db: &mut Session, operation: &Operation) -> Result<()> {
+        if self.parking.is_over(operation) {
+            // That is about other rows.
+            self.leave(db).await?;
+        }
         self.said = None;
         let Err(error) = self.decide(db, operation).await else {
             return Ok(());
@@ -187,37 +207,58 @@ impl Statements {
 
     async fn decide(&mut self, db: &mut Session, operation: &Operation) -> Result<()> {
         check_length(operation)?;
-        let apply = self.on_conflict == OnConflict::Apply;
-        if apply {
+        if self.run_waiting(db, operation).await? {
+            return Ok(());
+        }
+        let may_wait = match operation.action {
+            Action::Insert { .. } | Action::Update { .. } => {
+                self.known(db, &operation.table).await?.lot.is_some()
+            }
+            Action::Delete { .. } | Action::Truncate => false,
+        };
+        let returns = may_wait || self.on_conflict == OnConflict::Apply;
+        if returns {
             run_text(db, "SAVEPOINT alone").await?;
         }
-        let Some(met) = self.attempt(db, operation).await? else {
-            return if apply {
-                run_text(db, "RELEASE SAVEPOINT alone").await
-            } else {
-                Ok(())
-            };
-        };
-        match instead(operation, met) {
-            Instead::Nothing => return Err(conflict(operation, met)),
-            _ if !apply => {
+        if let Some(met) = self.attempt(db, operation).await? {
+            if returns {
+                run_text(db, "ROLLBACK TO SAVEPOINT alone").await?;
+            }
+            let waits = may_wait && matches!(met, Met::Another) && self.park(db, operation).await?;
+            if !waits {
+                self.settle(db, operation, met).await?;
+            }
+        }
+        if returns {
+            run_text(db, "RELEASE SAVEPOINT alone").await?;
+        }
+        Ok(())
+    }
+
+    /// Stops at a conflict, or does what the policy says; nothing of the operation is done.
+    pub(super) async fn settle(
+        &mut self,
+        db: &mut Session,
+        operation: &Operation,
+        met: Met,
+    ) -> Result<()> {
+        match (self.on_conflict, instead(operation, met)) {
+            (_, Instead::Nothing) => return Err(conflict(operation, met)),
+            (OnConflict::Stop, _) => {
                 return Err(conflict(operation, met).with_hint(format!(
                     "{}, or start once with --on-conflict apply",
                     undo(operation)
                 )));
             }
-            Instead::Skip => {}
-            Instead::Run(other) => {
-                run_text(db, "ROLLBACK TO SAVEPOINT alone").await?;
-                match self.attempt(db, &other).await {
-                    Ok(None) => {}
-                    Ok(Some(_)) => return Err(conflict(operation, met)),
-                    Err(error) => return Err(self.with_statement(error, &other)),
-                }
-            }
+            (OnConflict::Apply, Instead::Skip) => {}
+            (OnConflict::Apply, Instead::Run(other)) => match self.attempt(db, &other).await {
+                Ok(None) => {}
+                Ok(Some(_)) => return Err(conflict(operation, met)),
+                Err(error) => return Err(self.with_statement(error, &other)),
+            },
         }
         tracing::warn!("{}", Overridden(operation));
-        run_text(db, "RELEASE SAVEPOINT alone").await
+        Ok(())
     }
 
     /// `Some` where the operation did not touch exactly one row.
@@ -279,7 +320,7 @@ impl Statements {
 }
 
 /// The parameters of a run: an array for each column that is set or matched.
-fn arguments(target: &Target, run: &Run<'_>) -> Result<PgArguments> {
+pub(super) fn arguments(target: &Target, run: &Run<'_>) -> Result<PgArguments> {
     let table = run.table();
     let mut arguments = PgArguments::default();
     let mut add = |at: usize, value: &dyn Fn(&Action) -> Option<&Value>| -> Result<()> {
@@ -337,7 +378,7 @@ fn arguments(target: &Target, run: &Run<'_>) -> Result<PgArguments> {
     Ok(arguments)
 }
 
-async fn run_text(db: &mut Session, sql: &str) -> Result<()> {
+pub(super) async fn run_text(db: &mut Session, sql: &str) -> Result<()> {
     db.run_text(sql)
         .await
         .map_err(|error| failure("the destination server ended the transaction", error))

@@ -210,7 +210,7 @@ impl Writer {
             return Err(error);
         }
         self.batch = Some(Batch { expected, next });
-        self.statements.on_conflict(self.on_conflict);
+        self.statements.begin(self.on_conflict);
         fail_point!("batch-begun");
         Ok(())
     }
@@ -267,6 +267,10 @@ impl Writer {
         else {
             return Err(Error::retry("no batch is open at the destination"));
         };
+        if let Err(error) = self.statements.leave(db).await {
+            self.undo().await;
+            return Err(error);
+        }
         fail_point!("batch-before-commit");
         let error = match db.run_text(COMMIT).await {
             Ok(()) => {

@@ -1,11 +1,7 @@
 //! Keys that pass each other within a source transaction: `id = id + 1`, swaps, a row that goes after its like came.
 //!
-//! PostgreSQL compares a deferrable key when the transaction commits, SQLite after every row. A row that collides waits
-//! for its key with one that nobody has, and gets its own at the end of the transaction. If that is taken still, it is
-//! by a row from elsewhere: a conflict.
-//!
-//! A table whose only unique index is the key that identifies its rows at the source needs none of this: there the
-//! source compares after every row, too, and what collides is a conflict at once.
+//! A row that collides waits for its key with one that nobody has: a column here takes anything, and the row stays where
+//! it is. Which tables have such rows, and why, stands in [`parking`](crate::destination::parking).
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -18,6 +14,7 @@ use super::file::{failure, is_duplicate, refusal};
 use super::statements::Parameter;
 use super::writer::read_value;
 use crate::destination::conflict::{Met, conflict, describe, undo};
+use crate::destination::parking::may_wait;
 use crate::dialect::sqlite::parking::{ALIAS, Lot, UNIQUE};
 use crate::error::{Error, Result};
 use crate::plan::{Action, Operation};
@@ -349,7 +346,7 @@ impl<'db> Parking<'db> {
             Ok(names.into_iter().filter_map(place).collect())
         };
         let unique = names(UNIQUE)?;
-        if !table.key.is_empty() && unique.iter().all(|at| table.key.contains(at)) {
+        if !may_wait(table, &unique) {
             return Ok(None);
         }
         let alias = names(ALIAS)?.first().copied();
