@@ -5,6 +5,14 @@ pub(crate) mod conflict;
 pub(crate) mod crash;
 pub(crate) mod everything;
 pub(crate) mod keys;
+#[cfg_attr(
+    not(feature = "mysql"),
+    allow(
+        dead_code,
+        reason = "only a place with types of less room than PostgreSQL's"
+    )
+)]
+pub(crate) mod misfits;
 pub(crate) mod names;
 pub(crate) mod order;
 pub(crate) mod partitions;

@@ -10,54 +10,93 @@ mod cases;
 mod place;
 mod stage;
 
-/// All cases, for one place.
+/// All cases, for one place; with attributes for each of them, if any are given.
 macro_rules! each_case {
-    ($place:ty) => {
-        each_case! { $place;
+    ($place:ty $(, $attributes:tt)?) => {
+        most_cases!($place $(, $attributes)?);
+        other_cases!($place $(, $attributes)?);
+    };
+}
+
+/// The cases that meet most of what versions of a product differ in.
+macro_rules! most_cases {
+    ($place:ty $(, $attributes:tt)?) => {
+        cases! { $place $(, $attributes)?;
             everything: from_14, from_15, from_16, from_17, from_18;
-            compare: planted_faults_are_found;
-            names: hostile_names_are_only_names, the_longest_names, tables_that_differ_in_case,
-                columns_that_differ_in_case, tables_of_two_schemas_that_would_share_a_name;
-            keys: text_keys_that_look_alike, every_identity, nulls_in_keys_of_whole_rows,
-                of_equal_rows_exactly_one;
             order: keys_that_change_places, ids_moved_up_by_one, ids_and_values_moved_together,
                 the_same_row_again_and_again;
             toast: values_left_out_while_the_key_changes, keys_out_of_line;
-            truncate: several_tables_among_other_changes;
-            size: sixteen_hundred_columns, a_hundred_megabytes;
-            partitions: by_their_own_names, by_the_name_of_the_root;
-            publication: column_lists, row_filters, a_filter_that_makes_an_insert_without_a_value,
-                generated_columns;
-            whole: a_reader_sees_whole_transactions;
+            size: sixteen_hundred_columns, four_hundred_texts, a_hundred_megabytes;
             conflict: a_row_too_many, a_row_too_few, a_key_taken_from_elsewhere;
             crash: killed_in_the_middle;
         }
     };
-    ($place:ty; $($module:ident: $($case:ident),+;)+) => {
+}
+
+/// The others.
+macro_rules! other_cases {
+    ($place:ty $(, $attributes:tt)?) => {
+        cases! { $place $(, $attributes)?;
+            compare: planted_faults_are_found;
+            names: hostile_names_are_only_names, names_without_room, the_longest_names,
+                tables_that_differ_in_case, columns_that_differ_in_case,
+                tables_of_two_schemas_that_would_share_a_name;
+            keys: text_keys_that_look_alike, every_identity, nulls_in_keys_of_whole_rows,
+                of_equal_rows_exactly_one;
+            truncate: several_tables_among_other_changes;
+            partitions: by_their_own_names, by_the_name_of_the_root;
+            publication: column_lists, row_filters, a_filter_that_makes_an_insert_without_a_value,
+                generated_columns;
+            whole: a_reader_sees_whole_transactions;
+        }
+    };
+}
+
+/// Tests out of cases, in modules of the same names.
+macro_rules! cases {
+    ($place:ty $(, [$($attribute:meta),*])?; $($module:ident: $($case:ident),+;)+) => {
+        cases! { @modules $place, [$($($attribute),*)?]; $($module: $($case),+;)+ }
+    };
+    (@modules $place:ty, $attributes:tt; $($module:ident: $($case:ident),+;)+) => {
         $(mod $module {
-            $(#[test]
-            fn $case() {
-                crate::cases::$module::$case::<$place>();
-            })+
+            $(cases! { @test $place, $attributes, $module, $case })+
         })+
+    };
+    (@test $place:ty, [$($attribute:meta),*], $module:ident, $case:ident) => {
+        #[test]
+        $(#[$attribute])*
+        fn $case() {
+            crate::cases::$module::$case::<$place>();
+        }
     };
 }
 
 /// What more is asked of a place with processes of its own.
 #[cfg_attr(
-    not(feature = "postgres"),
+    not(any(feature = "postgres", feature = "mysql")),
     allow(unused_macros, reason = "only a place with a server is killed")
 )]
 macro_rules! each_case_of_a_server {
-    ($place:ty) => {
-        each_case! { $place; server: killed_with_its_destination; }
+    ($place:ty $(, $attributes:tt)?) => {
+        cases! { $place $(, $attributes)?; server: killed_with_its_destination; }
+    };
+}
+
+/// What more is asked of a place whose types hold less than PostgreSQL's.
+#[cfg_attr(
+    not(feature = "mysql"),
+    allow(unused_macros, reason = "the others hold all of it")
+)]
+macro_rules! each_case_of_narrow_types {
+    ($place:ty $(, $attributes:tt)?) => {
+        cases! { $place $(, $attributes)?; misfits: refused_while_copying, refused_in_the_stream; }
     };
 }
 
 /// What is asked of a place that lets rows wait for their keys; in the end of all.
 macro_rules! each_case_of_a_stricter_table {
     ($place:ty) => {
-        each_case! { $place; stricter: into_a_table_that_compares_at_once, onto_a_row_from_elsewhere; }
+        cases! { $place; stricter: into_a_table_that_compares_at_once, onto_a_row_from_elsewhere; }
     };
 }
 
@@ -69,7 +108,60 @@ mod sqlite {
 
 #[cfg(feature = "postgres")]
 mod postgres {
-    each_case!(crate::place::Postgres);
-    each_case_of_a_server!(crate::place::Postgres);
-    each_case_of_a_stricter_table!(crate::place::Postgres);
+    each_case!(crate::place::Postgres<18>);
+    each_case_of_a_server!(crate::place::Postgres<18>);
+    each_case_of_a_stricter_table!(crate::place::Postgres<18>);
+}
+
+#[cfg(feature = "postgres")]
+mod postgres_14 {
+    most_cases!(crate::place::Postgres<14>);
+    other_cases!(
+        crate::place::Postgres<14>,
+        [ignore = "long: testdata/long runs it"]
+    );
+    each_case_of_a_server!(crate::place::Postgres<14>);
+}
+
+#[cfg(feature = "postgres")]
+mod postgres_15 {
+    each_case!(
+        crate::place::Postgres<15>,
+        [ignore = "long: testdata/long runs it"]
+    );
+    each_case_of_a_server!(
+        crate::place::Postgres<15>,
+        [ignore = "long: testdata/long runs it"]
+    );
+}
+
+#[cfg(feature = "postgres")]
+mod postgres_16 {
+    each_case!(
+        crate::place::Postgres<16>,
+        [ignore = "long: testdata/long runs it"]
+    );
+    each_case_of_a_server!(
+        crate::place::Postgres<16>,
+        [ignore = "long: testdata/long runs it"]
+    );
+}
+
+#[cfg(feature = "postgres")]
+mod postgres_17 {
+    each_case!(
+        crate::place::Postgres<17>,
+        [ignore = "long: testdata/long runs it"]
+    );
+    each_case_of_a_server!(
+        crate::place::Postgres<17>,
+        [ignore = "long: testdata/long runs it"]
+    );
+}
+
+#[cfg(feature = "mysql")]
+mod mariadb {
+    each_case!(crate::place::MariaDb);
+    each_case_of_a_server!(crate::place::MariaDb);
+    each_case_of_narrow_types!(crate::place::MariaDb);
 }

@@ -1,6 +1,11 @@
 //! Where rows go: what a case may ask of a destination, and what it must not expect.
 
 #[cfg_attr(
+    not(feature = "mysql"),
+    allow(dead_code, reason = "compiled all the same, so that it keeps fitting")
+)]
+mod mariadb;
+#[cfg_attr(
     not(feature = "postgres"),
     allow(dead_code, reason = "compiled all the same, so that it keeps fitting")
 )]
@@ -10,6 +15,8 @@ mod sqlite;
 use testdata::Row;
 
 use crate::common::{Rows, Table};
+#[cfg(feature = "mysql")]
+pub(crate) use mariadb::MariaDb;
 #[cfg(feature = "postgres")]
 pub(crate) use postgres::Postgres;
 pub(crate) use sqlite::Sqlite;
@@ -18,6 +25,15 @@ pub(crate) use sqlite::Sqlite;
 pub(crate) trait Place: Sized {
     /// What it has no room for.
     const LIMITS: Limits;
+
+    /// Options of `run` with which it holds every value there is, as it is.
+    const EXACT: &[&str] = &[];
+
+    /// What it has no room for in the tables of `everything`, and what takes its place there.
+    const REPLACED: &[(&str, &str)] = &[];
+
+    /// Types, and values of theirs that it does not hold without those options.
+    const MISFITS: &[(&str, &str)] = &[];
 
     /// One that holds nothing and is nobody else's.
     fn fresh() -> Self;
@@ -61,6 +77,10 @@ pub(crate) struct Limits {
     pub(crate) prefixed_tables: Room,
     /// Schema, table and column with names of 63 bytes.
     pub(crate) long_names: Room,
+    /// Names that it cannot give to tables and columns, each with the words of the refusal.
+    pub(crate) odd_names: &'static [(&'static str, &'static [&'static str])],
+    /// A table of 400 columns of text.
+    pub(crate) texts: Room,
     /// A table of 1600 columns.
     pub(crate) columns: Room,
     /// A value of 100 MB.
@@ -79,4 +99,10 @@ pub(crate) enum Room {
         allow(dead_code, reason = "PostgreSQL has room for all of it")
     )]
     Refused(&'static [&'static str]),
+    /// Nothing but its length is wrong with it, so that the refusal comes with the row, and says this.
+    #[cfg_attr(
+        not(feature = "mysql"),
+        allow(dead_code, reason = "only keys of MySQL are so short")
+    )]
+    RefusedWithItsRow(&'static [&'static str]),
 }

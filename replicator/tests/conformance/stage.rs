@@ -159,10 +159,15 @@ impl<P: Place> Stage<P> {
         finished
     }
 
-    /// Whether there is room: if not, the first start must say so and leave nothing behind.
+    /// Whether there is room: if not, the first start must say so, and leave nothing behind if the tables alone tell.
     pub(crate) fn has(&mut self, room: Room) -> bool {
-        let Room::Refused(words) = room else {
-            return true;
+        let words = match room {
+            Room::Enough => return true,
+            Room::Refused(words) => words,
+            Room::RefusedWithItsRow(words) => {
+                self.stops(words);
+                return false;
+            }
         };
         let finished = self.job.run(&["--until", "current"]);
         assert!(

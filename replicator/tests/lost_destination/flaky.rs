@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use replicator::{
-    Destination, Error, Existing, Operation, Outcome, PositionRow, Result, Rows, SqliteDestination,
-    Table, TableRow, Value,
+    Destination, Error, Existing, Names, Operation, Outcome, PositionRow, Result, Rows,
+    SqliteDestination, Table, TableRow, Value,
 };
 use testdata::workload::Random;
 use walproto::Oid;
@@ -63,8 +63,12 @@ impl Flaky {
 }
 
 impl Destination for Flaky {
-    fn name_tables<'a>(&self, tables: impl IntoIterator<Item = &'a mut Table>) -> Result<()> {
-        self.inner.name_tables(tables)
+    fn name_tables<'a>(
+        &self,
+        names: &Names,
+        tables: impl IntoIterator<Item = &'a mut Table>,
+    ) -> Result<()> {
+        self.inner.name_tables(names, tables)
     }
 
     async fn position(&mut self, slot: &str) -> Result<Option<PositionRow>> {

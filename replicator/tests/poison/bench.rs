@@ -245,7 +245,7 @@ cause: UNIQUE constraint failed: free.id
 }
 
 #[cfg(feature = "postgres")]
-impl Product for crate::place::Postgres {
+impl Product for crate::place::Postgres<18> {
     fn forbid(&self, table: &str) {
         self.sql(&format!(
             "CREATE FUNCTION forbid() RETURNS trigger LANGUAGE plpgsql AS $$

@@ -46,5 +46,5 @@ mod sqlite {
 
 #[cfg(feature = "postgres")]
 mod postgres {
-    each_case!(crate::place::Postgres);
+    each_case!(crate::place::Postgres<18>);
 }

@@ -6,7 +6,7 @@ use crate::place::Place;
 use crate::stage::Stage;
 
 pub(crate) fn planted_faults_are_found<P: Place>() {
-    let mut stage = Stage::<P>::new(Version::NEWEST);
+    let mut stage = Stage::<P>::told(Version::NEWEST, P::EXACT);
     stage.follow_through(
         "CREATE TABLE t (id int PRIMARY KEY, n bigint, v text, f float8);
          INSERT INTO t VALUES (1, 1, 'one', 0), (2, 2, '', '-0'), (3, 3, NULL, 'NaN'), (4, 9007199254740993, 'x ', 0.1)",

@@ -12,9 +12,10 @@ const STATEMENTS: &str = include_str!("../../equality/statements.sql");
 const TRUNCATE: &str = include_str!("../../equality/truncate.sql");
 
 fn everything_arrives<P: Place>(version: Version) {
-    let mut stage = Stage::<P>::told(version, &["--keyless", "full"]);
-    stage.play(SCHEMA);
-    stage.play(BEFORE);
+    let options = [&["--keyless", "full"], P::EXACT].concat();
+    let mut stage = Stage::<P>::told(version, &options);
+    stage.play(&fitting::<P>(SCHEMA));
+    stage.play(&fitting::<P>(BEFORE));
 
     // Copied.
     stage.follow();
@@ -23,18 +24,23 @@ fn everything_arrives<P: Place>(version: Version) {
     stage.follow();
 
     // Streamed after the fact, and again with the same rows once more.
-    stage.follow_through(TYPES);
+    stage.follow_through(&fitting::<P>(TYPES));
 
     // Streamed while it happens, then ended as a service is.
     let running = stage.stream();
     // Prepared transactions have names on which a whole server agrees.
     let name = format!("'{}'", stage.database);
-    stage.play(&STATEMENTS.replace("'equality'", &name));
+    stage.play(&fitting::<P>(STATEMENTS).replace("'equality'", &name));
     let finished = running.terminate();
     assert_eq!(finished.code, Some(0), "{}", finished.log);
     stage.follow();
 
-    stage.follow_through(TRUNCATE);
+    stage.follow_through(&fitting::<P>(TRUNCATE));
+}
+
+fn fitting<P: Place>(script: &str) -> String {
+    let replace = |script: String, (what, by): &(&str, &str)| script.replace(what, by);
+    P::REPLACED.iter().fold(script.to_owned(), replace)
 }
 
 pub(crate) fn from_14<P: Place>() {

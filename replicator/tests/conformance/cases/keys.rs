@@ -105,7 +105,7 @@ pub(crate) fn nulls_in_keys_of_whole_rows<P: Place>() {
 /// Among them values of types that have no `=` in PostgreSQL, and those that `=` calls the same.
 pub(crate) fn of_equal_rows_exactly_one<P: Place>() {
     for version in BOTH {
-        let mut stage = Stage::<P>::new(version);
+        let mut stage = Stage::<P>::told(version, P::EXACT);
         stage.follow_through(
             "CREATE TABLE t (n int, v text, f float8, x numeric, j json, p point, o xml, b bytea, big text);
              ALTER TABLE t REPLICA IDENTITY FULL; ALTER TABLE t ALTER big SET STORAGE EXTERNAL;

@@ -37,6 +37,19 @@ pub(crate) fn sixteen_hundred_columns<P: Place>() {
     }
 }
 
+pub(crate) fn four_hundred_texts<P: Place>() {
+    let mut stage = Stage::<P>::new(Version::NEWEST);
+    stage.play(
+        "DO $$ BEGIN EXECUTE 'CREATE TABLE t (id int PRIMARY KEY, '
+           || (SELECT string_agg(format('c%s text', i), ', ') FROM generate_series(1, 400) i) || ')'; END $$;
+         INSERT INTO t (id, c1, c200, c400) VALUES (1, 'first', NULL, 'last'), (2, '', '', '')",
+    );
+    if stage.has(P::LIMITS.texts) {
+        stage.follow();
+        stage.follow_through("UPDATE t SET c300 = 'set' WHERE id = 1; INSERT INTO t (id, c399) VALUES (3, 'x'); DELETE FROM t WHERE id = 2");
+    }
+}
+
 pub(crate) fn a_hundred_megabytes<P: Place>() {
     let mut stage = Stage::<P>::new(Version::NEWEST);
     // Repeated, so that the server need not store what it sends.

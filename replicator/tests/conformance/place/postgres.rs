@@ -1,4 +1,4 @@
-//! A database on another PostgreSQL server.
+//! A database on another PostgreSQL server, of some major version.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,27 +10,34 @@ use crate::common::{Rows, Table, connect, printed, quiet, quoted};
 
 /// A database of its own, on a server that others share unless it may be killed.
 #[derive(Debug)]
-pub(crate) struct Postgres {
+pub(crate) struct Postgres<const MAJOR: u32> {
     server: Arc<Server>,
     database: String,
 }
 
-impl Place for Postgres {
+impl<const MAJOR: u32> Place for Postgres<MAJOR> {
     const LIMITS: Limits = Limits {
         twin_tables: Room::Enough,
         twin_columns: Room::Enough,
         prefixed_tables: Room::Enough,
         long_names: Room::Enough,
+        odd_names: &[],
+        texts: Room::Enough,
         columns: Room::Enough,
         values: Room::Enough,
         keys: Room::Enough,
     };
 
     fn fresh() -> Self {
-        static SHARED: Mutex<Option<Arc<Server>>> = Mutex::new(None);
+        static SHARED: Mutex<Vec<Arc<Server>>> = Mutex::new(Vec::new());
         let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
-        let server = shared.get_or_insert_with(|| Arc::new(start()));
-        Self::on(Arc::clone(server))
+        let version = Version::of(MAJOR).unwrap();
+        if let Some(server) = shared.iter().find(|server| server.version() == version) {
+            return Self::on(Arc::clone(server));
+        }
+        let server = Arc::new(start(version));
+        shared.push(Arc::clone(&server));
+        Self::on(server)
     }
 
     fn url(&self) -> String {
@@ -82,9 +89,9 @@ impl Place for Postgres {
     }
 }
 
-impl super::Server for Postgres {
+impl<const MAJOR: u32> super::Server for Postgres<MAJOR> {
     fn mortal() -> Self {
-        Self::on(Arc::new(start()))
+        Self::on(Arc::new(start(Version::of(MAJOR).unwrap())))
     }
 
     fn crash(&mut self) {
@@ -94,7 +101,7 @@ impl super::Server for Postgres {
     }
 }
 
-impl Postgres {
+impl<const MAJOR: u32> Postgres<MAJOR> {
     fn on(server: Arc<Server>) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let database = format!("place_{}", COUNT.fetch_add(1, Ordering::Relaxed));
@@ -104,10 +111,14 @@ impl Postgres {
     }
 }
 
-fn start() -> Server {
-    quiet(Version::NEWEST)
+fn start(version: Version) -> Server {
+    // One for each slot that ever wrote here, which up to 17 counted as slots did.
+    let origins = match version {
+        Version::V18 => "max_active_replication_origins",
+        _ => "max_replication_slots",
+    };
+    quiet(version)
         .setting("max_connections", 200)
-        // One for each slot that ever wrote here.
-        .setting("max_active_replication_origins", 200)
+        .setting(origins, 200)
         .start()
 }

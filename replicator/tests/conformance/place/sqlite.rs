@@ -20,6 +20,8 @@ impl Place for Sqlite {
         twin_columns: Room::Refused(&["\"v\"", "\"V\"", "upper and lower case are the same"]),
         prefixed_tables: Room::Refused(&["a.b", "a__b", "would both be"]),
         long_names: Room::Enough,
+        odd_names: &[],
+        texts: Room::Enough,
         columns: Room::Enough,
         values: Room::Enough,
         keys: Room::Enough,
