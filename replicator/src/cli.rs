@@ -14,7 +14,8 @@ pub use decode::DecodeArgs;
 pub use list::List;
 pub use record::RecordArgs;
 pub use run::{
-    CompressionArg, CopyArg, KeylessArg, OnConflictArg, OnMisfitArg, RunArgs, StreamingArg,
+    AutoCreateArg, CompressionArg, CopyArg, KeylessArg, OnConflictArg, OnMisfitArg, RunArgs,
+    StreamingArg,
 };
 pub use tail::TailArgs;
 

@@ -31,6 +31,7 @@ pub struct Config {
     pub(crate) names: Names,
     pub(crate) keyless: Keyless,
     pub(crate) copy: Copy,
+    pub(crate) auto_create: bool,
     pub(crate) on_conflict: OnConflict,
     pub(crate) on_misfit: OnMisfit,
     pub(crate) quarantine: Option<PathBuf>,
@@ -66,6 +67,7 @@ impl Config {
             names: Names::new(),
             keyless: Keyless::default(),
             copy: Copy::default(),
+            auto_create: true,
             on_conflict: OnConflict::default(),
             on_misfit: OnMisfit::default(),
             quarantine: None,
@@ -164,6 +166,17 @@ impl Config {
     #[must_use]
     pub const fn copy(mut self, copy: Copy) -> Self {
         self.copy = copy;
+        self
+    }
+
+    /// Whether tables that are not at the destination are made there, as they are without this.
+    ///
+    /// With `false` all must be there and be able to hold what they are to hold; those that are copied into must be
+    /// empty, and nobody else may write them until the first copy is complete: when it has to start over, it empties
+    /// them. The refusal of one that is not there says what would make it.
+    #[must_use]
+    pub const fn auto_create(mut self, yes: bool) -> Self {
+        self.auto_create = yes;
         self
     }
 

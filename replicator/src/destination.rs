@@ -19,7 +19,7 @@ use walproto::Oid;
 use crate::error::{Error, Result};
 use crate::names::Names;
 use crate::plan::Operation;
-use crate::position::{PositionRow, TableRow};
+use crate::position::{PositionRow, TableRow, TableState};
 use crate::table::Table;
 use crate::value::Value;
 pub(crate) use any::{open, open_existing};
@@ -73,7 +73,7 @@ pub trait Destination: Send {
     /// # Errors
     ///
     /// A table of that name that is here already is refused, unless `existing` accepts it and its columns can hold
-    /// what we store.
+    /// what we store; then it is not ours. Taken over as [`Existing::state`] says.
     fn create_table(
         &mut self,
         slot: &str,
@@ -81,7 +81,8 @@ pub trait Destination: Send {
         existing: Existing,
     ) -> impl Future<Output = Result<()>> + Send;
 
-    /// Drops the tables that the ledger says we made for this slot, and forgets all of its tables.
+    /// Drops the tables that the ledger says we made for this slot, empties those in state
+    /// [`Filling`](TableState::Filling), and forgets all of its tables.
     ///
     /// Gives back the names of those that were dropped. Only for a first copy that starts over.
     fn drop_made_tables(&mut self, slot: &str) -> impl Future<Output = Result<Vec<String>>> + Send;
@@ -205,6 +206,41 @@ pub enum Existing {
     Refuse,
     /// Take it over as it is, and never drop it (`--copy no`).
     Accept,
+    /// As `Accept`, and one that is not there is refused ([`Error::needs_table`]): making tables is somebody else's
+    /// (`--copy no --auto-create no`).
+    Expect,
+    /// As `Expect`, for one that is to be copied into: it must be empty (`--auto-create no`).
+    Fill,
+}
+
+impl Existing {
+    /// Whether a table that is not there is made.
+    pub const fn makes(self) -> bool {
+        matches!(self, Self::Refuse | Self::Accept)
+    }
+
+    /// The ledger's state of a table that is taken over.
+    pub const fn state(self) -> TableState {
+        match self {
+            Self::Fill => TableState::Filling,
+            Self::Refuse | Self::Accept | Self::Expect => TableState::Copying,
+        }
+    }
+}
+
+/// What to do about a table that somebody else made.
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+const OTHERS: &str = "drop or rename it, or use --copy no to go on with the rows it has, or --auto-create no to fill it \
+                      if it is empty";
+
+/// The refusal of a table that [`Existing::Fill`] finds rows in.
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+fn not_empty(table: &Table) -> Error {
+    Error::person(format!(
+        "the destination's table {} holds rows, and those of table {table} are to be copied into it",
+        table.destination
+    ))
+    .with_hint("empty it, or use --copy no to go on with the rows it has")
 }
 
 /// Rows of a table on their way out.

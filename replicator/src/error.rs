@@ -5,6 +5,8 @@ use std::fmt;
 
 use walstream::walproto::Lsn;
 
+use crate::table::Table;
+
 /// Result of everything that can fail here.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -24,6 +26,7 @@ struct Inner {
     at_end: bool,
     locked_out: bool,
     source_lost: bool,
+    missing_table: Option<String>,
 }
 
 /// Who can mend it.
@@ -53,6 +56,7 @@ impl Error {
             at_end: false,
             locked_out: false,
             source_lost: false,
+            missing_table: None,
         }))
     }
 
@@ -141,6 +145,23 @@ impl Error {
     /// Whether source or destination gave up waiting for a lock that somebody else holds.
     pub(crate) fn is_locked_out(&self) -> bool {
         self.0.locked_out
+    }
+
+    /// A destination table that is not there, and that somebody else makes; `sql` would.
+    pub fn needs_table(table: &Table, sql: impl Into<String>) -> Self {
+        let sql = sql.into();
+        let mut error = Self::usage(format!(
+            "the destination has no table {} for table {table}, and --auto-create no leaves it to you to make it",
+            table.destination
+        ))
+        .with_hint(format!("this would do: {sql}"));
+        error.0.missing_table = Some(sql);
+        error
+    }
+
+    /// What would make the table that is not there.
+    pub(crate) fn missing_table(&self) -> Option<&str> {
+        self.0.missing_table.as_deref()
     }
 
     /// The source ended the stream, as it does when it shuts down.

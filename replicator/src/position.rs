@@ -120,6 +120,9 @@ pub struct TableRow {
 pub enum TableState {
     /// Its first copy is not complete.
     Copying,
+    /// As `Copying`, into a table that somebody else made and that was empty: what it holds goes when the copy starts
+    /// over.
+    Filling,
     /// Copied, and behind the others.
     CatchingUp,
     /// Whole transactions reach it.
@@ -133,6 +136,7 @@ impl TableState {
     pub const fn name(&self) -> &'static str {
         match self {
             Self::Copying => "copying",
+            Self::Filling => "filling",
             Self::CatchingUp => "catching up",
             Self::Streaming => "streaming",
             Self::Stopped(_) => "stopped",
@@ -147,6 +151,7 @@ impl TableState {
     pub fn read(name: &str, reason: Option<String>) -> Result<Self> {
         match name {
             "copying" => Ok(Self::Copying),
+            "filling" => Ok(Self::Filling),
             "catching up" => Ok(Self::CatchingUp),
             "streaming" => Ok(Self::Streaming),
             "stopped" => Ok(Self::Stopped(reason.unwrap_or_default())),
@@ -186,6 +191,7 @@ mod tests {
         }
         for state in [
             TableState::Copying,
+            TableState::Filling,
             TableState::CatchingUp,
             TableState::Streaming,
             TableState::Stopped("why".to_owned()),

@@ -80,6 +80,14 @@ pub struct RunArgs {
     /// Whether rows that are there already are copied first; `no` also accepts existing tables and slots
     #[arg(long, env = "REPLICATOR_COPY", value_enum, default_value = "yes")]
     pub copy: CopyArg,
+    /// Whether tables are made at the destination; with `no` they must be there, and empty if rows are copied
+    #[arg(
+        long,
+        env = "REPLICATOR_AUTO_CREATE",
+        value_enum,
+        default_value = "yes"
+    )]
+    pub auto_create: AutoCreateArg,
     /// What to do when the destination does not have the row that a change expects
     #[arg(
         long,
@@ -233,6 +241,15 @@ pub enum CopyArg {
     No,
 }
 
+/// `--auto-create`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum AutoCreateArg {
+    /// Make those that are not there
+    Yes,
+    /// Name those that are not there, with the statements that make them, and stop
+    No,
+}
+
 /// `--on-conflict`
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub enum OnConflictArg {
@@ -281,6 +298,7 @@ impl From<RunArgs> for Config {
                 CopyArg::Yes => Copy::Yes,
                 CopyArg::No => Copy::No,
             })
+            .auto_create(args.auto_create == AutoCreateArg::Yes)
             .on_conflict(match args.on_conflict {
                 OnConflictArg::Stop => OnConflict::Stop,
                 OnConflictArg::Apply => OnConflict::Apply,

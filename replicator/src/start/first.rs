@@ -127,12 +127,7 @@ async fn fill(
     let named = named(config, destination, published)?;
     let tables: Vec<Arc<Table>> = named.into_iter().map(Arc::new).collect();
     // All of them before the first row: one that cannot be is said before hours of copying.
-    for table in &tables {
-        destination
-            .create_table(&config.slot, table, existing(config))
-            .await?;
-        fail_point!("table-made");
-    }
+    make(config, destination, &tables).await?;
     for (published, table) in published.tables.iter().zip(&tables) {
         if config.copy == Copy::Yes {
             let rows = copy::table(wire, destination, published, table, point).await?;
@@ -142,11 +137,40 @@ async fn fill(
     Ok(())
 }
 
-const fn existing(config: &Config) -> Existing {
-    match config.copy {
-        Copy::Yes => Existing::Refuse,
-        Copy::No => Existing::Accept,
+/// Makes the tables, or takes over those that are there.
+async fn make(
+    config: &Config,
+    destination: &mut impl Destination,
+    tables: &[Arc<Table>],
+) -> Result<()> {
+    let existing = match (config.copy, config.auto_create) {
+        (Copy::Yes, true) => Existing::Refuse,
+        (Copy::Yes, false) => Existing::Fill,
+        (Copy::No, true) => Existing::Accept,
+        (Copy::No, false) => Existing::Expect,
+    };
+    let mut missing: Vec<Error> = Vec::new();
+    for table in tables {
+        match destination
+            .create_table(&config.slot, table, existing)
+            .await
+        {
+            // All that are, at once: whoever makes them has to be asked only once.
+            Err(error) if error.missing_table().is_some() => missing.push(error),
+            done => done?,
+        }
+        fail_point!("table-made");
     }
+    if missing.len() > 1 {
+        let all = missing.iter().filter_map(Error::missing_table);
+        let sql: Vec<&str> = all.collect();
+        return Err(Error::usage(format!(
+            "the destination has none of {} tables, and --auto-create no leaves it to you to make them",
+            sql.len()
+        ))
+        .with_hint(format!("this would do: {}", sql.join("; "))));
+    }
+    missing.pop().map_or(Ok(()), Err)
 }
 
 /// Why the slot was not made; the session that was to make it is in a failed transaction and cannot ask.
@@ -222,11 +246,8 @@ pub(super) async fn adopt(
     let row = destination
         .write_intent(&intent(config, source, system, publications).await?)
         .await?;
-    for table in tables {
-        destination
-            .create_table(&config.slot, &Arc::new(table), Existing::Accept)
-            .await?;
-    }
+    let tables: Vec<Arc<Table>> = tables.into_iter().map(Arc::new).collect();
+    make(config, destination, &tables).await?;
     destination
         .activate(&PositionRow {
             lsn,

@@ -4,20 +4,32 @@
 #[allow(dead_code, reason = "each test binary uses a part of this")]
 mod faults_common;
 
+mod auto_create;
 mod names;
 mod selection;
 
-use faults_common::{Outcome, Site};
+use faults_common::{Outcome, Running, Site, program};
 
 /// A run that must be refused with this exit code and these words.
 fn refused(site: &Site, arguments: &[&str], code: i32, words: &[&str]) -> Outcome {
-    let outcome = site.catch_up(arguments);
+    must_say(site.catch_up(arguments), code, words)
+}
+
+/// The same of a run that is over.
+fn must_say(outcome: Outcome, code: i32, words: &[&str]) -> Outcome {
     assert_eq!(outcome.code, Some(code), "{}", outcome.stderr);
     for word in words {
         let said = &outcome.stderr;
         assert!(said.contains(word), "{word:?} in {said}");
     }
     outcome
+}
+
+/// A run into another destination than the site's own file.
+fn into(site: &Site, destination: &str, arguments: &[&str]) -> Running {
+    let mut command = program();
+    command.args(["run", "--source", &site.source(), "--slot", &site.slot]);
+    Running::start(command.args(["--destination", destination]).args(arguments))
 }
 
 /// Nothing is left of a first start that was refused.

@@ -245,6 +245,7 @@ pub(super) async fn put_table(
     slot: &str,
     table: &Table,
     made_by_us: bool,
+    state: &TableState,
 ) -> Result<()> {
     let sql = "DELETE FROM public._replicator_tables WHERE slot = $1 AND oid = $2";
     let oid = i64::from(table.oid.0);
@@ -265,7 +266,7 @@ pub(super) async fn put_table(
         .bind(json(&table.columns)?)
         .bind(json(&table.key)?)
         .bind(made_by_us)
-        .bind(TableState::Copying.name());
+        .bind(state.name());
     db.change(query).await.map(drop)
 }
 

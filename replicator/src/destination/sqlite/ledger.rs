@@ -219,6 +219,7 @@ pub(super) fn put_table(
     slot: &str,
     table: &Table,
     made_by_us: bool,
+    state: &TableState,
 ) -> Result<()> {
     let sql = "INSERT OR REPLACE INTO _replicator_tables
                (slot, oid, version, relfilenode, \"schema\", name, identity, destination, columns, \"key\", made_by_us, state)
@@ -235,7 +236,7 @@ pub(super) fn put_table(
         json(&table.columns)?,
         json(&table.key)?,
         made_by_us,
-        TableState::Copying.name(),
+        state.name(),
     ];
     db.execute(sql, values).map(drop).map_err(broken)
 }

@@ -10,11 +10,12 @@ use super::file::failure;
 use super::statements::{LONGEST, Statements};
 use super::{Existing, Outcome, Refused, existing, ledger};
 use crate::config::OnConflict;
-use crate::dialect::{Dialect, sqlite};
+use crate::destination::{OTHERS, not_empty};
+use crate::dialect::{Dialect, Shape, sqlite};
 use crate::error::{Error, Result};
 use crate::fail_point;
 use crate::plan::{Action, Operation};
-use crate::position::{PositionRow, State, TableRow};
+use crate::position::{PositionRow, State, TableRow, TableState};
 use crate::table::Table;
 use crate::value::Value;
 
@@ -145,8 +146,11 @@ impl<'db> Writer<'db> {
             ledger::create(writer.db)?;
             let found = writer.object(&table.destination)?;
             let Some(kind) = found else {
+                if !existing.makes() {
+                    return Err(Error::needs_table(table, sqlite::Sqlite.create_table(table)));
+                }
                 // The order matters where a product commits its DDL by itself; here both are one transaction.
-                ledger::put_table(writer.db, slot, table, true)?;
+                ledger::put_table(writer.db, slot, table, true, &TableState::Copying)?;
                 let sql = sqlite::Sqlite.create_table(table);
                 let made = writer.db.execute_batch(&sql);
                 return made.map_err(|error| failure(format!("could not make a table for {table}"), error));
@@ -160,11 +164,22 @@ impl<'db> Writer<'db> {
                 return Err(Error::person(format!(
                     "the destination has a {kind} {name:?} that we did not make, and table {table} would need that name"
                 ))
-                .with_hint("drop or rename it, or use --copy no to go on with the rows it has"));
+                .with_hint(OTHERS));
             }
             existing::check(writer.db, table)?;
-            ledger::put_table(writer.db, slot, table, false)
+            if existing == Existing::Fill && !writer.is_empty(table)? {
+                return Err(not_empty(table));
+            }
+            ledger::put_table(writer.db, slot, table, false, &existing.state())
         })
+    }
+
+    fn is_empty(&self, table: &Table) -> Result<bool> {
+        let mut sql = "SELECT NOT EXISTS (SELECT 1 FROM ".to_owned();
+        sqlite::Sqlite.identifier(&mut sql, &table.destination);
+        sql.push(')');
+        let empty = self.db.query_row(&sql, [], |row| row.get(0));
+        empty.map_err(|error| failure(format!("could not read {:?}", table.destination), error))
     }
 
     /// What has this name, whatever its case: a table, a view, an index.
@@ -180,9 +195,15 @@ impl<'db> Writer<'db> {
         self.transaction(|writer| {
             let mut dropped = Vec::new();
             for TableRow {
-                table, made_by_us, ..
+                table,
+                made_by_us,
+                state,
+                ..
             } in writer.tables(slot)?
             {
+                if !made_by_us && state == TableState::Filling {
+                    writer.empty(&table)?;
+                }
                 if !made_by_us {
                     continue;
                 }
@@ -199,6 +220,16 @@ impl<'db> Writer<'db> {
             }
             Ok(dropped)
         })
+    }
+
+    /// Takes out what a copy that did not come to its end brought into somebody else's table, if that is still there.
+    fn empty(&self, table: &Table) -> Result<()> {
+        if self.object(&table.destination)?.is_none() {
+            return Ok(());
+        }
+        let sql = sqlite::Sqlite.statement(table, &Shape::Truncate);
+        let gone = self.db.execute_batch(&sql);
+        gone.map_err(|error| failure(format!("could not empty {:?}", table.destination), error))
     }
 
     pub(super) fn copy(&mut self, table: &Arc<Table>, rows: Vec<Vec<Value>>) -> Result<()> {

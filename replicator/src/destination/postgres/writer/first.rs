@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use super::Writer;
-use crate::destination::Existing;
-use crate::destination::postgres::session::failure;
+use crate::destination::postgres::session::{Session, column, failure};
 use crate::destination::postgres::values::line;
 use crate::destination::postgres::{ledger, lookup};
-use crate::dialect::Dialect;
+use crate::destination::{Existing, OTHERS, not_empty};
 use crate::dialect::postgres::{Postgres, parts, qualified, quoted};
+use crate::dialect::{Dialect, Shape};
 use crate::error::{Error, Result};
-use crate::position::{PositionRow, State, TableRow};
+use crate::position::{PositionRow, State, TableRow, TableState};
 use crate::table::Table;
 use crate::value::Value;
 
@@ -69,8 +69,15 @@ impl Writer {
         ledger::create(db).await?;
         let name = &table.destination;
         let Some(found) = lookup::find(db, name).await? else {
-            ledger::put_table(db, slot, table, true).await?;
             let (schema, _) = parts(name);
+            if !existing.makes() {
+                let mut sql = Postgres.create_table(table);
+                if schema != "public" {
+                    sql = format!("CREATE SCHEMA IF NOT EXISTS {}; {sql}", quoted(&schema));
+                }
+                return Err(Error::needs_table(table, sql));
+            }
+            ledger::put_table(db, slot, table, true, &TableState::Copying).await?;
             let failed = |error| failure(format!("could not make a table for {table}"), error);
             // Asked first: `IF NOT EXISTS` wants the right to make schemas even where there is nothing to make.
             let there = db
@@ -98,10 +105,13 @@ impl Writer {
             return Err(Error::person(format!(
                 "the destination has a {kind} {name} that we did not make, and table {table} would need that name"
             ))
-            .with_hint("drop or rename it, or use --copy no to go on with the rows it has"));
+            .with_hint(OTHERS));
         }
         found.check(table)?;
-        ledger::put_table(db, slot, table, false).await
+        if existing == Existing::Fill && !is_empty(db, table).await? {
+            return Err(not_empty(table));
+        }
+        ledger::put_table(db, slot, table, false, &existing.state()).await
     }
 
     pub(in super::super) async fn drop_made_tables(&mut self, slot: &str) -> Result<Vec<String>> {
@@ -114,9 +124,23 @@ impl Writer {
     async fn drop_tables(&mut self, slot: &str) -> Result<Vec<String>> {
         let mut dropped = Vec::new();
         for TableRow {
-            table, made_by_us, ..
+            table,
+            made_by_us,
+            state,
+            ..
         } in self.tables(slot).await?
         {
+            if !made_by_us && state == TableState::Filling {
+                // What a copy that did not come to its end brought into somebody else's table.
+                let db = self.db().await?;
+                if lookup::find(db, &table.destination).await?.is_some() {
+                    let sql = Postgres.statement(&table, &Shape::Truncate);
+                    let gone = db.run_text(&sql).await;
+                    gone.map_err(|error| {
+                        failure(format!("could not empty {}", table.destination), error)
+                    })?;
+                }
+            }
             if made_by_us {
                 let sql = format!("DROP TABLE IF EXISTS {}", qualified(&table.destination));
                 let gone = self.db().await?.run_text(&sql).await;
@@ -200,6 +224,13 @@ impl Writer {
         self.held = None;
         Ok(next)
     }
+}
+
+async fn is_empty(db: &mut Session, table: &Table) -> Result<bool> {
+    let name = qualified(&table.destination);
+    let sql = sqlx::AssertSqlSafe(format!("SELECT NOT EXISTS (SELECT FROM {name})"));
+    let rows = db.rows(sqlx::query(sql)).await?;
+    rows.first().map_or(Ok(false), |row| column(row, 0))
 }
 
 fn refuse_followed(row: &PositionRow) -> Result<()> {
