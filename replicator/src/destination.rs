@@ -10,6 +10,10 @@ mod refusal;
 mod runs;
 #[cfg(feature = "sqlite")]
 pub(crate) mod sqlite;
+#[cfg(feature = "postgres")]
+mod tls;
+#[cfg(feature = "postgres")]
+mod url;
 
 use std::future::Future;
 use std::sync::Arc;

@@ -12,6 +12,7 @@ mod origin;
 mod parking;
 mod session;
 mod statements;
+mod url;
 mod values;
 mod watch;
 mod writer;
@@ -20,7 +21,6 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::postgres::PgConnectOptions;
 use tokio::sync::Mutex;
 use walproto::Oid;
 
@@ -114,11 +114,7 @@ impl PostgresDestination {
             timeout,
             on_conflict,
         } = options;
-        let connection: PgConnectOptions = url.parse().map_err(|_| {
-            Error::usage("the destination is not a URL of a PostgreSQL database")
-                .with_hint("a destination is postgres://user:password@host:port/database")
-        })?;
-        let connection = connection.application_name("replicator");
+        let connection = url::read(&url, |name| std::env::var(name).ok())?;
         let writer = Writer::open(connection, slot, wait, timeout, on_conflict).await?;
         Ok(Self {
             writer: Arc::new(Mutex::new(writer)),

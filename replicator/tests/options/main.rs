@@ -7,6 +7,7 @@ mod faults_common;
 mod auto_create;
 mod names;
 mod selection;
+mod tls;
 
 use faults_common::{Outcome, Running, Site, program};
 
