@@ -219,3 +219,127 @@ impl Refused {
         Error::person(format!("{}, {row}: {}", self.place, self.what)).with_hint(self.next)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use walproto::{Lsn, Oid};
+
+    use super::*;
+    use crate::plan::Action;
+    use crate::table::Column;
+
+    fn table(key: &[usize]) -> Arc<Table> {
+        let column = |name: &str| Column::new(name, Oid(1082), -1, Oid(1082));
+        Arc::new(Table {
+            oid: Oid(1),
+            schema: "public".to_owned(),
+            name: "t".to_owned(),
+            destination: "t".to_owned(),
+            columns: vec![column("day"), column("end")],
+            key: key.to_vec(),
+            identity: 'f',
+            relfilenode: 1,
+        })
+    }
+
+    fn text(text: &str) -> Value {
+        Value::Text(text.to_owned())
+    }
+
+    fn update(table: &Arc<Table>, end: &str, matched: &[&str]) -> Operation {
+        Operation {
+            table: Arc::clone(table),
+            lsn: Lsn(0x10),
+            action: Action::Update {
+                set: vec![(1, text(end))],
+                matched: matched.iter().map(|value| text(value)).collect(),
+            },
+        }
+    }
+
+    /// A column without infinity, in which `x` is written `X`.
+    fn hold(_: usize, value: &Value) -> Result<Option<Value>, Misfit> {
+        match value {
+            Value::Text(this) if this == "infinity" => Err(Misfit::new("too late", text("last"))),
+            Value::Text(this) if this == "NaN" => Err(Misfit::without_nearest("no number")),
+            Value::Text(this) if this == "long" => Err(Misfit::too_long(4, 3, "characters")),
+            Value::Text(this) if this == "x" => Ok(Some(text("X"))),
+            _ => Ok(None),
+        }
+    }
+
+    #[test]
+    fn a_misfit_is_refused_with_its_place_and_what_to_do() {
+        let table = table(&[0]);
+        let refused = |policy, end: &str| {
+            let mut operation = update(&table, end, &["monday"]);
+            let error = Misfits::new(policy).fit(&mut operation, hold).unwrap_err();
+            assert_eq!(error.exit_code(), 3);
+            (error.to_string(), error.hint().unwrap().to_owned())
+        };
+        let (what, next) = refused(OnMisfit::Fail, "infinity");
+        assert_eq!(
+            what,
+            "table public.t, column end, row day = 'monday', at 0/10: 'infinity' is too late"
+        );
+        assert!(next.starts_with("use --on-misfit text"), "{next}");
+        assert!(
+            next.ends_with("--on-misfit clamp, which stores 'last'"),
+            "{next}"
+        );
+        for (policy, value) in [(OnMisfit::Clamp, "NaN"), (OnMisfit::Fail, "NaN")] {
+            let (_, next) = refused(policy, value);
+            assert!(
+                next.starts_with("use --on-misfit text") && !next.contains("clamp"),
+                "{next}"
+            );
+        }
+        for (policy, value) in [(OnMisfit::Text, "infinity"), (OnMisfit::Fail, "long")] {
+            let (_, next) = refused(policy, value);
+            assert!(next.starts_with("change the value at the source"), "{next}");
+        }
+    }
+
+    #[test]
+    fn clamped_values_are_counted_and_keys_are_never_clamped() {
+        let mut misfits = Misfits::new(OnMisfit::Clamp);
+        let keyed = table(&[0]);
+        let mut operation = update(&keyed, "infinity", &["x"]);
+        for _ in 0..2 {
+            operation = update(&keyed, "infinity", &["x"]);
+            misfits.fit(&mut operation, hold).unwrap();
+        }
+        assert_eq!(operation, update(&keyed, "last", &["X"]));
+        let place = ("public.t".to_owned(), "end".to_owned());
+        assert_eq!(misfits.clamped, BTreeMap::from([(place, 2)]));
+        assert!(
+            misfits
+                .fit(&mut update(&keyed, "x", &["infinity"]), hold)
+                .is_err()
+        );
+
+        // Without a key a row is found by what is stored of it.
+        let keyless = table(&[]);
+        let mut operation = update(&keyless, "x", &["infinity", "infinity"]);
+        misfits.fit(&mut operation, hold).unwrap();
+        assert_eq!(operation, update(&keyless, "X", &["last", "last"]));
+    }
+
+    #[test]
+    fn a_row_of_the_first_copy_is_named_by_its_key() {
+        let mut row = [text("x"), text("infinity")];
+        let error = Misfits::default()
+            .fit_row(&table(&[0]), &mut row, hold)
+            .unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "table public.t, column end, row day = 'X', first copy: 'infinity' is too late"
+        );
+        Misfits::new(OnMisfit::Clamp)
+            .fit_row(&table(&[0]), &mut row, hold)
+            .unwrap();
+        assert_eq!(row, [text("X"), text("last")]);
+    }
+}

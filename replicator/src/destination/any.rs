@@ -43,7 +43,8 @@ pub(crate) async fn open(config: &Config) -> Result<Any> {
         Place::Postgres(url) => {
             let options = PostgresOptions::new(url, slot)
                 .wait(wait)
-                .timeout(config.destination_timeout);
+                .timeout(config.destination_timeout)
+                .on_misfit(config.on_misfit);
             let open = PostgresDestination::open(options.on_conflict(config.on_conflict));
             Ok(Any::Postgres(open.await?))
         }

@@ -25,7 +25,7 @@ use tokio::sync::Mutex;
 use walproto::Oid;
 
 use super::{Destination, Existing, Outcome, Refused, Rows};
-use crate::config::OnConflict;
+use crate::config::{OnConflict, OnMisfit};
 use crate::dialect::{Dialect, postgres::Postgres};
 use crate::error::{Error, Result};
 use crate::names::Names;
@@ -43,6 +43,7 @@ pub struct PostgresOptions {
     wait: Duration,
     timeout: Duration,
     on_conflict: OnConflict,
+    on_misfit: OnMisfit,
 }
 
 impl std::fmt::Debug for PostgresOptions {
@@ -53,6 +54,7 @@ impl std::fmt::Debug for PostgresOptions {
             .field("wait", &self.wait)
             .field("timeout", &self.timeout)
             .field("on_conflict", &self.on_conflict)
+            .field("on_misfit", &self.on_misfit)
             .finish_non_exhaustive()
     }
 }
@@ -66,6 +68,7 @@ impl PostgresOptions {
             wait: Duration::from_secs(10),
             timeout: Duration::from_secs(30),
             on_conflict: OnConflict::default(),
+            on_misfit: OnMisfit::default(),
         }
     }
 
@@ -73,6 +76,14 @@ impl PostgresOptions {
     #[must_use]
     pub const fn on_conflict(mut self, policy: OnConflict) -> Self {
         self.on_conflict = policy;
+        self
+    }
+
+    /// What becomes of values that a server before 17 does not read: with [`OnMisfit::Text`] the columns of tables that
+    /// are made are `text`, else such a value is refused.
+    #[must_use]
+    pub const fn on_misfit(mut self, policy: OnMisfit) -> Self {
+        self.on_misfit = policy;
         self
     }
 
@@ -113,9 +124,11 @@ impl PostgresDestination {
             wait,
             timeout,
             on_conflict,
+            on_misfit,
         } = options;
         let connection = url::read(&url, |name| std::env::var(name).ok())?;
-        let writer = Writer::open(connection, slot, wait, timeout, on_conflict).await?;
+        let mut writer = Writer::open(connection, slot, wait, timeout, on_conflict).await?;
+        writer.on_misfit = on_misfit;
         Ok(Self {
             writer: Arc::new(Mutex::new(writer)),
         })

@@ -24,7 +24,7 @@ use super::{ANOTHER_NAME, Dialect, Shape};
 use crate::dialect::text::own_typmod;
 use crate::error::{Error, Result};
 use crate::names::Names;
-use crate::table::Table;
+use crate::table::{Column, Table};
 use crate::value::Kind;
 use types::BuiltIn;
 
@@ -71,35 +71,40 @@ impl Dialect for Postgres {
     }
 
     fn create_table(&self, table: &Table) -> String {
-        let mut sql = format!("CREATE TABLE {} (", qualified(&table.destination));
-        for (at, column) in table.columns.iter().enumerate() {
-            let held = BuiltIn::held(column);
-            separate(&mut sql, at, ", ");
-            self.identifier(&mut sql, &column.name);
-            sql.push(' ');
-            sql.push_str(&held.declared(own_typmod(column)));
-            if table.key.contains(&at) {
-                if held.is_collatable() {
-                    sql.push_str(BYTES);
-                }
-                sql.push_str(" NOT NULL");
-            }
-        }
-        if !table.key.is_empty() {
-            sql.push_str(", PRIMARY KEY (");
-            for (count, at) in table.key.iter().enumerate() {
-                separate(&mut sql, count, ", ");
-                self.identifier(&mut sql, &table.columns[*at].name);
-            }
-            sql.push(')');
-        }
-        sql.push(')');
-        sql
+        create_table(table, BuiltIn::held)
     }
 
     fn statement(&self, table: &Table, shape: &Shape) -> String {
         Target::made(table).statement(shape)
     }
+}
+
+/// The statement that makes a table of these types.
+pub(crate) fn create_table(table: &Table, held: impl Fn(&Column) -> BuiltIn) -> String {
+    let mut sql = format!("CREATE TABLE {} (", qualified(&table.destination));
+    for (at, column) in table.columns.iter().enumerate() {
+        let held = held(column);
+        separate(&mut sql, at, ", ");
+        sql += &quoted(&column.name);
+        sql.push(' ');
+        sql.push_str(&held.declared(own_typmod(column)));
+        if table.key.contains(&at) {
+            if held.is_collatable() {
+                sql.push_str(BYTES);
+            }
+            sql.push_str(" NOT NULL");
+        }
+    }
+    if !table.key.is_empty() {
+        sql.push_str(", PRIMARY KEY (");
+        for (count, at) in table.key.iter().enumerate() {
+            separate(&mut sql, count, ", ");
+            sql += &quoted(&table.columns[*at].name);
+        }
+        sql.push(')');
+    }
+    sql.push(')');
+    sql
 }
 
 /// The collation in which a text equals itself alone.

@@ -4,6 +4,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod misfits;
 mod place;
 mod takeover;
 mod zones;

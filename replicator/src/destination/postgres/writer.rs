@@ -13,7 +13,7 @@ use walproto::{Lsn, Oid};
 use super::session::{IDLE, Session, failure};
 use super::statements::Statements;
 use super::{Outcome, Refused, ledger, origin};
-use crate::config::OnConflict;
+use crate::config::{OnConflict, OnMisfit};
 use crate::error::{Error, Result};
 use crate::plan::Operation;
 use crate::position::{PositionRow, State, TableRow};
@@ -39,6 +39,7 @@ pub(super) struct Writer {
     wait: Duration,
     timeout: Duration,
     on_conflict: OnConflict,
+    pub(super) on_misfit: OnMisfit,
     /// The server process of a session that was lost, which may not have noticed.
     before: Option<(i32, String)>,
     /// None where it was lost, until it is needed again.
@@ -76,6 +77,7 @@ impl Writer {
             wait,
             timeout,
             on_conflict,
+            on_misfit: OnMisfit::default(),
             before: None,
             session: None,
             open: false,

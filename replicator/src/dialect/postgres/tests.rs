@@ -190,3 +190,23 @@ fn what_cannot_be_at_the_destination_is_refused_by_name() {
     other.schema = "pg_temp".to_owned();
     assert!(refusal(&[other]).contains("the server's own"));
 }
+
+#[test]
+fn an_older_server_keeps_as_text_what_it_does_not_read() {
+    let of = |oid: u32| Column::new("c", Oid(oid), -1, Oid(oid));
+    for (oid, before, since) in [
+        (1186, "text", "interval"),
+        (1187, "text", "interval"),
+        (4072, "text", "jsonpath"),
+        (1184, "timestamptz", "timestamptz"),
+    ] {
+        assert_eq!(BuiltIn::held_whole(&of(oid), 16).name, before);
+        assert_eq!(BuiltIn::held_whole(&of(oid), 17).name, since);
+    }
+    let whole = |column: &Column| BuiltIn::held_whole(column, 14);
+    let made = create_table(&table("s", "t", &[("a", 1186)], &[0]), whole);
+    assert_eq!(
+        made,
+        r#"CREATE TABLE "s"."t" ("a" pg_catalog."text" COLLATE pg_catalog."C" NOT NULL, PRIMARY KEY ("a"))"#
+    );
+}

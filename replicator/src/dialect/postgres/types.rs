@@ -104,6 +104,17 @@ impl BuiltIn {
         Self::of(column.base_oid).unwrap_or(Self::TEXT)
     }
 
+    /// The same on a server of this major version, where every value must find its place: `text` for a type whose newer
+    /// values the server does not read.
+    pub(crate) fn held_whole(column: &Column, major: i32) -> Self {
+        let held = Self::held(column);
+        // Both grew in 17: intervals are infinite, and paths have more methods.
+        if major < 17 && matches!(held.name, "interval" | "jsonpath") {
+            return Self::TEXT;
+        }
+        held
+    }
+
     const TEXT: Self = Self {
         name: "text",
         array: false,

@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use super::Writer;
+use crate::config::OnMisfit;
 use crate::destination::postgres::session::{Session, column, failure};
 use crate::destination::postgres::values::line;
 use crate::destination::postgres::{ledger, lookup};
 use crate::destination::{Existing, OTHERS, not_empty};
-use crate::dialect::postgres::{Postgres, parts, qualified, quoted};
+use crate::dialect::postgres::types::BuiltIn;
+use crate::dialect::postgres::{Postgres, create_table, parts, qualified, quoted};
 use crate::dialect::{Dialect, Shape};
 use crate::error::{Error, Result};
 use crate::position::{PositionRow, State, TableRow, TableState};
@@ -65,6 +67,7 @@ impl Writer {
     }
 
     async fn make(&mut self, slot: &str, table: &Arc<Table>, existing: Existing) -> Result<()> {
+        let on_misfit = self.on_misfit;
         let db = self.db().await?;
         ledger::create(db).await?;
         let name = &table.destination;
@@ -87,10 +90,12 @@ impl Writer {
                 let sql = format!("CREATE SCHEMA {}", quoted(&schema));
                 db.run_text(&sql).await.map_err(failed)?;
             }
-            return db
-                .run_text(&Postgres.create_table(table))
-                .await
-                .map_err(failed);
+            let major = db.major;
+            let sql = create_table(table, |column| match on_misfit {
+                OnMisfit::Text => BuiltIn::held_whole(column, major),
+                OnMisfit::Fail | OnMisfit::Clamp => BuiltIn::held(column),
+            });
+            return db.run_text(&sql).await.map_err(failed);
         };
         if let Some(maker) = ledger::maker(db, name).await? {
             return Err(Error::person(format!(
