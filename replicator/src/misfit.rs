@@ -115,7 +115,8 @@ impl Misfits {
         match refused {
             None => Ok(()),
             Some(refused) => {
-                Err(refused.at(&format!("row {}, at {}", operation.row(), operation.lsn)))
+                let row = format!("row {}, at {}", operation.row(), operation.lsn);
+                Err(refused.at(&row).refused_at(operation.lsn))
             }
         }
     }
@@ -277,6 +278,7 @@ mod tests {
             let mut operation = update(&table, end, &["monday"]);
             let error = Misfits::new(policy).fit(&mut operation, hold).unwrap_err();
             assert_eq!(error.exit_code(), 3);
+            assert_eq!(error.refused_lsn(), Some(Lsn(0x10)));
             (error.to_string(), error.hint().unwrap().to_owned())
         };
         let (what, next) = refused(OnMisfit::Fail, "infinity");

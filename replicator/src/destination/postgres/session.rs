@@ -310,6 +310,7 @@ pub(super) fn failure(what: impl Into<String>, error: sqlx::Error) -> Error {
         (_, "25006") => {
             Error::retry(text).with_hint("name a primary as --destination that takes changes")
         }
+        (_, "22007") => Error::person(text).with_hint(INFINITE),
         _ => Error::person(text),
     };
     match report.hint() {
@@ -317,6 +318,11 @@ pub(super) fn failure(what: impl Into<String>, error: sqlx::Error) -> Error {
         _ => ours,
     }
 }
+
+/// Where the source is newer than the destination.
+const INFINITE: &str = "no server before 17 reads an infinite interval: with --on-misfit text such columns are made as \
+                        text; to fill the destination anew: replicator drop with the same options and --destination, \
+                        remove the tables there, then replicator run";
 
 /// What the server says of a row that it has already.
 pub(super) fn said(error: &sqlx::Error) -> String {
