@@ -73,8 +73,12 @@ impl Writer {
         let name = &table.destination;
         let Some(found) = lookup::find(db, name).await? else {
             let (schema, _) = parts(name);
+            let major = db.major;
+            let mut sql = create_table(table, |column| match on_misfit {
+                OnMisfit::Text => BuiltIn::held_whole(column, major),
+                OnMisfit::Fail | OnMisfit::Clamp => BuiltIn::held(column),
+            });
             if !existing.makes() {
-                let mut sql = Postgres.create_table(table);
                 if schema != "public" {
                     sql = format!("CREATE SCHEMA IF NOT EXISTS {}; {sql}", quoted(&schema));
                 }
@@ -90,11 +94,6 @@ impl Writer {
                 let sql = format!("CREATE SCHEMA {}", quoted(&schema));
                 db.run_text(&sql).await.map_err(failed)?;
             }
-            let major = db.major;
-            let sql = create_table(table, |column| match on_misfit {
-                OnMisfit::Text => BuiltIn::held_whole(column, major),
-                OnMisfit::Fail | OnMisfit::Clamp => BuiltIn::held(column),
-            });
             return db.run_text(&sql).await.map_err(failed);
         };
         if let Some(maker) = ledger::maker(db, name).await? {
