@@ -39,6 +39,8 @@ pub(crate) struct Quarantine {
     file: Arc<File>,
     /// Up to here whole lines lie in the file.
     end: u64,
+    /// Where those of the transaction begin.
+    begun: u64,
     lines: Vec<u8>,
     /// Something was written since the last time that all was on disk.
     dirty: bool,
@@ -89,14 +91,26 @@ impl Quarantine {
             path: path.to_owned(),
             file: Arc::new(file),
             end,
+            begun: end,
             lines: Vec::new(),
             dirty: false,
         })
     }
 
-    /// Forgets lines of a transaction that was rolled back, as far as they are not in the file.
+    /// What comes is of another transaction, or of another attempt at one.
     pub(crate) fn begin(&mut self) {
         self.lines.clear();
+        self.begun = self.end;
+    }
+
+    /// Takes the lines back that came since: nothing was left out, as surely as the destination has not moved.
+    pub(crate) fn take_back(&mut self) {
+        self.lines.clear();
+        // Where that fails they are there twice, or for a change that is not left out in the end.
+        if self.end > self.begun && self.file.set_len(self.begun).is_ok() {
+            self.end = self.begun;
+            self.dirty = true;
+        }
     }
 
     /// Adds a change that the destination refused, whose record lies at `lsn`.

@@ -1,15 +1,16 @@
 //! A batch that cannot be applied as a whole: in parts, until what is at fault is alone; then it ends the run, or is left
 //! out and kept in a file.
 
-use walstream::Transaction;
 use walstream::walproto::Lsn;
+use walstream::{Change, Transaction};
 
-use super::writer::{CHUNK, CHUNK_BYTES, Writer};
+use super::writer::{CHUNK, CHUNK_BYTES, Failure, Writer};
 use crate::config::Config;
 use crate::destination::Destination;
 use crate::error::{Error, ErrorKind, Result};
 use crate::fail_point;
 use crate::plan::Operation;
+use crate::position::PositionRow;
 use crate::quarantine::{Origin, Quarantine};
 
 /// What is to be left out, and where it goes.
@@ -25,6 +26,13 @@ pub(super) struct Poison {
 struct Skip {
     lsn: Lsn,
     met: bool,
+}
+
+/// What became of the changes of a transaction.
+#[derive(Clone, Copy, Debug, Default)]
+struct Done {
+    changes: u64,
+    left_out: u64,
 }
 
 impl Poison {
@@ -69,6 +77,30 @@ impl Poison {
         for skip in &self.skips {
             tracing::warn!(lsn = %skip.lsn, %position, "nothing was skipped there: the run ended before that position");
         }
+    }
+
+    fn file(&mut self) -> Result<&mut Quarantine> {
+        let file = self.quarantine.as_mut();
+        file.ok_or_else(|| Error::usage("changes are left out only into a file"))
+    }
+
+    fn begin(&mut self) {
+        if let Some(file) = &mut self.quarantine {
+            file.begin();
+        }
+    }
+
+    fn take_back(&mut self) {
+        if let Some(file) = &mut self.quarantine {
+            file.take_back();
+        }
+    }
+
+    async fn sync(&mut self) -> Result<()> {
+        fail_point!("quarantine-written");
+        self.file()?.sync().await?;
+        fail_point!("quarantine-synced");
+        Ok(())
     }
 
     /// Whether the destination refuses a change that may be left out.
@@ -119,115 +151,158 @@ impl<D: Destination> Writer<D> {
 
     /// Applies a transaction without the changes that the destination refuses.
     async fn leave_out(&mut self, mut transaction: Transaction) -> Result<()> {
-        let commit = transaction.commit_lsn();
-        let Err(error) = self.write_rest(&mut transaction).await else {
-            fail_point!("committed");
-            return self.confirm(vec![transaction]);
+        let next = self.next(transaction.end_lsn());
+        let mut again = false;
+        let Done { changes, left_out } = loop {
+            self.poison.begin();
+            let mut done = Done::default();
+            let written = self.write_rest(&mut transaction, &next, &mut done).await;
+            match self.stands(written, &next, &mut again).await {
+                Ok(true) => break done,
+                Ok(false) => self.poison.take_back(),
+                Err(error) => return Err(self.give_up(error, &transaction).await),
+            }
         };
-        self.undo().await;
-        Err(ways_on(error, commit))
+        fail_point!("committed");
+        tracing::warn!(
+            lsn = %transaction.commit_lsn(),
+            left_out,
+            applied = changes - left_out,
+            "left out what the destination refuses of a transaction"
+        );
+        self.summary.changes += changes - left_out;
+        self.summary.left_out += left_out;
+        self.summary.transactions += 1;
+        self.confirm(vec![transaction])
     }
 
-    async fn write_rest(&mut self, transaction: &mut Transaction) -> Result<()> {
-        let (commit, end) = (transaction.commit_lsn(), transaction.end_lsn());
+    async fn write_rest(
+        &mut self,
+        transaction: &mut Transaction,
+        next: &PositionRow,
+        done: &mut Done,
+    ) -> Result<(), Failure> {
+        let commit = transaction.commit_lsn();
         let slot = self.poison.slot.clone();
         let of = Origin::new(&slot, transaction);
-        let next = self.next(end);
-        self.begin(&next).await?;
-        if let Some(quarantine) = &mut self.poison.quarantine {
-            quarantine.begin();
-        }
-        let (mut changes, mut left_out) = (0, 0);
+        self.begin(next).await.map_err(Failure::Destination)?;
         let (mut chunk, mut lsns, mut bytes) = (Vec::new(), Vec::new(), 0);
-        let mut walk = transaction.changes()?;
-        while let Some((lsn, change)) = walk.next()? {
+        let mut walk = transaction.changes().map_err(Error::from)?;
+        while let Some((lsn, change)) = walk.next().map_err(Error::from)? {
             self.tables.follow(commit, &change, |operation| {
                 bytes += operation.size();
                 chunk.push(operation);
                 lsns.push(lsn);
             })?;
             if chunk.len() >= CHUNK || bytes >= CHUNK_BYTES {
-                changes += chunk.len() as u64;
-                left_out += self.attempt(&of, &mut chunk, &lsns).await?;
+                self.attempt(&of, &mut chunk, &lsns, done).await?;
                 lsns.clear();
                 bytes = 0;
             }
         }
-        changes += chunk.len() as u64;
-        left_out += self.attempt(&of, &mut chunk, &lsns).await?;
-        if let Some(quarantine) = &mut self.poison.quarantine {
-            fail_point!("quarantine-written");
-            quarantine.sync().await?;
-            fail_point!("quarantine-synced");
-        }
-        self.commit().await?;
-        tracing::warn!(lsn = %commit, left_out, applied = changes - left_out, "left out what the destination refuses of a transaction");
-        self.summary.changes += changes - left_out;
-        self.summary.left_out += left_out;
-        self.summary.transactions += 1;
-        Ok(())
+        self.attempt(&of, &mut chunk, &lsns, done).await?;
+        self.poison.sync().await?;
+        self.commit().await.map_err(Failure::Destination)
     }
 
-    /// Carries operations out, and writes down those that the destination refuses; says how many these are.
+    /// Carries operations out, and writes down those that the destination refuses.
     async fn attempt(
         &mut self,
         of: &Origin<'_>,
         operations: &mut Vec<Operation>,
         lsns: &[Lsn],
-    ) -> Result<u64> {
+        done: &mut Done,
+    ) -> Result<(), Failure> {
         if operations.is_empty() {
-            return Ok(0);
+            return Ok(());
         }
-        let all = self.destination.attempt(std::mem::take(operations)).await?;
-        let Some(quarantine) = &mut self.poison.quarantine else {
-            return Ok(0);
-        };
-        for refused in &all {
+        done.changes += operations.len() as u64;
+        let attempted = self.destination.attempt(std::mem::take(operations)).await;
+        for refused in attempted.map_err(Failure::Destination)? {
             let lsn = lsns.get(refused.at).copied().unwrap_or_default();
-            quarantine.refused(of, lsn, refused)?;
+            self.poison.file()?.refused(of, lsn, &refused)?;
+            done.left_out += 1;
         }
-        Ok(all.len() as u64)
+        Ok(())
     }
 
     /// Writes a transaction to the file, and moves past it.
     async fn skip(&mut self, mut transaction: Transaction) -> Result<()> {
-        let (commit, end) = (transaction.commit_lsn(), transaction.end_lsn());
-        let slot = self.poison.slot.clone();
-        let of = Origin::new(&slot, &transaction);
-        let Some(quarantine) = &mut self.poison.quarantine else {
-            return Err(Error::usage("a transaction is skipped only into a file"));
+        self.poison.begin();
+        let left_out = match self.keep(&mut transaction).await {
+            Ok(left_out) => left_out,
+            Err(error) => return Err(self.give_up(error, &transaction).await),
         };
-        quarantine.begin();
+        let next = self.next(transaction.end_lsn());
+        let mut again = false;
+        loop {
+            let moved = match self.begin(&next).await {
+                Ok(()) => self.commit().await,
+                Err(error) => Err(error),
+            };
+            let moved = moved.map_err(Failure::Destination);
+            match self.stands(moved, &next, &mut again).await {
+                Ok(true) => break,
+                Ok(false) => {}
+                Err(error) => return Err(self.give_up(error, &transaction).await),
+            }
+        }
+        fail_point!("committed");
+        tracing::warn!(lsn = %transaction.commit_lsn(), left_out, "skipped a transaction");
+        self.summary.left_out += left_out;
+        self.confirm(vec![transaction])
+    }
+
+    /// Writes every change of a transaction to the file; says how many.
+    async fn keep(&mut self, transaction: &mut Transaction) -> Result<u64> {
+        let commit = transaction.commit_lsn();
+        let slot = self.poison.slot.clone();
+        let of = Origin::new(&slot, transaction);
         let mut left_out = 0;
         let mut walk = transaction.changes()?;
         while let Some((lsn, change)) = walk.next()? {
-            if matches!(change, walstream::Change::Relation(_)) {
+            if matches!(change, Change::Relation(_)) {
                 // Told once for all that follows: what comes after this transaction could not be read without it.
                 self.tables.follow(commit, &change, |_| {})?;
             }
-            left_out += u64::from(quarantine.skipped(&of, lsn, &change)?);
+            left_out += u64::from(self.poison.file()?.skipped(&of, lsn, &change)?);
         }
-        drop(walk);
-        fail_point!("quarantine-written");
-        quarantine.sync().await?;
-        fail_point!("quarantine-synced");
+        self.poison.sync().await?;
         let met = self.poison.skips.iter_mut().find(|skip| skip.lsn == commit);
         if let Some(skip) = met {
             skip.met = true;
         }
-        let next = self.next(end);
-        let moved = match self.begin(&next).await {
-            Ok(()) => self.commit().await,
-            Err(error) => Err(error),
+        Ok(left_out)
+    }
+
+    /// Whether an attempt, the first or `again` one, brought the transaction in. If not, another is due, after a pause.
+    async fn stands(
+        &mut self,
+        done: Result<(), Failure>,
+        next: &PositionRow,
+        again: &mut bool,
+    ) -> Result<bool> {
+        let is_in = match done {
+            Ok(()) => true,
+            // A first attempt that the destination refused for good leaves nothing in doubt.
+            Err(Failure::Destination(error)) if *again || error.kind() == ErrorKind::Retry => {
+                *again = true;
+                self.settle(error, next).await?
+            }
+            Err(Failure::Destination(error) | Failure::Batch(error)) => return Err(error),
         };
-        if let Err(error) = moved {
-            self.undo().await;
-            return Err(error);
+        if is_in {
+            self.retry.over();
         }
-        fail_point!("committed");
-        tracing::warn!(lsn = %commit, left_out, "skipped a transaction");
-        self.summary.left_out += left_out;
-        self.confirm(vec![transaction])
+        Ok(is_in)
+    }
+
+    /// Rolls back; what was written down is not left out then, unless that is in doubt.
+    async fn give_up(&mut self, error: Error, transaction: &Transaction) -> Error {
+        if self.undo().await && error.kind() == ErrorKind::Person {
+            self.poison.take_back();
+        }
+        ways_on(error, transaction.commit_lsn())
     }
 }
 

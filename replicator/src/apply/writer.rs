@@ -35,12 +35,12 @@ pub(super) struct Writer<D> {
     /// When a position was stored last.
     written: Instant,
     pub(super) summary: Summary,
-    retry: Retry,
+    pub(super) retry: Retry,
     shutdown: Shutdown,
 }
 
 /// Why a batch was not written.
-enum Failure {
+pub(super) enum Failure {
     /// The destination said so, or nothing.
     Destination(Error),
     /// It could not be read, or means nothing here.
@@ -51,14 +51,6 @@ impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         Self::Batch(error)
     }
-}
-
-/// What the position row says of a batch after an error.
-enum Standing {
-    /// It is durable.
-    In,
-    /// It is not there, and may be written.
-    Out,
 }
 
 impl<D: Destination> Writer<D> {
@@ -171,9 +163,8 @@ impl<D: Destination> Writer<D> {
             };
             if let Some(error) = error {
                 again = true;
-                match self.settle(error, next).await? {
-                    Standing::In => {}
-                    Standing::Out => continue,
+                if !self.settle(error, next).await? {
+                    continue;
                 }
             }
             self.retry.over();
@@ -259,7 +250,7 @@ impl<D: Destination> Writer<D> {
     ///
     /// Whoever else moved the row ends the run. So does an error that will not pass, once the row is read: it may be
     /// nothing but our own commit that was in doubt, and is found by the next attempt.
-    async fn settle(&mut self, error: Error, next: &PositionRow) -> Result<Standing> {
+    pub(super) async fn settle(&mut self, error: Error, next: &PositionRow) -> Result<bool> {
         let mut error = error;
         fail_point!("destination-lost");
         loop {
@@ -277,12 +268,12 @@ impl<D: Destination> Writer<D> {
                 Ok(Some(now)) if now == *next => {
                     self.poison.passed(now.lsn);
                     self.position = now;
-                    return Ok(Standing::In);
+                    return Ok(true);
                 }
                 Ok(Some(now)) if now == self.position => {
                     self.retry.pause(error, &mut self.shutdown).await?;
                     fail_point!("destination-back");
-                    return Ok(Standing::Out);
+                    return Ok(false);
                 }
                 Ok(now) => return Err(self.position.not_as_expected(now)),
                 Err(unread) => error = unread,

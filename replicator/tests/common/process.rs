@@ -72,6 +72,11 @@ impl Job {
         self
     }
 
+    /// The source as a URL.
+    pub fn source(&self) -> &str {
+        &self.source
+    }
+
     /// The slot's name.
     pub fn slot_name(&self) -> &str {
         &self.slot

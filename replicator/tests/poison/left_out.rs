@@ -210,3 +210,28 @@ pub(crate) fn a_file_that_cannot_be_written<P: Product>() {
     bench.run_with_quarantine(&[]);
     assert_eq!(ids(&bench, "insert"), ["2"]);
 }
+
+/// What the destination looks at only when a transaction ends is no row's fault: nothing is left out, nor in the file.
+#[cfg(feature = "postgres")]
+pub(crate) fn what_is_found_at_the_end_stops() {
+    let mut bench = Bench::<crate::place::Postgres<18>>::of(
+        "CREATE TABLE t (id int PRIMARY KEY, n int, v text)",
+        "CREATE TABLE parent (n integer PRIMARY KEY); INSERT INTO parent VALUES (1);
+         CREATE TABLE {t} (id integer PRIMARY KEY, n integer REFERENCES parent DEFERRABLE INITIALLY DEFERRED, v text CHECK (v <> 'bad'))",
+        &[],
+    );
+    bench.play("INSERT INTO t VALUES (1, 1, 'one')\n\nINSERT INTO t VALUES (2, 1, 'bad'), (3, 7, 'three')\n\nINSERT INTO t VALUES (4, 1, 'four')");
+    let file = bench.file();
+    let file = ["--quarantine", file.to_str().unwrap()];
+    let printed = bench.stops(&file);
+    for words in ["[SQLSTATE 23503]", "leave the transaction out with --skip "] {
+        assert!(printed.contains(words), "{words:?} in {printed}");
+    }
+    assert!(!printed.contains("leave this change out"), "{printed}");
+    assert_eq!(bench.left_out().len(), 0);
+    let at = printed.find("--skip ").unwrap() + 7;
+    let lsn = printed[at..].split(' ').next().unwrap().to_owned();
+    bench.run_with_quarantine(&["--skip", &lsn]);
+    assert_eq!(ids(&bench, "insert"), ["2", "3"]);
+    assert_eq!(bench.differences().len(), 2);
+}

@@ -7,6 +7,8 @@ mod bench;
 #[cfg(feature = "failpoints")]
 mod crash;
 mod left_out;
+#[cfg(feature = "sqlite")]
+mod own;
 #[path = "../conformance"]
 #[allow(dead_code, reason = "the conformance suite uses all of it")]
 mod conformance {
@@ -47,4 +49,9 @@ mod sqlite {
 #[cfg(feature = "postgres")]
 mod postgres {
     each_case!(crate::place::Postgres<18>);
+
+    #[test]
+    fn what_is_found_at_the_end_stops() {
+        crate::left_out::what_is_found_at_the_end_stops();
+    }
 }
