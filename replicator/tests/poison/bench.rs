@@ -16,6 +16,9 @@ pub(crate) trait Product: Place {
     /// Makes a trigger that refuses rows of a table whose `v` is `forbidden`, saying `not here`.
     fn forbid(&self, table: &str);
 
+    /// Makes a trigger on a table that fails for every row, as it uses a table that is not there.
+    fn spoil(&self, table: &str);
+
     /// The golden words of a case.
     fn words(case: Case) -> &'static str;
 }
@@ -207,6 +210,12 @@ impl Product for crate::place::Sqlite {
         ));
     }
 
+    fn spoil(&self, table: &str) {
+        self.sql(&format!(
+            "CREATE TRIGGER spoil AFTER INSERT ON {table} BEGIN INSERT INTO nowhere VALUES (NEW.id); END"
+        ));
+    }
+
     fn words(case: Case) -> &'static str {
         match case {
             Case::Check => {
@@ -251,6 +260,14 @@ impl Product for crate::place::Postgres<18> {
             "CREATE FUNCTION forbid() RETURNS trigger LANGUAGE plpgsql AS $$
              BEGIN IF NEW.v = 'forbidden' THEN RAISE 'not here' USING HINT = 'ask the owner'; END IF; RETURN NEW; END $$;
              CREATE TRIGGER forbid BEFORE INSERT ON {table} FOR EACH ROW EXECUTE FUNCTION forbid()"
+        ));
+    }
+
+    fn spoil(&self, table: &str) {
+        self.sql(&format!(
+            "CREATE FUNCTION spoil() RETURNS trigger LANGUAGE plpgsql AS $$
+             BEGIN INSERT INTO nowhere VALUES (NEW.id); RETURN NULL; END $$;
+             CREATE TRIGGER spoil AFTER INSERT ON {table} FOR EACH ROW EXECUTE FUNCTION spoil()"
         ));
     }
 

@@ -211,6 +211,19 @@ pub(crate) fn a_file_that_cannot_be_written<P: Product>() {
     assert_eq!(ids(&bench, "insert"), ["2"]);
 }
 
+/// It would be so for every row: nothing is left out, and nothing is in the file.
+pub(crate) fn what_is_no_rows_fault_stops<P: Product>() {
+    let mut bench = Bench::<P>::new(&[]);
+    bench.place.spoil(&bench.name("t"));
+    bench.play("INSERT INTO free VALUES (1, 'one')\n\nINSERT INTO t VALUES (1, 1, 'one')");
+    let file = bench.file();
+    let printed = bench.stops(&["--quarantine", file.to_str().unwrap()]);
+    assert!(printed.contains("nowhere"), "{printed}");
+    assert!(!printed.contains("leave this change out"), "{printed}");
+    assert_eq!(bench.left_out().len(), 0);
+    assert_eq!(bench.differences().len(), 1);
+}
+
 /// What the destination looks at only when a transaction ends is no row's fault: nothing is left out, nor in the file.
 #[cfg(feature = "postgres")]
 pub(crate) fn what_is_found_at_the_end_stops() {
