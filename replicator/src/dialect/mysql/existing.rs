@@ -1,7 +1,5 @@
 //! Whether a table of somebody else's can hold our rows: pure, from what `information_schema` says of it.
 
-use walproto::Oid;
-
 use super::types::{CHARACTER, Flavour, Form, Held};
 use crate::config::OnMisfit;
 use crate::dialect::text::{is_plain, longest};
@@ -181,8 +179,6 @@ impl ExistingColumn {
                 let there = self.length.and_then(|length| usize::try_from(length).ok());
                 Form::Bytes(Some(there.filter(|there| *there >= most)?))
             }
-            // MariaDB's own type prints the same text.
-            Form::Text(_) if is("uuid") && ours.base_oid == UUID => made.form,
             _ => return None,
         };
         Some(form)
@@ -251,8 +247,7 @@ impl ExistingColumn {
     }
 }
 
-/// `pg_type.oid`
-const UUID: Oid = Oid(2950);
-
+#[cfg(test)]
+mod round_trip;
 #[cfg(test)]
 mod tests;

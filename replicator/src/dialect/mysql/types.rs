@@ -442,6 +442,6 @@ fn without_zeroes(text: &[u8]) -> &[u8] {
 }
 
 #[cfg(test)]
-mod round_trip;
+pub(super) mod round_trip;
 #[cfg(test)]
 mod tests;
