@@ -3,8 +3,8 @@
 //! Values are always parameters. What a statement's parameters are follows from its [`Shape`]: the values of an
 //! insert; those set by an update and then those matched; those matched by a delete.
 
-#[cfg(all(test, any(feature = "mysql", feature = "postgres")))]
-mod corpus;
+#[cfg(test)]
+pub(crate) mod corpus;
 #[cfg(test)]
 mod matrix;
 #[cfg(feature = "mysql")]

@@ -107,3 +107,6 @@ pub(super) fn check(db: &Connection, table: &Table) -> Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod round_trip;
