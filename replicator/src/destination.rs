@@ -2,10 +2,14 @@
 
 mod any;
 mod conflict;
+#[cfg(feature = "postgres")]
+mod fold;
 mod parking;
 #[cfg(feature = "postgres")]
 pub(crate) mod postgres;
 mod refusal;
+#[cfg(feature = "postgres")]
+mod row_key;
 #[cfg(feature = "postgres")]
 mod runs;
 #[cfg(feature = "sqlite")]

@@ -1,4 +1,4 @@
-//! A PostgreSQL server: sqlx, one session, one statement for many rows.
+//! A PostgreSQL server: sqlx, one session, one statement for many rows, COPY for many new ones.
 //!
 //! `synchronous_commit` is on: a commit is durable when it is reported. Settings that shape or bound what we do are
 //! our session's own, whatever role and database say. `session_replication_role` stays as it is, so triggers of

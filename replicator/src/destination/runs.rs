@@ -6,13 +6,12 @@
 //! neighbours become a run.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasher, Hash, Hasher, RandomState};
 use std::sync::Arc;
 
+use super::row_key::{ByRow, RowKeys, Touch};
 use crate::dialect::Shape;
 use crate::plan::{Action, Operation};
 use crate::table::Table;
-use crate::value::Value;
 
 /// Operations of one table and shape, of different keys.
 #[derive(Debug)]
@@ -34,17 +33,18 @@ struct Seen {
     open: Vec<usize>,
     /// The last run that touched a key, and the place in it, by the key's hash: keys that meet in it are taken for one,
     /// which only makes more runs.
-    touched: HashMap<u64, (usize, usize)>,
+    touched: ByRow<(usize, usize)>,
 }
 
 /// Gathers operations into runs, to be carried out in the order of the answer.
 ///
 /// `free` tells whether operations of a table may pass each other, those of other keys and of other tables.
 pub(crate) fn gather<'a>(
-    operations: &'a [Operation],
+    operations: impl IntoIterator<Item = &'a Operation, IntoIter: Clone>,
     mut free: impl FnMut(&Arc<Table>) -> bool,
 ) -> Vec<Run<'a>> {
-    let hashes = RandomState::new();
+    let operations = operations.into_iter();
+    let keys = RowKeys::of(operations.clone());
     let mut runs: Vec<Run<'a>> = Vec::new();
     let mut tables: HashMap<usize, (bool, Seen)> = HashMap::new();
     // The last run of a table that is not free.
@@ -55,21 +55,23 @@ pub(crate) fn gather<'a>(
             .entry(Arc::as_ptr(table).addr())
             .or_insert_with(|| (free(table), Seen::default()));
         let is_free = *is_free;
-        let Some(key) = joins(operation) else {
-            // Nothing passes it.
-            seen.open.clear();
-            seen.touched.clear();
-            if !is_free {
-                last = Some(runs.len());
+        let row = match keys.touch(operation) {
+            Touch::Row(row) => Some(row),
+            Touch::New => None,
+            Touch::More => {
+                seen.open.clear();
+                seen.touched.clear();
+                if !is_free {
+                    last = Some(runs.len());
+                }
+                runs.push(Run {
+                    shape: Shape::of(operation),
+                    operations: vec![operation],
+                });
+                continue;
             }
-            runs.push(Run {
-                shape: Shape::of(operation),
-                operations: vec![operation],
-            });
-            continue;
         };
-        let key = key.map(|values| hash(&hashes, &values));
-        let touched = key.and_then(|key| seen.touched.get(&key).copied());
+        let touched = row.and_then(|row| seen.touched.get(&row).copied());
         if let Some((at, place)) = touched
             && is_free
             && supersedes(operation, &runs[at], place)
@@ -93,8 +95,8 @@ pub(crate) fn gather<'a>(
                 runs.len() - 1
             }
         };
-        if let Some(key) = key {
-            seen.touched.insert(key, (at, runs[at].operations.len()));
+        if let Some(row) = row {
+            seen.touched.insert(row, (at, runs[at].operations.len()));
         }
         runs[at].operations.push(operation);
         if !is_free {
@@ -119,44 +121,11 @@ fn supersedes(operation: &Operation, run: &Run<'_>, place: usize) -> bool {
     }
 }
 
-/// The key that the operation touches, `Some(None)` where a new row has none; `None` where it stays alone: what
-/// changes the key, and what finds its row without one.
-#[expect(clippy::option_option, reason = "said above")]
-fn joins(operation: &Operation) -> Option<Option<Vec<&Value>>> {
-    let table = &operation.table;
-    match &operation.action {
-        Action::Insert { .. } if table.columns.is_empty() => None,
-        Action::Insert { .. } if table.key.is_empty() => Some(None),
-        Action::Insert { values } => Some(Some(
-            table.key.iter().filter_map(|at| values.get(*at)).collect(),
-        )),
-        Action::Truncate => None,
-        _ if table.key.is_empty() => None,
-        Action::Update { set, .. } if set.iter().any(|(at, _)| table.key.contains(at)) => None,
-        Action::Update { matched, .. } | Action::Delete { matched } => {
-            Some(Some(matched.iter().collect()))
-        }
-    }
-}
-
-fn hash(hashes: &RandomState, values: &[&Value]) -> u64 {
-    let mut hasher = hashes.build_hasher();
-    for value in values {
-        match value {
-            Value::Null => 0_u8.hash(&mut hasher),
-            Value::Integer(number) => number.hash(&mut hasher),
-            Value::Real(number) => number.to_bits().hash(&mut hasher),
-            Value::Text(text) => text.hash(&mut hasher),
-            Value::Blob(bytes) => bytes.hash(&mut hasher),
-        }
-    }
-    hasher.finish()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::table::Column;
+    use crate::value::Value;
     use walproto::{Lsn, Oid};
 
     fn table(oid: u32, key: &[usize]) -> Arc<Table> {

@@ -5,8 +5,8 @@
 //! * A statement carries any number of rows of one shape, each column of them as one array parameter. Numbers,
 //!   booleans and bytes travel in binary form into columns of their own type; all else travels as the text that the
 //!   source printed, and the server's own input function reads it.
-//! * Inserts are plain: no `ON CONFLICT`, so that a row which is there already is noticed. Updates and deletes tell
-//!   which of their rows met exactly one row.
+//! * Inserts are plain: no `ON CONFLICT`, so that a row which is there already is noticed. Where no index keeps two
+//!   rows from having the same key, updates and deletes tell which of their rows met exactly one row.
 //! * A row without a key is found by its place, so that of several equal rows exactly one is touched. What has no
 //!   equality, or calls different texts equal, is compared as text.
 //! * A name at the destination is `schema.table`, its parts in quotes where they are not plain lower-case words.
@@ -119,6 +119,8 @@ pub(crate) struct Target {
     pub(crate) columns: Vec<TargetColumn>,
     /// As [`Table::key`].
     pub(crate) key: Vec<usize>,
+    /// Whether an index lets no two rows have the same key.
+    pub(crate) unique: bool,
 }
 
 /// A column of a [`Target`].
@@ -212,7 +214,13 @@ impl Target {
             name: qualified(&table.destination),
             columns: columns.collect(),
             key: table.key.clone(),
+            unique: !table.key.is_empty(),
         }
+    }
+
+    /// Whether the statement gives back two numbers, besides how many rows it touched.
+    pub(crate) fn counts(&self, shape: &Shape) -> bool {
+        !self.unique && matches!(shape, Shape::Update(_) | Shape::Delete)
     }
 
     /// The statement for any number of rows of one shape.
@@ -238,7 +246,7 @@ impl Target {
             }
             Shape::Update(set) => {
                 let parameters = set.iter().chain(&self.key).copied();
-                let rows = self.rows(parameters, true);
+                let rows = self.rows(parameters, !self.unique);
                 let set_list = if set.is_empty() {
                     // Nothing to set, and still the row must be there.
                     let same = self.matched().next().map(|at| &self.columns[at].name);
@@ -254,17 +262,25 @@ impl Target {
                     })
                 };
                 let matching = self.matching(set.len());
-                format!(
-                    "WITH done AS (UPDATE {name} AS t SET {set_list} FROM {rows} WHERE {matching} RETURNING v.n) {COUNTED}"
-                )
+                self.counted(format!(
+                    "UPDATE {name} AS t SET {set_list} FROM {rows} WHERE {matching}"
+                ))
             }
             Shape::Delete => {
-                let rows = self.rows(self.key.iter().copied(), true);
+                let rows = self.rows(self.key.iter().copied(), !self.unique);
                 let matching = self.matching(0);
-                format!(
-                    "WITH done AS (DELETE FROM {name} AS t USING {rows} WHERE {matching} RETURNING v.n) {COUNTED}"
-                )
+                self.counted(format!(
+                    "DELETE FROM {name} AS t USING {rows} WHERE {matching}"
+                ))
             }
+        }
+    }
+
+    fn counted(&self, statement: String) -> String {
+        if self.unique {
+            statement
+        } else {
+            format!("WITH done AS ({statement} RETURNING v.n) {COUNTED}")
         }
     }
 

@@ -20,6 +20,8 @@ pub(super) struct Found {
     /// partitions. Only then rows of different keys may change their order.
     plain: bool,
     columns: Vec<FoundColumn>,
+    /// The columns of each index that lets no two rows be equal in them at any moment.
+    unique: Vec<Vec<String>>,
 }
 
 #[derive(Debug)]
@@ -44,6 +46,16 @@ const TABLE: &str = "
            AND (SELECT count(*) FROM pg_index i WHERE i.indrelid = c.oid AND (i.indisunique OR i.indisexclusion)) <= 1
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE n.nspname = $1 AND c.relname = $2";
+
+/// Without those over some rows only, those over expressions, those that are looked at later, and those over one of
+/// the tables of an inheritance tree.
+const UNIQUE: &str = "
+    SELECT (SELECT array_agg(a.attname::text)
+            FROM generate_series(0, i.indnkeyatts - 1) AS at JOIN pg_attribute a
+            ON a.attrelid = c.oid AND a.attnum = i.indkey[at])
+    FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid
+    WHERE c.oid = $1::int8::oid AND (c.relkind = 'p' OR c.relkind = 'r' AND NOT c.relhassubclass) AND NOT c.relhasrules
+      AND i.indisunique AND i.indisvalid AND i.indimmediate AND i.indpred IS NULL AND i.indexprs IS NULL";
 
 const COLUMNS: &str = "
     WITH RECURSIVE base(att, oid, typmod) AS (
@@ -87,11 +99,25 @@ pub(super) async fn find(db: &mut Session, destination: &str) -> Result<Option<F
             generated: column(&row, 8)?,
         });
     }
+    let unique = db.rows(sqlx::query(UNIQUE).bind(oid)).await?;
+    let unique = unique.iter().map(|row| column(row, 0));
     Ok(Some(Found {
         kind: column(row, 1)?,
         plain: column(row, 2)?,
         columns,
+        unique: unique.collect::<Result<_>>()?,
     }))
+}
+
+/// What may be done with changes of a table, and leave the same rows.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Freedom {
+    /// Those of different keys may pass each other.
+    pub(super) passes: bool,
+    /// Those of one key may become one: no column is filled by the server.
+    pub(super) folds: bool,
+    /// New rows may come by COPY, which knows no rules.
+    pub(super) copies: bool,
 }
 
 impl Found {
@@ -114,8 +140,8 @@ impl Found {
         stored.map(|found| quoted(&found.name)).collect()
     }
 
-    /// The table as statements need it, and whether changes of different keys may change their order.
-    pub(super) fn target(&self, table: &Table) -> Result<(Target, bool)> {
+    /// The table as statements need it, and what may be done with changes of it.
+    pub(super) fn target(&self, table: &Table) -> Result<(Target, Freedom)> {
         let mut columns = Vec::with_capacity(table.columns.len());
         for ours in &table.columns {
             let found = self.column(table, ours)?;
@@ -139,8 +165,24 @@ impl Found {
             name: qualified(&table.destination),
             columns,
             key: table.key.clone(),
+            unique: self.is_unique(table),
         };
-        Ok((target, self.plain && exact))
+        let free = self.plain && exact;
+        let freedom = Freedom {
+            passes: free,
+            folds: free && self.columns.len() == table.columns.len(),
+            copies: self.plain,
+        };
+        Ok((target, freedom))
+    }
+
+    /// Whether no two rows ever have the same key.
+    fn is_unique(&self, table: &Table) -> bool {
+        let is_key = |name: &String| {
+            let mut key = table.key.iter().filter_map(|at| table.columns.get(*at));
+            key.any(|column| column.name == *name)
+        };
+        self.unique.iter().any(|columns| columns.iter().all(is_key))
     }
 
     fn column(&self, table: &Table, ours: &Column) -> Result<&FoundColumn> {

@@ -162,12 +162,13 @@ impl Session {
         &mut self,
         sql: &Arc<str>,
         arguments: PgArguments,
-    ) -> Result<(i64, i64), sqlx::Error> {
+    ) -> Result<(u64, u64), sqlx::Error> {
         let work =
             sqlx::query_with(AssertSqlSafe(Arc::clone(sql)), arguments).fetch_one(&mut self.db);
         let done = self.watch.over(work).await;
         let row = self.notice(done)?;
-        Ok((row.try_get(0)?, row.try_get(1)?))
+        let number = |at| row.try_get::<i64, _>(at).map(i64::cast_unsigned);
+        Ok((number(0)?, number(1)?))
     }
 
     /// Sends lines of COPY's text format.

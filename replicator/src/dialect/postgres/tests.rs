@@ -123,9 +123,9 @@ fn streamed_statements_carry_many_rows_and_are_plain() {
         all,
         [
             r#"INSERT INTO "public"."orders" ("id", "total", "note", "paid") OVERRIDING SYSTEM VALUE SELECT v.c1, v.c2::pg_catalog."numeric", v.c3::pg_catalog."text", v.c4 FROM unnest($1::pg_catalog."int8"[], $2::pg_catalog."text"[], $3::pg_catalog."text"[], $4::pg_catalog."bool"[]) AS v(c1, c2, c3, c4)"#,
-            r#"WITH done AS (UPDATE "public"."orders" AS t SET "total" = v.c1::pg_catalog."numeric", "paid" = v.c2 FROM unnest($1::pg_catalog."text"[], $2::pg_catalog."bool"[], $3::pg_catalog."int8"[]) WITH ORDINALITY AS v(c1, c2, c3, n) WHERE t."id" = (v.c3) RETURNING v.n) SELECT pg_catalog.count(*), pg_catalog.count(DISTINCT n) FROM done"#,
-            r#"WITH done AS (UPDATE "public"."orders" AS t SET "id" = t."id" FROM unnest($1::pg_catalog."int8"[]) WITH ORDINALITY AS v(c1, n) WHERE t."id" = (v.c1) RETURNING v.n) SELECT pg_catalog.count(*), pg_catalog.count(DISTINCT n) FROM done"#,
-            r#"WITH done AS (DELETE FROM "public"."orders" AS t USING unnest($1::pg_catalog."int8"[]) WITH ORDINALITY AS v(c1, n) WHERE t."id" = (v.c1) RETURNING v.n) SELECT pg_catalog.count(*), pg_catalog.count(DISTINCT n) FROM done"#,
+            r#"UPDATE "public"."orders" AS t SET "total" = v.c1::pg_catalog."numeric", "paid" = v.c2 FROM unnest($1::pg_catalog."text"[], $2::pg_catalog."bool"[], $3::pg_catalog."int8"[]) AS v(c1, c2, c3) WHERE t."id" = (v.c3)"#,
+            r#"UPDATE "public"."orders" AS t SET "id" = t."id" FROM unnest($1::pg_catalog."int8"[]) AS v(c1) WHERE t."id" = (v.c1)"#,
+            r#"DELETE FROM "public"."orders" AS t USING unnest($1::pg_catalog."int8"[]) AS v(c1) WHERE t."id" = (v.c1)"#,
             r#"DELETE FROM "public"."orders""#,
         ]
     );
@@ -137,10 +137,29 @@ fn streamed_statements_carry_many_rows_and_are_plain() {
 }
 
 #[test]
+fn without_a_unique_index_it_is_told_which_rows_met_one() {
+    let target = Target {
+        unique: false,
+        ..Target::made(&orders())
+    };
+    assert!(target.counts(&Shape::Delete) && !target.counts(&Shape::Insert));
+    let [update, delete] =
+        [Shape::Update([3].into()), Shape::Delete].map(|shape| target.statement(&shape));
+    assert_eq!(
+        update,
+        r#"WITH done AS (UPDATE "public"."orders" AS t SET "paid" = v.c1 FROM unnest($1::pg_catalog."bool"[], $2::pg_catalog."int8"[]) WITH ORDINALITY AS v(c1, c2, n) WHERE t."id" = (v.c2) RETURNING v.n) SELECT pg_catalog.count(*), pg_catalog.count(DISTINCT n) FROM done"#
+    );
+    assert_eq!(
+        delete,
+        r#"WITH done AS (DELETE FROM "public"."orders" AS t USING unnest($1::pg_catalog."int8"[]) WITH ORDINALITY AS v(c1, n) WHERE t."id" = (v.c1) RETURNING v.n) SELECT pg_catalog.count(*), pg_catalog.count(DISTINCT n) FROM done"#
+    );
+}
+
+#[test]
 fn keys_of_text_are_compared_as_their_index_compares() {
     let t = table("public", "t", &[("k", 25), ("v", 23)], &[0]);
     let sql = Postgres.statement(&t, &Shape::Delete);
-    let matching = r#"WHERE t."k" = (v.c1::pg_catalog."text") COLLATE pg_catalog."C" RETURNING"#;
+    let matching = r#"WHERE t."k" = (v.c1::pg_catalog."text") COLLATE pg_catalog."C""#;
     assert!(sql.contains(matching), "{sql}");
 }
 
