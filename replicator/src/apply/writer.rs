@@ -19,9 +19,9 @@ use crate::position::PositionRow;
 use crate::shutdown::Shutdown;
 
 /// Operations that go to the destination together.
-pub(super) const CHUNK: usize = 1000;
+pub(super) const CHUNK: usize = 10_000;
 /// And their bytes, so that large rows do not pile up.
-pub(super) const CHUNK_BYTES: usize = 1 << 20;
+pub(super) const CHUNK_BYTES: usize = 4 << 20;
 
 /// The destination, and where it is.
 pub(super) struct Writer<D> {
