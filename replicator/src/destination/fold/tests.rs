@@ -70,7 +70,7 @@ fn changes_of_a_row_become_one() {
     let a = |new| update(&t, 1, &[(1, int(new))]);
     let b = |new| update(&t, 1, &[(3, text(new))]);
     let both = update(&t, 1, &[(1, int(7)), (3, text(8))]);
-    assert_eq!(folded(&[b(8), a(6), a(7)]), [both.clone()]);
+    assert_eq!(folded(&[b(8), a(6), a(7)]), std::slice::from_ref(&both));
     assert_eq!(folded(&[a(1), both.clone()]), [both]);
     assert_eq!(folded(&[a(1), b(2), delete(&t, 1)]), [delete(&t, 1)]);
 
