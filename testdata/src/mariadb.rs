@@ -90,6 +90,8 @@ impl MariaDb {
             folder,
         };
         create(&server.data());
+        cluster::folder(&server.temporary())
+            .unwrap_or_else(|error| panic!("cannot make a folder for temporary tables: {error}"));
         for (name, value) in SETTINGS {
             server.set(name, value);
         }
@@ -121,6 +123,11 @@ impl MariaDb {
     /// The data directory.
     pub fn data(&self) -> PathBuf {
         self.folder.join("data")
+    }
+
+    /// Its own, because a server that starts deletes the temporary tables of all others that share it.
+    fn temporary(&self) -> PathBuf {
+        self.folder.join("temporary")
     }
 
     /// A connection URL over TCP for the user `root`, who has no password.
@@ -233,6 +240,7 @@ impl MariaDb {
         command
             .arg("--no-defaults")
             .arg(format!("--datadir={}", self.data().display()))
+            .arg(format!("--tmpdir={}", self.temporary().display()))
             .arg(format!("--socket={}", self.socket().display()))
             // Where testdata/install looks for servers that were left behind.
             .arg(format!("--pid-file={}/mariadb.pid", self.data().display()))

@@ -119,6 +119,12 @@ fn settings_reach_the_server_and_commits_are_safe() {
             "{name}"
         );
     }
+    // A server that starts empties the folder of temporary tables: under another server, if they shared it.
+    let temporary = client.value("SELECT @@tmpdir").unwrap();
+    assert_eq!(
+        std::path::Path::new(&temporary).parent(),
+        server.data().parent()
+    );
     server.set("read_only", 1);
     server.restart();
     assert_eq!(
