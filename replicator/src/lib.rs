@@ -80,7 +80,8 @@
 //!
 //! So a change may be in the file twice, and is never in neither place. A transaction that is skipped goes to the file
 //! first, and BEGIN comes after step 2: there is nothing else to carry out. A last line that a crash cut off is removed
-//! at the next start; its change comes again.
+//! at the next start; its change comes again. Where the destination is lost and the run goes on, lines of an attempt are
+//! taken back once the position row has told that nothing came of it.
 //!
 //! ## A lost source
 //!

@@ -26,7 +26,7 @@ macro_rules! each_case {
             words: a_check, a_trigger, a_missing_value, a_conflict, a_key_of_another_row;
             left_out: one_row_of_many_transactions, every_value_as_the_source_prints_it, rows_of_a_streamed_transaction,
                 what_a_conflict_leaves_open,
-                what_is_no_rows_fault_stops, a_row_and_its_later_changes, a_file_that_cannot_be_written;
+                what_is_no_rows_fault_stops, what_was_not_sent_is_named, a_row_and_its_later_changes, a_file_that_cannot_be_written;
             skip: a_transaction_as_errors_name_it, several_at_once, what_is_not_met_is_said,
                 a_changed_definition_is_not_skipped;
         }

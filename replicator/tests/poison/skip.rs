@@ -3,7 +3,7 @@
 use crate::bench::{Bench, Product};
 
 /// The position that the printed hint names.
-fn hinted(printed: &str) -> String {
+pub(crate) fn hinted(printed: &str) -> String {
     let at = printed.find("--skip ").expect("a way on") + 7;
     printed[at..].split(' ').next().unwrap().to_owned()
 }

@@ -201,3 +201,35 @@ async fn a_row_that_waits_is_refused_alone() {
         assert_eq!(look(&stage, there), ["1|20|a", "2|10|b"]);
     }
 }
+
+/// Two rows under the key of one that is to wait: neither does, and others can all the same.
+#[tokio::test]
+async fn of_two_rows_under_one_key_none_waits() {
+    const TWICE: &str = "
+        CREATE TABLE t (id integer, rank integer NOT NULL UNIQUE, name text);
+        INSERT INTO t VALUES (7, 70, 'x'), (7, 71, 'y'), (1, 10, 'a'), (2, 20, 'b')";
+    for stage in stages() {
+        let t = ranked(&[0]);
+        let (mut destination, row) = taken_over(&stage, TWICE, &t, OnConflict::Stop).await;
+        let next = row.advanced(Lsn(200));
+        destination.begin(&row, &next).await.unwrap();
+        let mut batch = vec![update(&t, &[(1, int(20))], &[int(7)])];
+        batch.extend(swap(&t));
+        let refused = destination.attempt(batch).await.unwrap();
+        let said: Vec<String> = refused
+            .iter()
+            .map(|refused| format!("{} {}", refused.at, refused.error))
+            .collect();
+        assert_eq!(said.len(), 1, "{said:?}");
+        assert!(
+            said[0].starts_with("0 ") && said[0].contains("2 rows"),
+            "{said:?}"
+        );
+        assert!(matches!(
+            destination.commit().await.unwrap(),
+            Outcome::Committed(_)
+        ));
+        let there = "SELECT id, rank FROM t ORDER BY id, rank";
+        assert_eq!(look(&stage, there), ["1|20", "2|10", "7|70", "7|71"]);
+    }
+}
