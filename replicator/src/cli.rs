@@ -1,15 +1,20 @@
 //! The command line: what can be asked for, and how it becomes a [`Config`].
 
+mod aliases;
 mod decode;
 mod list;
 mod record;
 mod run;
 mod tail;
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
+use crate::error::Error;
+
+pub use aliases::Aliases;
 pub use decode::DecodeArgs;
 pub use list::List;
 pub use record::RecordArgs;
@@ -33,6 +38,28 @@ pub struct Cli {
     pub command: Command,
 }
 
+impl Cli {
+    /// Reads a command line, with what the environment says to `pg2any` where nothing else says it.
+    ///
+    /// # Errors
+    ///
+    /// As the parser's: help and version are among them.
+    pub fn read(
+        arguments: impl IntoIterator<Item = OsString>,
+        environment: impl IntoIterator<Item = (OsString, OsString)>,
+    ) -> Result<(Self, Result<Aliases, Error>), clap::Error> {
+        let mut aliases = Aliases::read(environment);
+        let mut command = Self::command().mut_subcommand("run", |run| aliases.put(run));
+        let matches = command.try_get_matches_from_mut(arguments)?;
+        let cli = Self::from_arg_matches(&matches).map_err(|error| error.format(&mut command))?;
+        let settled = match matches.subcommand() {
+            Some(("run", run)) => aliases.settle(run).map(|()| aliases),
+            _ => Ok(Aliases::default()),
+        };
+        Ok((cli, settled))
+    }
+}
+
 /// What can be done.
 #[derive(Debug, Subcommand)]
 #[expect(clippy::large_enum_variant, reason = "there is one in a process")]
@@ -52,12 +79,15 @@ pub enum Command {
     Demo(DemoArgs),
 }
 
+/// What the help is divided into, here and for `run`.
+const SOURCE_AND_DESTINATION: &str = "Source and destination";
+
 /// Source, slot and publications.
 #[derive(Debug, Args)]
 pub struct SourceArgs {
     /// PostgreSQL to read from, as postgres://user@host:port/database
     #[arg(
-        long,
+        long, help_heading = SOURCE_AND_DESTINATION,
         env = "REPLICATOR_SOURCE",
         hide_env_values = true,
         value_name = "URL"
@@ -65,7 +95,7 @@ pub struct SourceArgs {
     pub source: String,
     /// Replication slot; also names the position at the destination
     #[arg(
-        long,
+        long, help_heading = SOURCE_AND_DESTINATION,
         env = "REPLICATOR_SLOT",
         default_value = "replicator",
         value_name = "NAME"
@@ -73,7 +103,7 @@ pub struct SourceArgs {
     pub slot: String,
     /// Publication to read; can be given more than once. `replicator` is made when it does not exist
     #[arg(
-        long,
+        long, help_heading = SOURCE_AND_DESTINATION,
         env = "REPLICATOR_PUBLICATION",
         value_name = "NAME",
         value_delimiter = ','

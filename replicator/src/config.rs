@@ -266,8 +266,8 @@ impl Config {
         self
     }
 
-    /// How long a connection may take to stand, its login included; zero for no limit. Without this it is as the
-    /// source's URL says, or 30 s.
+    /// How long a connection to the source may take to stand, its login included; zero for no limit. Without this it is
+    /// as the source's URL says, or 30 s. For the destination it is [`destination_timeout`](Self::destination_timeout).
     #[must_use]
     pub const fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.connect_timeout = Some(timeout);

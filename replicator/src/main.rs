@@ -3,7 +3,6 @@
 use std::io::IsTerminal;
 use std::process::ExitCode;
 
-use clap::Parser;
 #[cfg(feature = "sqlite")]
 use replicator::cli::DemoArgs;
 use replicator::cli::{Cli, Command, DropArgs, RecordArgs, RunArgs, TailArgs};
@@ -11,7 +10,10 @@ use replicator::{Config, Error, Result, ShutdownHandle};
 use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let (cli, aliases) = match Cli::read(std::env::args_os(), std::env::vars_os()) {
+        Ok(read) => read,
+        Err(error) => error.exit(),
+    };
     let logs = EnvFilter::builder()
         .with_env_var("REPLICATOR_LOG")
         .try_from_env();
@@ -37,6 +39,7 @@ fn main() -> ExitCode {
         Err(error) => return report(&Error::retry("cannot start the runtime").caused_by(error)),
     };
     let done = runtime.block_on(async {
+        aliases?.say();
         match cli.command {
             Command::Run(args) => run(args).await,
             Command::Drop(args) => drop(args).await,

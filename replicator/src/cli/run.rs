@@ -12,6 +12,15 @@ use super::list::{self, List};
 use crate::config::{Compression, Config, Copy, Keyless, OnConflict, OnMisfit, Streaming, Until};
 use crate::names::{ColumnName, TableName, TablePattern};
 
+// What the help is divided into.
+const WHAT_IS_REPLICATED: &str = "What is replicated";
+const NAMES_AT_THE_DESTINATION: &str = "Names at the destination";
+const BEGINNING_AND_END: &str = "Beginning and end";
+const WHAT_DOES_NOT_FIT: &str = "What does not fit";
+const STREAM: &str = "Stream";
+const MEMORY_DISK_AND_BATCHES: &str = "Memory, disk and batches";
+const WAITING_AND_TRYING_AGAIN: &str = "Waiting and trying again";
+
 /// Options of `run`.
 #[derive(Debug, Args)]
 pub struct RunArgs {
@@ -20,7 +29,7 @@ pub struct RunArgs {
     pub source: SourceArgs,
     /// Where to write: sqlite:PATH, or postgres://user@host/database
     #[arg(
-        long,
+        long, help_heading = super::SOURCE_AND_DESTINATION,
         env = "REPLICATOR_DESTINATION",
         hide_env_values = true,
         value_name = "URL"
@@ -28,7 +37,7 @@ pub struct RunArgs {
     pub destination: String,
     /// Limit a publication that we make to these tables, as schema.table,schema.*,…
     #[arg(
-        long,
+        long, help_heading = WHAT_IS_REPLICATED,
         env = "REPLICATOR_TABLES",
         value_name = "TABLES",
         value_parser = list::patterns
@@ -36,7 +45,7 @@ pub struct RunArgs {
     pub tables: Vec<List<TablePattern>>,
     /// Leave out these tables, as schema.table,schema.*,…
     #[arg(
-        long,
+        long, help_heading = WHAT_IS_REPLICATED,
         env = "REPLICATOR_EXCLUDE_TABLES",
         value_name = "TABLES",
         value_parser = list::patterns
@@ -44,7 +53,7 @@ pub struct RunArgs {
     pub exclude_tables: Vec<List<TablePattern>>,
     /// Of their tables publish only these columns, as schema.table.column,…
     #[arg(
-        long,
+        long, help_heading = WHAT_IS_REPLICATED,
         env = "REPLICATOR_COLUMNS",
         value_name = "COLUMNS",
         value_parser = list::columns
@@ -52,7 +61,7 @@ pub struct RunArgs {
     pub columns: Vec<List<ColumnName>>,
     /// Leave these columns out of a publication that we make, as schema.table.column,…
     #[arg(
-        long,
+        long, help_heading = WHAT_IS_REPLICATED,
         env = "REPLICATOR_EXCLUDE_COLUMNS",
         value_name = "COLUMNS",
         value_parser = list::columns
@@ -60,7 +69,7 @@ pub struct RunArgs {
     pub exclude_columns: Vec<List<ColumnName>>,
     /// Name of a schema at the destination (its prefix where there are no schemas), as schema=name,…
     #[arg(
-        long,
+        long, help_heading = NAMES_AT_THE_DESTINATION,
         env = "REPLICATOR_MAP_SCHEMA",
         value_name = "SCHEMA=NAME",
         value_parser = list::schemas
@@ -68,21 +77,21 @@ pub struct RunArgs {
     pub map_schema: Vec<List<(String, String)>>,
     /// Name of a table at the destination, as schema.table=schema.table,…
     #[arg(
-        long,
+        long, help_heading = NAMES_AT_THE_DESTINATION,
         env = "REPLICATOR_MAP_TABLE",
         value_name = "TABLE=NAME",
         value_parser = list::tables
     )]
     pub map_table: Vec<List<(TableName, TableName)>>,
     /// What a publication that we make does with tables without a usable key
-    #[arg(long, env = "REPLICATOR_KEYLESS", value_enum, default_value = "skip")]
+    #[arg(long, help_heading = WHAT_IS_REPLICATED, env = "REPLICATOR_KEYLESS", value_enum, default_value = "skip")]
     pub keyless: KeylessArg,
-    /// Whether rows that are there already are copied first; `no` also accepts existing tables and slots
-    #[arg(long, env = "REPLICATOR_COPY", value_enum, default_value = "yes")]
+    /// Whether rows that are there are copied first; `no` also accepts existing tables and slots
+    #[arg(long, help_heading = BEGINNING_AND_END, env = "REPLICATOR_COPY", value_enum, default_value = "yes")]
     pub copy: CopyArg,
-    /// Whether tables are made at the destination; with `no` they must be there, and empty if rows are copied
+    /// Whether tables are made there; with `no` they must be there, and empty if rows are copied
     #[arg(
-        long,
+        long, help_heading = BEGINNING_AND_END,
         env = "REPLICATOR_AUTO_CREATE",
         value_enum,
         default_value = "yes"
@@ -90,21 +99,21 @@ pub struct RunArgs {
     pub auto_create: AutoCreateArg,
     /// What to do when the destination does not have the row that a change expects
     #[arg(
-        long,
+        long, help_heading = WHAT_DOES_NOT_FIT,
         env = "REPLICATOR_ON_CONFLICT",
         value_enum,
         default_value = "stop"
     )]
     pub on_conflict: OnConflictArg,
     /// What to do about values that the destination's type cannot hold exactly
-    #[arg(long, env = "REPLICATOR_ON_MISFIT", value_enum, default_value = "fail")]
+    #[arg(long, help_heading = WHAT_DOES_NOT_FIT, env = "REPLICATOR_ON_MISFIT", value_enum, default_value = "fail")]
     pub on_misfit: OnMisfitArg,
     /// Leave out what the destination refuses, and write it whole to this file
-    #[arg(long, env = "REPLICATOR_QUARANTINE", value_name = "FILE")]
+    #[arg(long, help_heading = WHAT_DOES_NOT_FIT, env = "REPLICATOR_QUARANTINE", value_name = "FILE")]
     pub quarantine: Option<PathBuf>,
-    /// Leave out the transaction that commits there, and write it whole to that file; can be given more than once
+    /// Leave out the transaction that commits there, and write it whole to that file; repeatable
     #[arg(
-        long,
+        long, help_heading = WHAT_DOES_NOT_FIT,
         env = "REPLICATOR_SKIP",
         value_name = "LSN",
         value_delimiter = ',',
@@ -113,23 +122,23 @@ pub struct RunArgs {
     )]
     pub skip: Vec<Lsn>,
     /// Stop when everything committed before the start (`current`), or up to a position, is durable
-    #[arg(long, env = "REPLICATOR_UNTIL", value_name = "current|LSN")]
+    #[arg(long, help_heading = BEGINNING_AND_END, env = "REPLICATOR_UNTIL", value_name = "current|LSN")]
     pub until: Option<Until>,
     /// Protocol version; the highest that the server speaks without this
-    #[arg(long, env = "REPLICATOR_PROTOCOL", value_name = "1..4", value_parser = clap::value_parser!(u8).range(1..=4))]
+    #[arg(long, help_heading = STREAM, env = "REPLICATOR_PROTOCOL", value_name = "1..4", value_parser = clap::value_parser!(u8).range(1..=4))]
     pub protocol: Option<u8>,
     /// Whether large transactions are sent before they commit; as far as the protocol allows without this
-    #[arg(long, env = "REPLICATOR_STREAMING", value_enum)]
+    #[arg(long, help_heading = STREAM, env = "REPLICATOR_STREAMING", value_enum)]
     pub streaming: Option<StreamingArg>,
     /// Folder for transactions that do not fit into memory
-    #[arg(long, env = "REPLICATOR_SPOOL", value_name = "FOLDER")]
+    #[arg(long, help_heading = MEMORY_DISK_AND_BATCHES, env = "REPLICATOR_SPOOL", value_name = "FOLDER")]
     pub spool: Option<PathBuf>,
     /// Largest size of what lies in that folder, in MiB
-    #[arg(long, env = "REPLICATOR_SPOOL_LIMIT", value_name = "MIB", default_value_t = 16 << 10)]
+    #[arg(long, help_heading = MEMORY_DISK_AND_BATCHES, env = "REPLICATOR_SPOOL_LIMIT", value_name = "MIB", default_value_t = 16 << 10)]
     pub spool_limit: u64,
     /// Whether what lies there is compressed
     #[arg(
-        long,
+        long, help_heading = MEMORY_DISK_AND_BATCHES,
         env = "REPLICATOR_SPOOL_COMPRESSION",
         value_enum,
         default_value = "none"
@@ -137,7 +146,7 @@ pub struct RunArgs {
     pub spool_compression: CompressionArg,
     /// Received changes kept in memory, in MiB
     #[arg(
-        long,
+        long, help_heading = MEMORY_DISK_AND_BATCHES,
         env = "REPLICATOR_MEMORY",
         value_name = "MIB",
         default_value_t = 32
@@ -145,7 +154,7 @@ pub struct RunArgs {
     pub memory: u64,
     /// Source transactions that one destination transaction may hold, in MiB
     #[arg(
-        long,
+        long, help_heading = MEMORY_DISK_AND_BATCHES,
         env = "REPLICATOR_BATCH_SIZE",
         value_name = "MIB",
         default_value_t = 8,
@@ -154,16 +163,16 @@ pub struct RunArgs {
     pub batch_size: u64,
     /// And their number; 1 for each by itself
     #[arg(
-        long,
+        long, help_heading = MEMORY_DISK_AND_BATCHES,
         env = "REPLICATOR_BATCH_TRANSACTIONS",
         value_name = "COUNT",
         default_value_t = 10_000,
         value_parser = clap::value_parser!(u32).range(1..)
     )]
     pub batch_transactions: u32,
-    /// How long a connection may take to stand, 0 for ever; as the source's URL says, or 30, without this
+    /// How long a connection to the source may take, 0 for ever; as its URL says, or 30, without this
     #[arg(
-        long,
+        long, help_heading = WAITING_AND_TRYING_AGAIN,
         env = "REPLICATOR_CONNECT_TIMEOUT",
         value_name = "SECONDS",
         value_parser = clap::value_parser!(u64).range(..=86_400)
@@ -171,7 +180,7 @@ pub struct RunArgs {
     pub connect_timeout: Option<u64>,
     /// How long to wait for a slot or a destination that another process holds
     #[arg(
-        long,
+        long, help_heading = WAITING_AND_TRYING_AGAIN,
         env = "REPLICATOR_TAKEOVER",
         value_name = "SECONDS",
         default_value_t = 30,
@@ -180,16 +189,34 @@ pub struct RunArgs {
     pub takeover: u64,
     /// How long a source that was lost is tried to be reached again; 0 ends the run at once
     #[arg(
-        long,
+        long, help_heading = WAITING_AND_TRYING_AGAIN,
         env = "REPLICATOR_RECONNECT",
         value_name = "SECONDS",
         default_value_t = 300,
         value_parser = clap::value_parser!(u64).range(..=31_536_000)
     )]
     pub reconnect: u64,
+    /// How long a destination that is lost, down, full or read-only is tried again; 0 ends the run at once
+    #[arg(
+        long, help_heading = WAITING_AND_TRYING_AGAIN,
+        env = "REPLICATOR_DESTINATION_RETRY",
+        value_name = "SECONDS",
+        default_value_t = 300,
+        value_parser = clap::value_parser!(u64).range(..=31_536_000)
+    )]
+    pub destination_retry: u64,
+    /// How long a destination server may leave us without an answer before it is asked what it does
+    #[arg(
+        long, help_heading = WAITING_AND_TRYING_AGAIN,
+        env = "REPLICATOR_DESTINATION_TIMEOUT",
+        value_name = "SECONDS",
+        default_value_t = 30,
+        value_parser = clap::value_parser!(u64).range(1..=86_400)
+    )]
+    pub destination_timeout: u64,
     /// First pause before what was lost is tried again; it doubles from one attempt to the next
     #[arg(
-        long,
+        long, help_heading = WAITING_AND_TRYING_AGAIN,
         env = "REPLICATOR_RETRY_DELAY",
         value_name = "MILLISECONDS",
         default_value_t = 250,
@@ -198,7 +225,7 @@ pub struct RunArgs {
     pub retry_delay: u64,
     /// Largest such pause
     #[arg(
-        long,
+        long, help_heading = WAITING_AND_TRYING_AGAIN,
         env = "REPLICATOR_RETRY_MAX_DELAY",
         value_name = "SECONDS",
         default_value_t = 30,
@@ -315,6 +342,8 @@ impl From<RunArgs> for Config {
                 usize::try_from(args.batch_transactions).unwrap_or(usize::MAX),
             )
             .reconnect(Duration::from_secs(args.reconnect))
+            .destination_retry(Duration::from_secs(args.destination_retry))
+            .destination_timeout(Duration::from_secs(args.destination_timeout))
             .retry_delays(
                 Duration::from_millis(args.retry_delay),
                 Duration::from_secs(args.retry_max_delay),

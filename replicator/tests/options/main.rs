@@ -4,6 +4,7 @@
 #[allow(dead_code, reason = "each test binary uses a part of this")]
 mod faults_common;
 
+mod aliases;
 mod auto_create;
 mod names;
 mod selection;
