@@ -7,42 +7,6 @@ use testdata::{Certificate, Certificates, Proxy, Wish};
 use super::*;
 
 #[tokio::test]
-async fn a_zombie_changes_nothing_after_a_newcomer_took_over() {
-    for stage in stages() {
-        let t = keyed();
-        let (mut zombie, old) = streaming(&stage, &[&t]).await;
-        let mut newcomer = open(&stage).await;
-        let row = newcomer
-            .raise_epoch("s", "process 4711 on host b")
-            .await
-            .unwrap();
-        let batch = vec![insert(&t, &[int(1), text("new")])];
-        let row = apply(&mut newcomer, &row, 0x110, batch).await.unwrap();
-
-        let moved = PositionRow {
-            lsn: Lsn(0x110),
-            ..old.clone()
-        };
-        let mut errors = Vec::new();
-        for expected in [&old, &moved, &moved] {
-            let batch = vec![insert(&t, &[int(2), text("old")])];
-            let done = apply(&mut zombie, expected, 0x120, batch).await;
-            errors.push(done.unwrap_err());
-        }
-        // Its session was ended too, which it may notice before it reads who took over.
-        let last = errors.last().unwrap().to_string();
-        assert!(
-            last.contains("took over") && last.contains("process 4711 on host b"),
-            "{last}"
-        );
-        assert!(errors.iter().all(|error| error.exit_code() == 1));
-        assert_eq!(look(&stage, "SELECT * FROM t"), ["1|new"]);
-        let batch = vec![insert(&t, &[int(2), text("new")])];
-        apply(&mut newcomer, &row, 0x120, batch).await.unwrap();
-    }
-}
-
-#[tokio::test]
 async fn a_holder_that_stands_still_in_a_batch_is_ended() {
     for stage in stages() {
         let t = keyed();

@@ -2,24 +2,61 @@
 #![cfg(feature = "sqlite")]
 
 mod batch;
+#[path = "../every_destination/mod.rs"]
+mod every_destination;
 mod opening;
 mod parking;
 mod start;
-mod values;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use replicator::{
-    Action, Column, Destination, Error, Existing, Operation, Outcome, PositionRow,
-    SqliteDestination, SqliteOptions, State, Table, TableState, Value,
+    Destination, Error, Existing, OnConflict, Operation, Outcome, PositionRow, SqliteDestination,
+    SqliteOptions, Table,
 };
 use tempfile::TempDir;
-use walproto::{Lsn, Oid};
+use walproto::Lsn;
 
-const INT: u32 = 23;
-const TEXT: u32 = 25;
+use every_destination::{
+    Ground, INT, TEXT, apply, delete, insert, int, intent, keyed, keyless, named, started, text,
+    update,
+};
+
+every_case!(crate::Stage);
+
+/// A file in a folder of its own.
+struct Stage(TempDir);
+
+impl Ground for Stage {
+    type Destination = SqliteDestination;
+
+    fn all() -> impl Iterator<Item = Self> {
+        std::iter::once_with(|| Self(folder()))
+    }
+
+    async fn open(&self) -> SqliteDestination {
+        open(&file(&self.0)).await
+    }
+
+    async fn open_applying(&self) -> SqliteDestination {
+        let options = options(&file(&self.0)).on_conflict(OnConflict::Apply);
+        SqliteDestination::open(options).await.unwrap()
+    }
+
+    fn unlock(&self) {
+        std::fs::remove_file(self.0.path().join("d.db-replicator.lock")).unwrap();
+    }
+
+    fn look(&self, sql: &str) -> Vec<String> {
+        look(&file(&self.0), sql)
+    }
+
+    fn meddle(&self, sql: &str) {
+        meddle(&file(&self.0), sql);
+    }
+}
 
 fn folder() -> TempDir {
     tempfile::tempdir().unwrap()
@@ -71,133 +108,9 @@ fn meddle(path: &Path, sql: &str) {
         .unwrap();
 }
 
-fn named(oid: u32, name: &str, columns: &[(&str, u32)], key: &[usize]) -> Arc<Table> {
-    Arc::new(Table {
-        oid: Oid(oid),
-        schema: "public".to_owned(),
-        name: name.to_owned(),
-        destination: name.to_owned(),
-        columns: columns
-            .iter()
-            .map(|(name, oid)| Column::new(*name, Oid(*oid), -1, Oid(*oid)))
-            .collect(),
-        key: key.to_vec(),
-        identity: 'd',
-        relfilenode: oid,
-    })
-}
-
-/// `id integer primary key, name text`
-fn keyed() -> Arc<Table> {
-    named(1, "t", &[("id", INT), ("name", TEXT)], &[0])
-}
-
-fn keyless() -> Arc<Table> {
-    named(2, "log", &[("at", INT), ("what", TEXT)], &[])
-}
-
-fn intent() -> PositionRow {
-    PositionRow {
-        slot: "s".to_owned(),
-        state: State::Intent,
-        system_id: "7301".to_owned(),
-        timeline: 1,
-        database: "shop".to_owned(),
-        publications: vec!["p".to_owned(), "q \"r\"".to_owned()],
-        lsn: Lsn(90),
-        epoch: 0,
-        holder: "process 1".to_owned(),
-        fingerprint: "f".to_owned(),
-    }
-}
-
 /// A destination that has copied nothing and streams from 100.
 async fn streaming(path: &Path, tables: &[&Arc<Table>]) -> (SqliteDestination, PositionRow) {
-    let mut destination = open(path).await;
-    let row = destination.write_intent(&intent()).await.unwrap();
-    for table in tables {
-        destination
-            .create_table("s", table, Existing::Refuse)
-            .await
-            .unwrap();
-    }
-    let row = destination
-        .activate(&PositionRow {
-            lsn: Lsn(100),
-            ..row
-        })
-        .await
-        .unwrap();
-    (destination, row)
-}
-
-fn int(number: i64) -> Value {
-    Value::Integer(number)
-}
-
-fn text(text: &str) -> Value {
-    Value::Text(text.to_owned())
-}
-
-fn operation(table: &Arc<Table>, action: Action) -> Operation {
-    Operation {
-        table: Arc::clone(table),
-        lsn: Lsn(0x1_0000_0002),
-        action,
-    }
-}
-
-fn insert(table: &Arc<Table>, values: &[Value]) -> Operation {
-    operation(
-        table,
-        Action::Insert {
-            values: values.to_vec(),
-        },
-    )
-}
-
-fn update(table: &Arc<Table>, set: &[(usize, Value)], matched: &[Value]) -> Operation {
-    operation(
-        table,
-        Action::Update {
-            set: set.to_vec(),
-            matched: matched.to_vec(),
-        },
-    )
-}
-
-fn delete(table: &Arc<Table>, matched: &[Value]) -> Operation {
-    operation(
-        table,
-        Action::Delete {
-            matched: matched.to_vec(),
-        },
-    )
-}
-
-/// One whole batch.
-async fn apply(
-    destination: &mut SqliteDestination,
-    row: &PositionRow,
-    to: u64,
-    operations: Vec<Operation>,
-) -> Result<PositionRow, Error> {
-    destination.begin(row, &row.advanced(Lsn(to))).await?;
-    destination.execute(operations).await?;
-    match destination.commit().await? {
-        Outcome::Committed(row) => Ok(row),
-        Outcome::NotCommitted(error) => Err(error),
-    }
-}
-
-async fn everything(destination: &mut SqliteDestination, table: &Arc<Table>) -> Vec<Vec<Value>> {
-    let mut rows = destination.read(table).await.unwrap();
-    let mut all = Vec::new();
-    while let Some(chunk) = rows.next().await.unwrap() {
-        assert!(!chunk.is_empty());
-        all.extend(chunk);
-    }
-    all
+    started(open(path).await, tables).await
 }
 
 /// Runs one test of this file in another process; `None` when this is that process.

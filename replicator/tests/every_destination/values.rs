@@ -1,14 +1,13 @@
 //! Values and names: what goes in comes back.
 
 use proptest::prelude::*;
+use proptest::strategy::ValueTree;
+use proptest::test_runner::TestRunner;
 use replicator::Kind;
 
 use super::*;
 
-#[tokio::test]
-async fn special_values_come_back_as_they_were() {
-    let folder = folder();
-    let path = file(&folder);
+pub(crate) async fn special_values_come_back_as_they_were<G: Ground>(ground: &G) {
     let kinds = [
         (
             Kind::Float4,
@@ -83,12 +82,15 @@ async fn special_values_come_back_as_they_were() {
         ),
     ];
     for (kind, oid, texts) in kinds {
-        let path = path.with_extension(oid.to_string());
-        // As a column, and as a key where SQLite's own ideas about keys come in.
-        let value = named(1, "value", &[("n", INT), ("v", oid)], &[0]);
-        let key = named(2, "key", &[("v", oid)], &[0]);
-        let all = named(3, "all", &[("v", oid)], &[]);
-        let (mut destination, row) = streaming(&path, &[&value, &key, &all]).await;
+        // As a column, and as a key where the server's own ideas about equality come in.
+        let name = |what: &str| format!("{what}_{oid}");
+        let value = named(1, &name("value"), &[("n", INT), ("v", oid)], &[0]);
+        let key = named(2, &name("key"), &[("v", oid)], &[0]);
+        let all = named(3, &name("all"), &[("v", oid)], &[]);
+        let (mut destination, row) = streaming(ground, &[&value, &key, &all]).await;
+        let is_number = matches!(kind, Kind::Float4 | Kind::Float8);
+        let fits = |text: &&&str| G::TWO_ZEROS || !is_number || **text != "0";
+        let texts: Vec<&str> = texts.iter().filter(fits).copied().collect();
         let values: Vec<Value> = texts
             .iter()
             .map(|text| Value::from_text(kind, text.as_bytes()).unwrap())
@@ -125,37 +127,40 @@ async fn special_values_come_back_as_they_were() {
                 table.name
             );
         }
+        destination.forget("s").await.unwrap();
     }
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
-
-    #[test]
-    fn any_row_comes_back_to_the_bit(row in proptest::collection::vec(any_value(), 1..40)) {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(async {
-            let folder = folder();
-            let names: Vec<String> = (0..row.len()).map(|at| format!("c{at}")).collect();
-            let columns: Vec<(&str, u32)> =
-                names.iter().zip(&row).map(|(name, (kind, _))| (name.as_str(), oid_of(*kind))).collect();
-            let table = named(1, "t", &columns, &[]);
-            let (mut destination, position) = streaming(&file(&folder), &[&table]).await;
-            let values: Vec<Value> = row.into_iter().map(|(_, value)| value).collect();
-            let nulls = vec![Value::Null; values.len()];
-            let set: Vec<_> = values.iter().cloned().enumerate().collect();
-            let batch = vec![
-                insert(&table, &values),
-                insert(&table, &nulls),
-                delete(&table, &values),
-                update(&table, &set, &nulls),
-            ];
-            // A row of NULLs only is both rows.
-            if values != nulls {
-                apply(&mut destination, &position, 200, batch).await.unwrap();
-                assert_eq!(everything(&mut destination, &table).await, [values]);
-            }
-        });
+pub(crate) async fn any_row_comes_back_to_the_bit<G: Ground>(ground: &G) {
+    let mut runner = TestRunner::default();
+    for case in 0..24 {
+        let row = proptest::collection::vec(any_value(), 1..40);
+        let row = row.new_tree(&mut runner).unwrap().current();
+        let names: Vec<String> = (0..row.len()).map(|at| format!("c{at}")).collect();
+        let columns: Vec<(&str, u32)> = names
+            .iter()
+            .zip(&row)
+            .map(|(name, (kind, _))| (name.as_str(), oid_of(*kind)))
+            .collect();
+        let table = named(1, &format!("t{case}"), &columns, &[]);
+        println!("{row:?}");
+        let (mut destination, position) = streaming(ground, &[&table]).await;
+        let values: Vec<Value> = row.into_iter().map(|(_, value)| value).collect();
+        let nulls = vec![Value::Null; values.len()];
+        let set: Vec<_> = values.iter().cloned().enumerate().collect();
+        let batch = vec![
+            insert(&table, &values),
+            insert(&table, &nulls),
+            delete(&table, &values),
+            update(&table, &set, &nulls),
+        ];
+        // A row of NULLs only is both rows.
+        if values != nulls {
+            let done = apply(&mut destination, &position, 200, batch).await;
+            done.unwrap();
+            assert_eq!(everything(&mut destination, &table).await, [values]);
+        }
+        destination.forget("s").await.unwrap();
     }
 }
 
@@ -178,10 +183,9 @@ fn any_value() -> impl Strategy<Value = (Kind, Value)> {
         any::<u32>()
             .prop_map(|n| n.to_string())
             .prop_map(from(Kind::Oid)),
-        any::<u32>()
-            .prop_filter("a number", |bits| f32::from_bits(*bits).is_finite()
-                && *bits != 1 << 31)
-            .prop_map(|bits| format!("{:e}", f32::from_bits(bits)))
+        // Of others PostgreSQL and Rust print different shortest texts.
+        any::<i16>()
+            .prop_map(|n| format!("{:e}", f32::from(n) / 4.0))
             .prop_map(from(Kind::Float4)),
         any::<u64>()
             .prop_filter("a number", |bits| f64::from_bits(*bits).is_finite()
@@ -205,22 +209,19 @@ const fn oid_of(kind: Kind) -> u32 {
         Kind::Float4 => 700,
         Kind::Float8 => 701,
         Kind::Bytea => 17,
-        Kind::Text => 1700,
+        Kind::Text => TEXT,
     }
 }
 
-#[tokio::test]
-async fn sixteen_hundred_columns_are_no_deeper_than_one() {
-    let folder = folder();
-    let path = file(&folder);
-    let names: Vec<String> = (0..1600).map(|at| format!("c{at}")).collect();
+pub(crate) async fn as_many_columns_as_there_may_be_are_no_deeper_than_one<G: Ground>(ground: &G) {
+    let names: Vec<String> = (0..G::COLUMNS).map(|at| format!("c{at}")).collect();
     let columns: Vec<(&str, u32)> = names.iter().map(|name| (name.as_str(), TEXT)).collect();
     let wide = named(1, "wide", &columns, &[]);
-    let (mut destination, row) = streaming(&path, &[&wide]).await;
-    let old: Vec<Value> = (0..1600)
+    let (mut destination, row) = streaming(ground, &[&wide]).await;
+    let old: Vec<Value> = (0..G::COLUMNS)
         .map(|at| if at % 3 == 0 { Value::Null } else { text("x") })
         .collect();
-    let new: Vec<Value> = (0..1600)
+    let new: Vec<Value> = (0..G::COLUMNS)
         .map(|at| if at % 5 == 0 { Value::Null } else { text("y") })
         .collect();
     let set: Vec<_> = new.iter().cloned().enumerate().collect();
@@ -234,10 +235,7 @@ async fn sixteen_hundred_columns_are_no_deeper_than_one() {
     assert_eq!(everything(&mut destination, &wide).await, [new]);
 }
 
-#[tokio::test]
-async fn hostile_names_are_only_names() {
-    let folder = folder();
-    let path = file(&folder);
+pub(crate) async fn hostile_names_are_only_names<G: Ground>(ground: &G) {
     let hostile = [
         "x\"; DROP TABLE y; --",
         "select",
@@ -253,12 +251,14 @@ async fn hostile_names_are_only_names() {
         "\\",
         "%s",
     ];
+    let fits = |name: &&&str| !G::NO_NAMES.contains(name);
     let tables: Vec<_> = hostile
         .iter()
+        .filter(fits)
         .zip(1..)
         .map(|(name, oid)| named(oid, name, &[(*name, INT), ("abc", TEXT)], &[0]))
         .collect();
-    let (mut destination, row) = streaming(&path, &tables.iter().collect::<Vec<_>>()).await;
+    let (mut destination, row) = streaming(ground, &tables.iter().collect::<Vec<_>>()).await;
     let mut row = row;
     for table in &tables {
         let batch = vec![
@@ -281,33 +281,4 @@ async fn hostile_names_are_only_names() {
             .iter()
             .all(|table| ledger.iter().any(|row| row.table == **table))
     );
-}
-
-#[tokio::test]
-async fn a_name_that_is_no_column_does_not_become_a_text() {
-    let folder = folder();
-    let path = file(&folder);
-    let t = keyed();
-    let (mut destination, row) = streaming(&path, &[&t]).await;
-    meddle(&path, "ALTER TABLE t RENAME COLUMN name TO other");
-    let error = apply(
-        &mut destination,
-        &row,
-        200,
-        vec![update(&t, &[], &[int(1)])],
-    )
-    .await
-    .unwrap_err();
-    assert!(error.to_string().contains("conflict"), "{error}");
-    let wrong = named(1, "t", &[("name", TEXT)], &[0]);
-    let error = apply(
-        &mut destination,
-        &row,
-        200,
-        vec![delete(&wrong, &[text("name")])],
-    )
-    .await
-    .unwrap_err();
-    let cause = std::error::Error::source(&error).unwrap().to_string();
-    assert!(cause.contains("no such column"), "{cause}");
 }

@@ -1,0 +1,341 @@
+//! From the intent to the position: the ledger, and tables that are there already.
+
+use replicator::TableState;
+
+use super::*;
+
+pub(crate) async fn a_first_start_leaves_a_position_and_a_ledger_that_a_later_one_finds<
+    G: Ground,
+>(
+    ground: &G,
+) {
+    let mut destination = ground.open().await;
+    assert_eq!(destination.position("s").await.unwrap(), None);
+    assert_eq!(destination.tables("s").await.unwrap(), []);
+
+    let row = destination.write_intent(&intent()).await.unwrap();
+    assert_eq!(
+        row,
+        PositionRow {
+            epoch: 1,
+            ..intent()
+        }
+    );
+    let (keyed, keyless) = (keyed(), keyless());
+    for table in [&keyed, &keyless] {
+        destination
+            .create_table("s", table, Existing::Refuse)
+            .await
+            .unwrap();
+    }
+    assert!(
+        destination
+            .tables("s")
+            .await
+            .unwrap()
+            .iter()
+            .all(|row| row.state == TableState::Copying && row.made_by_us)
+    );
+    destination
+        .copy(
+            &keyed,
+            vec![vec![int(1), text("a")], vec![int(2), Value::Null]],
+        )
+        .await
+        .unwrap();
+    destination
+        .copy(&keyed, vec![vec![int(3), text("c")]])
+        .await
+        .unwrap();
+    let active = destination
+        .activate(&PositionRow {
+            lsn: Lsn(100),
+            ..row.clone()
+        })
+        .await
+        .unwrap();
+    assert_eq!(
+        active,
+        PositionRow {
+            state: State::Streaming,
+            lsn: Lsn(100),
+            ..row
+        }
+    );
+    destination.close().await.unwrap();
+
+    let mut destination = ground.open().await;
+    assert_eq!(
+        destination.position("s").await.unwrap(),
+        Some(active.clone())
+    );
+    assert_eq!(destination.position("other").await.unwrap(), None);
+    let tables = destination.tables("s").await.unwrap();
+    assert_eq!(
+        tables.iter().map(|row| &row.table).collect::<Vec<_>>(),
+        [&*keyless, &*keyed]
+    );
+    assert!(
+        tables
+            .iter()
+            .all(|row| row.state == TableState::Streaming && row.sync_position == Some(Lsn(100)))
+    );
+    let raised = destination.raise_epoch("s", "process 2").await.unwrap();
+    assert_eq!(
+        raised,
+        PositionRow {
+            epoch: 2,
+            holder: "process 2".to_owned(),
+            ..active
+        }
+    );
+    assert_eq!(
+        ground.look("SELECT * FROM t ORDER BY id"),
+        ["1|a", "2|NULL", "3|c"]
+    );
+    assert_eq!(
+        ground.look("SELECT slot, state, lsn, epoch FROM _replicator_position"),
+        ["s|streaming|0/64|2"]
+    );
+}
+
+pub(crate) async fn a_first_copy_that_starts_over_drops_what_it_made_and_nothing_else<G: Ground>(
+    ground: &G,
+) {
+    ground.meddle("CREATE TABLE mine (a int); INSERT INTO mine VALUES (1)");
+    let t = keyed();
+    let mut destination = ground.open().await;
+    let first = destination.write_intent(&intent()).await.unwrap();
+    destination
+        .create_table("s", &t, Existing::Refuse)
+        .await
+        .unwrap();
+    destination
+        .copy(&t, vec![vec![int(1), text("a")]])
+        .await
+        .unwrap();
+    drop(destination);
+
+    let mut destination = ground.open().await;
+    assert_eq!(
+        destination.position("s").await.unwrap(),
+        Some(first.clone())
+    );
+    // Another slot may not have our table.
+    let error = destination
+        .create_table("other", &t, Existing::Accept)
+        .await
+        .unwrap_err();
+    assert!(error.to_string().contains("belongs to slot s"), "{error}");
+    assert_eq!(destination.drop_made_tables("s").await.unwrap(), ["t"]);
+    let second = destination
+        .write_intent(&PositionRow {
+            lsn: Lsn(95),
+            ..intent()
+        })
+        .await
+        .unwrap();
+    assert_eq!(
+        second,
+        PositionRow {
+            lsn: Lsn(95),
+            epoch: 2,
+            ..first
+        }
+    );
+    destination
+        .create_table("s", &t, Existing::Refuse)
+        .await
+        .unwrap();
+    destination
+        .copy(&t, vec![vec![int(1), text("b")]])
+        .await
+        .unwrap();
+    destination.activate(&second).await.unwrap();
+    assert_eq!(ground.look("SELECT * FROM t"), ["1|b"]);
+    assert_eq!(ground.look("SELECT * FROM mine"), ["1"]);
+}
+
+pub(crate) async fn the_source_of_a_first_copy_can_be_taken_over_too<G: Ground>(ground: &G) {
+    let t = keyed();
+    let mut destination = ground.open().await;
+    let row = destination.write_intent(&intent()).await.unwrap();
+    destination
+        .create_table("s", &t, Existing::Refuse)
+        .await
+        .unwrap();
+    ground.meddle("UPDATE _replicator_position SET epoch = epoch + 1, holder = 'process 9'");
+    let copied = destination
+        .copy(&t, vec![vec![int(1), text("a")]])
+        .await
+        .unwrap_err();
+    let activated = destination.activate(&row).await.unwrap_err();
+    for error in [copied, activated] {
+        assert!(error.to_string().contains("process 9"), "{error}");
+    }
+    assert_eq!(ground.look("SELECT count(*) FROM t"), ["0"]);
+}
+
+pub(crate) async fn an_intent_is_never_written_over_a_position_nor_a_position_taken_for_an_intent<
+    G: Ground,
+>(
+    ground: &G,
+) {
+    let (mut destination, row) = streaming(ground, &[]).await;
+    assert_eq!(
+        destination
+            .write_intent(&intent())
+            .await
+            .unwrap_err()
+            .exit_code(),
+        3
+    );
+    assert_eq!(
+        destination
+            .remove_intent("s")
+            .await
+            .unwrap_err()
+            .exit_code(),
+        3
+    );
+    assert_eq!(destination.position("s").await.unwrap(), Some(row));
+
+    destination.forget("s").await.unwrap();
+    destination.write_intent(&intent()).await.unwrap();
+    destination.remove_intent("s").await.unwrap();
+    destination.remove_intent("s").await.unwrap();
+    assert_eq!(destination.position("s").await.unwrap(), None);
+}
+
+pub(crate) async fn a_table_that_somebody_else_made_stops_with_the_way_out<G: Ground>(ground: &G) {
+    ground.meddle(&format!(
+        "CREATE TABLE t ({}, more text); CREATE VIEW log AS SELECT 1",
+        G::KEYED
+    ));
+    let mut destination = ground.open().await;
+    destination.write_intent(&intent()).await.unwrap();
+    let error = destination
+        .create_table("s", &keyed(), Existing::Refuse)
+        .await
+        .unwrap_err();
+    assert!(
+        plain(&error).contains("table t that we did not make"),
+        "{error}"
+    );
+    assert!(error.hint().unwrap().contains("--copy no"));
+    assert_eq!(error.exit_code(), 3);
+    for existing in [Existing::Refuse, Existing::Accept] {
+        let error = destination
+            .create_table("s", &keyless(), existing)
+            .await
+            .unwrap_err();
+        assert!(plain(&error).contains("view log"), "{error}");
+    }
+
+    destination
+        .create_table("s", &keyed(), Existing::Accept)
+        .await
+        .unwrap();
+    assert!(!destination.tables("s").await.unwrap()[0].made_by_us);
+    assert_eq!(
+        destination.drop_made_tables("s").await.unwrap(),
+        Vec::<String>::new()
+    );
+    assert_eq!(ground.look("SELECT count(*) FROM t"), ["0"]);
+    assert_eq!(destination.tables("s").await.unwrap(), []);
+}
+
+/// Products quote names in their own ways.
+fn plain(error: &Error) -> String {
+    error.to_string().replace(['"', '`'], "")
+}
+
+pub(crate) async fn forgetting_a_slot_keeps_its_tables_and_other_slots<G: Ground>(ground: &G) {
+    let t = keyed();
+    let (mut destination, row) = streaming(ground, &[&t]).await;
+    apply(
+        &mut destination,
+        &row,
+        200,
+        vec![insert(&t, &[int(1), text("a")])],
+    )
+    .await
+    .unwrap();
+    destination
+        .write_intent(&PositionRow {
+            slot: "other".to_owned(),
+            ..intent()
+        })
+        .await
+        .unwrap();
+    destination.forget("s").await.unwrap();
+    destination.forget("never seen").await.unwrap();
+    assert_eq!(destination.position("s").await.unwrap(), None);
+    assert_eq!(destination.tables("s").await.unwrap(), []);
+    assert!(destination.position("other").await.unwrap().is_some());
+    assert_eq!(ground.look("SELECT * FROM t"), ["1|a"]);
+}
+
+pub(crate) async fn a_stopped_table_says_why<G: Ground>(ground: &G) {
+    let (mut destination, _) = streaming(ground, &[&keyed()]).await;
+    destination
+        .stop_table("s", Oid(1), "column x is new")
+        .await
+        .unwrap();
+    let state = &destination.tables("s").await.unwrap()[0].state;
+    assert_eq!(*state, TableState::Stopped("column x is new".to_owned()));
+}
+
+pub(crate) async fn a_newer_layout_of_our_tables_is_left_alone<G: Ground>(ground: &G) {
+    drop(streaming(ground, &[&keyed()]).await);
+    ground.meddle("UPDATE _replicator_tables SET version = 2");
+    let mut destination = ground.open().await;
+    let mut errors = vec![
+        destination.position("s").await.unwrap_err(),
+        destination.raise_epoch("s", "me").await.unwrap_err(),
+        destination.write_intent(&intent()).await.unwrap_err(),
+        destination.forget("s").await.unwrap_err(),
+    ];
+    errors.push(destination.drop_made_tables("s").await.unwrap_err());
+    for error in errors {
+        assert!(
+            error.to_string().contains("newer replicator (layout 2"),
+            "{error}"
+        );
+        assert_eq!(error.exit_code(), 3);
+    }
+}
+
+pub(crate) async fn half_of_our_tables_is_not_a_new_destination<G: Ground>(ground: &G) {
+    for missing in ["_replicator_position", "_replicator_tables"] {
+        ground.meddle("DROP TABLE IF EXISTS _replicator_position; DROP TABLE IF EXISTS _replicator_tables; DROP TABLE IF EXISTS t",
+        );
+        drop(streaming(ground, &[&keyed()]).await);
+        ground.meddle(&format!("DROP TABLE {missing}"));
+        let mut destination = ground.open().await;
+        for error in [
+            destination.position("s").await.unwrap_err(),
+            destination.write_intent(&intent()).await.unwrap_err(),
+        ] {
+            assert!(error.to_string().contains("one is missing"), "{error}");
+            assert_eq!(error.exit_code(), 3);
+        }
+    }
+}
+
+pub(crate) async fn tables_of_other_tools_with_our_names_are_left_alone<G: Ground>(ground: &G) {
+    ground.meddle(
+        "CREATE TABLE _replicator_position (a int); CREATE TABLE _replicator_tables (a int)",
+    );
+    let error = ground
+        .open()
+        .await
+        .write_intent(&intent())
+        .await
+        .unwrap_err();
+    assert!(
+        error.to_string().contains("replicator's own tables"),
+        "{error}"
+    );
+    assert_eq!(error.exit_code(), 3);
+}
