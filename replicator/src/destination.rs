@@ -19,13 +19,15 @@ mod tls;
 #[cfg(feature = "postgres")]
 mod url;
 
+use std::collections::HashMap;
 use std::future::Future;
 use std::sync::Arc;
 
 use walproto::Oid;
 
+use crate::dialect::ANOTHER_NAME;
 use crate::error::{Error, Result};
-use crate::names::Names;
+use crate::names::{Names, TableName};
 use crate::plan::Operation;
 use crate::position::{PositionRow, TableRow, TableState};
 use crate::table::Table;
@@ -41,6 +43,9 @@ compile_error!("a replicator needs a destination: turn on the feature \"sqlite\"
 /// [`commit`](Self::commit) or [`rollback`](Self::rollback); all else is a transaction of its own and must not come
 /// in the middle of a batch.
 ///
+/// Databases of other kinds can be destinations as well: what has to be remembered, and by which rules, is for a
+/// [`Ledger`](crate::Ledger) to know; `examples/own_destination.rs` is one.
+///
 /// *Cancel safety*: a call whose future is dropped may still be carried out. Call `rollback`, and read the position
 /// row again, before anything else is based on it.
 pub trait Destination: Send {
@@ -49,11 +54,26 @@ pub trait Destination: Send {
     /// # Errors
     ///
     /// Names the table and the reason.
+    ///
+    /// Where this is not there, a table is `schema.table`, as options write it.
     fn name_tables<'a>(
         &self,
         names: &Names,
         tables: impl IntoIterator<Item = &'a mut Table>,
-    ) -> Result<()>;
+    ) -> Result<()> {
+        let mut taken = HashMap::new();
+        for table in tables {
+            let (schema, name) = names.of(table);
+            let name = TableName::new(schema, name).to_string();
+            if let Some(other) = taken.insert(name.clone(), table.to_string()) {
+                let why =
+                    format!("tables {other} and {table} would both be {name} at the destination");
+                return Err(Error::usage(why).with_hint(ANOTHER_NAME));
+            }
+            table.destination = name;
+        }
+        Ok(())
+    }
 
     /// The position row of a slot, if there is one.
     fn position(&mut self, slot: &str) -> impl Future<Output = Result<Option<PositionRow>>> + Send;
@@ -170,19 +190,31 @@ pub trait Destination: Send {
     /// Forgets the slot: its position row and its tables in the ledger. The tables themselves stay.
     fn forget(&mut self, slot: &str) -> impl Future<Output = Result<()>> + Send;
 
-    /// Marks a table as not followed any more.
+    /// Marks a table as not followed any more. A run does not ask for it yet.
     fn stop_table(
         &mut self,
         slot: &str,
         oid: Oid,
         reason: &str,
-    ) -> impl Future<Output = Result<()>> + Send;
+    ) -> impl Future<Output = Result<()>> + Send {
+        let _ = (slot, oid, reason);
+        async { Err(Error::person("this destination cannot stop a table")) }
+    }
 
-    /// All rows of a table in chunks, for comparing; no batch may be open meanwhile.
-    fn read(&mut self, table: &Arc<Table>) -> impl Future<Output = Result<Rows>> + Send;
+    /// All rows of a table in chunks, for comparing; no batch may be open meanwhile. A run does not ask for it.
+    fn read(&mut self, table: &Arc<Table>) -> impl Future<Output = Result<Rows>> + Send {
+        let _ = table;
+        async { Err(Error::usage("this destination cannot be read back")) }
+    }
 
     /// Closes it in order; what is open is rolled back.
-    fn close(self) -> impl Future<Output = Result<()>> + Send;
+    fn close(self) -> impl Future<Output = Result<()>> + Send
+    where
+        Self: Sized,
+    {
+        drop(self);
+        async { Ok(()) }
+    }
 }
 
 /// A change that the destination refuses, and was left out.

@@ -132,6 +132,7 @@ mod dialect;
 mod error;
 mod failpoint;
 mod follow;
+mod ledger;
 #[cfg(feature = "mysql")]
 #[allow(
     dead_code,
@@ -171,6 +172,7 @@ pub use dialect::sqlite::Sqlite;
 pub use dialect::{Dialect, Shape};
 pub use error::{Error, ErrorKind, Result};
 pub(crate) use failpoint::fail_point;
+pub use ledger::Ledger;
 pub use names::{ColumnName, Names, TableName, TablePattern};
 pub use plan::{Action, Operation};
 pub use position::{PositionRow, State, TableRow, TableState};
