@@ -2,15 +2,23 @@
 //!
 //! The order of events, and what a crash between any two of them leaves behind, stands in the crate's documentation.
 
+mod again;
+mod batch;
+mod builder;
+mod measure;
+mod parcel;
 mod retry;
 mod singly;
 mod until;
 mod watch;
 mod writer;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use tokio::time::MissedTickBehavior;
+use tokio::task::{JoinError, JoinSet};
+use tokio::time::{Instant, MissedTickBehavior};
 use walstream::walproto::Lsn;
 use walstream::{Event, Stream, Token, Transaction};
 
@@ -18,13 +26,16 @@ use crate::config::Config;
 use crate::destination::Destination;
 use crate::error::{Error, Result};
 use crate::quarantine::Quarantine;
-use crate::shutdown::Shutdown;
+use crate::shutdown::{Shutdown, ShutdownHandle};
 use crate::start::Started;
+use builder::Builder;
+use measure::Measure;
+use parcel::Closed;
 use retry::Retry;
 use singly::Poison;
 pub(crate) use until::target;
 use watch::Watch;
-use writer::Writer;
+use writer::{Stored, Writer};
 
 /// What a run did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -49,7 +60,7 @@ const WATCH: Duration = Duration::from_secs(10);
 const PING: Duration = Duration::from_millis(200);
 
 /// Applies until the end is asked for or reached.
-pub(crate) async fn apply<D: Destination>(
+pub(crate) async fn apply<D: Destination + 'static>(
     config: &Config,
     started: Started,
     destination: D,
@@ -65,9 +76,14 @@ pub(crate) async fn apply<D: Destination>(
         tables,
         publications,
     } = started;
-    let fingerprint = position.fingerprint.clone();
-    let retry = Retry::new(config.destination_policy());
-    let poison = Poison::new(config, quarantine, position.lsn);
+    let (outbox, inbox) = parcel::channel();
+    let (handle, hurried) = ShutdownHandle::new();
+    let (tables, leave) = (Arc::new(tables), Arc::new(AtomicBool::new(false)));
+    let measure = Measure::new(config.batch_bytes, config.batch_transactions);
+    let (stored, looking) = tokio::sync::watch::channel(Stored {
+        lsn: position.lsn,
+        at: Instant::now(),
+    });
     let mut apply = Apply {
         config,
         stream,
@@ -75,122 +91,258 @@ pub(crate) async fn apply<D: Destination>(
             source,
             connection,
             publications,
-            fingerprint,
+            position.fingerprint.clone(),
             config.reconnect,
         ),
-        writer: Writer::new(
-            destination,
-            tables,
-            poison,
-            position,
-            timeline,
-            retry,
-            shutdown.clone(),
-        ),
+        builder: Builder {
+            tables: Arc::clone(&tables),
+            outbox,
+            skips: config.skip.clone(),
+        },
+        timeline,
+        sent: position.lsn,
         idle: Vec::new(),
+        idle_sent: Instant::now(),
+        measure: measure.clone(),
+        stored: looking,
+        handle,
+        leave: Arc::clone(&leave),
+        written: None,
+        writer: JoinSet::new(),
     };
-    apply.run(shutdown).await?;
-    // The batch is finished; what remains is the idle position, its confirmation and CopyDone.
-    apply.writer.idle(&mut apply.idle).await?;
-    // All that was to be done is durable. A server that is in the middle of a large transaction, or gone by now, may
-    // not know the last position; the next start skips what lies below it.
-    if let Err(error) = apply.stream.finish().await {
-        tracing::warn!(%error, "the source may not have heard of the last position; the next start makes up for it");
-    }
-    apply.writer.close().await
+    let writer = Writer {
+        destination,
+        tables,
+        poison: Poison::new(config, quarantine, position.lsn),
+        position,
+        timeline,
+        summary: Summary::default(),
+        retry: Retry::new(config.destination_policy()),
+        shutdown: hurried,
+        leave,
+        stored,
+        measure,
+        waiting: None,
+    };
+    apply.writer.spawn(writer.run(inbox));
+    apply.run(shutdown).await
 }
 
-struct Apply<'a, D> {
+struct Apply<'a> {
     config: &'a Config,
     stream: Stream,
     watch: Watch,
-    writer: Writer<D>,
-    /// Idle positions that are not stored yet, all below or at the last.
+    builder: Builder,
+    /// The server's timeline; the row follows with the next batch.
+    timeline: u32,
+    /// Up to where everything was given to the destination's task.
+    sent: Lsn,
+    /// Idle positions that were not given to it yet, all below or at the last.
     idle: Vec<Token>,
+    /// When some were.
+    idle_sent: Instant,
+    measure: Measure,
+    stored: tokio::sync::watch::Receiver<Stored>,
+    /// Tells the destination's task not to wait for a destination that is lost.
+    handle: ShutdownHandle,
+    /// And to leave to the next start what it has not begun.
+    leave: Arc<AtomicBool>,
+    /// How the destination's task ended, once it has.
+    written: Option<Result<Summary>>,
+    /// That task; it ends with us, whatever becomes of us.
+    writer: JoinSet<Result<Summary>>,
 }
 
-impl<D: Destination> Apply<'_, D> {
-    async fn run(&mut self, shutdown: &mut Shutdown) -> Result<()> {
+/// Why the stream is not read any more.
+#[derive(PartialEq, Eq)]
+enum End {
+    Asked,
+    /// All that was wanted is durable.
+    Reached,
+    /// The destination's task has ended.
+    Writer,
+}
+
+impl Apply<'_> {
+    async fn run(mut self, shutdown: &mut Shutdown) -> Result<Summary> {
+        let streamed = self.stream(shutdown).await;
+        self.handle.shut_down();
+        if streamed.is_ok() {
+            // What is begun is finished, and what waits behind it comes again; where nothing waits, what remains is the
+            // idle position, its confirmation and CopyDone.
+            self.leave.store(true, Ordering::Relaxed);
+            let _ = self.send_idle().await;
+        }
+        let Self {
+            stream,
+            builder,
+            stored,
+            written,
+            mut writer,
+            ..
+        } = self;
+        drop(builder);
+        let written = match written {
+            Some(written) => written,
+            None => joined(writer.join_next().await),
+        };
+        let end = match streamed {
+            Ok(end) => end,
+            Err(error) => {
+                if let Err(also) = written {
+                    tracing::warn!(error = %also, "the destination failed too");
+                }
+                return Err(error);
+            }
+        };
+        let summary = match written {
+            Err(error) if end == End::Reached => {
+                tracing::warn!(%error, "the destination was lost behind the end of this run; the next start goes on there");
+                let position = stored.borrow().lsn;
+                Summary {
+                    position,
+                    ..Summary::default()
+                }
+            }
+            written => written?,
+        };
+        // All that was to be done is durable. A server that is in the middle of a large transaction, or gone by now, may
+        // not know the last position; the next start skips what lies below it.
+        if let Err(error) = stream.finish().await {
+            tracing::warn!(%error, "the source may not have heard of the last position; the next start makes up for it");
+        }
+        Ok(summary)
+    }
+
+    async fn stream(&mut self, shutdown: &mut Shutdown) -> Result<End> {
         let target = target(&mut self.watch.source, self.config.until).await?;
         let mut watch = tokio::time::interval(WATCH);
         watch.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut ping = tokio::time::interval(PING);
         ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        while target.is_none_or(|target| self.writer.position() < target) {
-            let idle_due = self.writer.written() + self.config.idle_interval;
-            tokio::select! {
+        loop {
+            let stored = *self.stored.borrow_and_update();
+            if target.is_some_and(|target| stored.lsn >= target) {
+                return Ok(End::Reached);
+            }
+            let idle_due = stored.at.max(self.idle_sent) + self.config.idle_interval;
+            let open = tokio::select! {
                 biased;
-                () = shutdown.asked() => break,
-                _ = watch.tick() => self.watch.look().await?,
+                () = shutdown.asked() => return Ok(End::Asked),
+                ended = self.writer.join_next() => {
+                    self.written = Some(joined(ended));
+                    return Ok(End::Writer);
+                }
+                _ = watch.tick() => {
+                    self.watch.look().await?;
+                    Ok(())
+                }
                 event = self.stream.next_event() => match event? {
                     // Servers of 14 send what was not published as transactions without content.
                     Some(Event::Transaction(transaction)) if transaction.is_empty() => {
-                        self.idle(transaction.into_token(), false, target).await?;
+                        self.idle(transaction.into_token(), false, target).await
                     }
-                    Some(Event::Transaction(transaction)) => self.batch(transaction).await?,
+                    Some(Event::Transaction(transaction)) => self.group(transaction, shutdown).await,
                     Some(Event::Idle(idle)) => {
                         let asked = idle.reply_requested();
-                        self.idle(idle.into_token(), asked, target).await?;
+                        self.idle(idle.into_token(), asked, target).await
                     }
-                    Some(Event::Message(message)) => message.confirm(),
+                    Some(Event::Message(message)) => {
+                        message.confirm();
+                        Ok(())
+                    }
                     Some(Event::Reconnected(reconnected)) => {
-                        self.writer.timeline = reconnected.timeline;
+                        self.timeline = reconnected.timeline;
                         self.watch.look_anew().await?;
+                        Ok(())
                     }
-                    Some(_) => {}
+                    Some(_) => Ok(()),
                     None => return Err(Error::source_ended()),
                 },
-                _ = ping.tick(), if target.is_some() => self.stream.ping(),
-                () = tokio::time::sleep_until(idle_due), if !self.idle.is_empty() => {
-                    self.writer.idle(&mut self.idle).await?;
+                // What is due, and whether the end is reached, depends on it.
+                changed = self.stored.changed() => changed.map_err(|_| Closed),
+                _ = ping.tick(), if target.is_some() => {
+                    self.stream.ping();
+                    Ok(())
                 }
+                () = tokio::time::sleep_until(idle_due), if !self.idle.is_empty() => self.send_idle().await,
+            };
+            if let Err(Closed) = open {
+                self.written = Some(joined(self.writer.join_next().await));
+                return Ok(End::Writer);
             }
         }
-        Ok(())
     }
 
     /// Keeps a position without changes until it is due: now, if the server waits for it.
-    async fn idle(&mut self, token: Token, asked: bool, target: Option<Lsn>) -> Result<()> {
+    async fn idle(&mut self, token: Token, asked: bool, target: Option<Lsn>) -> Result<(), Closed> {
         let reached = target.is_some_and(|target| token.lsn() >= target);
         self.idle.push(token);
+        let last = self.stored.borrow().at.max(self.idle_sent);
         let now = asked
             || reached
             || self.idle.len() >= MOST_IDLE
-            || self.writer.written().elapsed() >= self.config.idle_interval;
-        if now {
-            self.writer.idle(&mut self.idle).await
-        } else {
-            Ok(())
-        }
+            || last.elapsed() >= self.config.idle_interval;
+        if now { self.send_idle().await } else { Ok(()) }
     }
 
-    /// Gathers what is there already behind `first`, and applies it as one.
-    async fn batch(&mut self, first: Transaction) -> Result<()> {
-        let mut batch = Vec::new();
+    async fn send_idle(&mut self) -> Result<(), Closed> {
+        let idle = std::mem::take(&mut self.idle);
+        let last = idle.iter().map(Token::lsn).max();
+        self.sent = self.sent.max(last.unwrap_or_default());
+        self.idle_sent = Instant::now();
+        self.builder.idle(idle, self.timeline).await
+    }
+
+    /// Gathers what is there already behind `first`, to be committed with it.
+    async fn group(&mut self, first: Transaction, shutdown: &mut Shutdown) -> Result<(), Closed> {
+        let mut group = Vec::new();
         let mut bytes = 0;
         let mut next = Some(first);
         while let Some(transaction) = next {
             // Everything whose commit record begins before the stored position is in the destination.
-            if transaction.commit_lsn() < self.writer.position() {
+            if transaction.commit_lsn() < self.sent {
                 transaction.confirm();
             } else {
                 bytes += transaction.size();
-                batch.push(transaction);
+                group.push(transaction);
             }
-            let full =
-                bytes >= self.config.batch_bytes || batch.len() >= self.config.batch_transactions;
+            let full = bytes >= self.measure.most_bytes()
+                || group.len() >= self.measure.most_transactions();
             next = if full {
                 None
             } else {
                 self.stream.try_transaction()
             };
         }
-        if batch.is_empty() {
+        let Some(last) = group.last() else {
             return Ok(());
+        };
+        self.sent = self.sent.max(last.end_lsn());
+        let idle = std::mem::take(&mut self.idle);
+        let sending = self.builder.send(group, idle, self.timeline);
+        let mut sending = std::pin::pin!(sending);
+        tokio::select! {
+            sent = &mut sending => return sent,
+            () = shutdown.asked() => {}
         }
-        self.writer.apply(batch).await?;
-        // All of them lie below the batch.
-        self.idle.drain(..).for_each(Token::confirm);
-        Ok(())
+        // A group that is begun is finished, and one that is not is left.
+        self.leave.store(true, Ordering::Relaxed);
+        self.handle.shut_down();
+        sending.await
+    }
+}
+
+/// How the destination's task ended.
+fn joined(ended: Option<Result<Result<Summary>, JoinError>>) -> Result<Summary> {
+    match ended {
+        Some(Ok(done)) => done,
+        Some(Err(error)) => Err(Error::retry(
+            "the task that writes the destination has ended unexpectedly",
+        )
+        .caused_by(error)),
+        None => Err(Error::retry(
+            "the task that writes the destination has ended",
+        )),
     }
 }

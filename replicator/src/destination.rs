@@ -46,6 +46,11 @@ compile_error!("a replicator needs a destination: turn on the feature \"sqlite\"
 /// Databases of other kinds can be destinations as well: what has to be remembered, and by which rules, is for a
 /// [`Ledger`](crate::Ledger) to know; `examples/own_destination.rs` is one.
 ///
+/// After an error of kind [`Retry`](crate::ErrorKind::Retry) in a batch a run goes on by itself: it calls `rollback` and
+/// `position`, waits, and comes with the same batch again. So a session that was lost is opened anew by the next call, an
+/// error that may pass is of that kind (a lost connection, a full disk, a deadlock, a server that is read-only for a
+/// while), and one that will not is not. No call may wait for an answer for ever.
+///
 /// *Cancel safety*: a call whose future is dropped may still be carried out. Call `rollback`, and read the position
 /// row again, before anything else is based on it.
 pub trait Destination: Send {

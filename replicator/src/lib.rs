@@ -66,6 +66,25 @@
 //! position is a batch of nothing, written before it is confirmed (`idle-written`). Changes in the spool are no reason
 //! to confirm anything; their file has no name and goes with the process (killed there too).
 //!
+//! ## While a batch is written
+//!
+//! A task of its own writes the destination, batches and idle positions one after the other, and begins one only when
+//! the outcome of the last is known. What it writes next is read meanwhile: from transactions to operations, in parcels
+//! of bounded size, of a transaction's changes never more than a few megabytes at a time. All that waits behind one
+//! another is written as one batch, within bounds that follow from how long the last ones took.
+//!
+//! | step | a crash after it leaves | the next start | killed at |
+//! |---|---|---|---|
+//! | 1. transactions are taken from the stream, read, and sent to the task | nothing of them: they are memory, and not confirmed | gets them again | `parcel-sent` |
+//! | 2. the task takes them for its next batch: BEGIN moves the row from what the last commit left | as of a batch | as of a batch | as of a batch |
+//! | 3. a call fails, or a transaction cannot be read: what was built of the batch is thrown away, and the rest of its transactions comes unread | nothing, or data and position if it was COMMIT | gets the batch again, or skips it | `batch-lost` |
+//! | 4. its transactions are read again from their beginning, now by the task, and written by themselves | as of a batch | as of a batch | as of a batch |
+//! | 5. what was built behind them follows, from the position that they left | as of a batch | as of a batch | as of a batch |
+//!
+//! Tokens are confirmed by the task, after the commit that they belong to is known; transactions are kept until then. At
+//! the end a batch that is begun is finished, and what waits behind it is left to the next start, with every idle
+//! position behind that.
+//!
 //! ## What the destination refuses
 //!
 //! A row that the destination refuses, or a conflict, ends the run ([`Error::refused_lsn`]): the batch is rolled back and

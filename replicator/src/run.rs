@@ -45,7 +45,7 @@ pub async fn run(config: Config, shutdown: Shutdown) -> Result<Summary> {
 /// As [`run`].
 pub async fn run_into(
     config: Config,
-    destination: impl Destination,
+    destination: impl Destination + 'static,
     shutdown: Shutdown,
 ) -> Result<Summary> {
     config.connection()?;
@@ -79,7 +79,7 @@ fn quarantine(config: &Config) -> Result<Option<Quarantine>> {
 
 async fn into(
     config: Config,
-    mut destination: impl Destination,
+    mut destination: impl Destination + 'static,
     quarantine: Option<Quarantine>,
     mut shutdown: Shutdown,
 ) -> Result<Summary> {

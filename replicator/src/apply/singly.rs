@@ -4,7 +4,8 @@
 use walstream::walproto::Lsn;
 use walstream::{Change, Transaction};
 
-use super::writer::{CHUNK, CHUNK_BYTES, Failure, Writer};
+use super::builder::{CHUNK, CHUNK_BYTES};
+use super::writer::{Failure, Writer};
 use crate::config::Config;
 use crate::destination::Destination;
 use crate::error::{Error, ErrorKind, Result};
@@ -151,7 +152,7 @@ impl<D: Destination> Writer<D> {
 
     /// Applies a transaction without the changes that the destination refuses.
     async fn leave_out(&mut self, mut transaction: Transaction) -> Result<()> {
-        let next = self.next(transaction.end_lsn());
+        let next = self.row(transaction.end_lsn());
         let mut again = false;
         let Done { changes, left_out } = loop {
             self.poison.begin();
@@ -233,7 +234,7 @@ impl<D: Destination> Writer<D> {
             Ok(left_out) => left_out,
             Err(error) => return Err(self.give_up(error, &transaction).await),
         };
-        let next = self.next(transaction.end_lsn());
+        let next = self.row(transaction.end_lsn());
         let mut again = false;
         loop {
             let moved = match self.begin(&next).await {
@@ -290,6 +291,7 @@ impl<D: Destination> Writer<D> {
                 self.settle(error, next).await?
             }
             Err(Failure::Destination(error) | Failure::Batch(error)) => return Err(error),
+            Err(Failure::Raw) => return Err(super::again::unread()),
         };
         if is_in {
             self.retry.over();

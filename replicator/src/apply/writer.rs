@@ -1,14 +1,21 @@
-//! Batches into the destination, also when it is lost in between.
+//! The task that writes the destination: batches and idle positions, one after the other, each after the known outcome
+//! of the one before.
 //!
-//! An error of the destination's that may pass is followed by: roll back, read the position row, wait, write the same
-//! transactions again. The row says what became of a commit whose answer was lost; while it cannot be read, nothing
-//! is written and nothing confirmed.
+//! Operations come in parcels that were built while the batch before was written. When something goes wrong they are
+//! thrown away, and the same transactions are read again ([`again`](super::again)).
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tokio::sync::watch;
 use tokio::time::Instant;
 use walstream::walproto::Lsn;
 use walstream::{Token, Transaction};
 
 use super::Summary;
+use super::batch::Batch;
+use super::measure::Measure;
+use super::parcel::{Inbox, Parcel};
 use super::retry::Retry;
 use super::singly::Poison;
 use crate::destination::{Destination, Outcome};
@@ -18,25 +25,33 @@ use crate::follow::Tables;
 use crate::position::PositionRow;
 use crate::shutdown::Shutdown;
 
-/// Operations that go to the destination together.
-pub(super) const CHUNK: usize = 10_000;
-/// And their bytes, so that large rows do not pile up.
-pub(super) const CHUNK_BYTES: usize = 4 << 20;
-
 /// The destination, and where it is.
 pub(super) struct Writer<D> {
     pub(super) destination: D,
-    pub(super) tables: Tables,
+    pub(super) tables: Arc<Tables>,
     pub(super) poison: Poison,
     /// Follows only what is known to be committed.
-    position: PositionRow,
+    pub(super) position: PositionRow,
     /// The server's timeline; the row follows with the next batch.
     pub(super) timeline: u32,
-    /// When a position was stored last.
-    written: Instant,
     pub(super) summary: Summary,
     pub(super) retry: Retry,
-    shutdown: Shutdown,
+    /// Asks not to wait for a destination that is lost.
+    pub(super) shutdown: Shutdown,
+    /// Whether what is not begun is left to the next start.
+    pub(super) leave: Arc<AtomicBool>,
+    pub(super) stored: watch::Sender<Stored>,
+    pub(super) measure: Measure,
+    /// Came while a batch was put together, and is the next one's first.
+    pub(super) waiting: Option<Parcel>,
+}
+
+/// Where the destination is, for who looks on.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Stored {
+    pub(super) lsn: Lsn,
+    /// When that was written down.
+    pub(super) at: Instant,
 }
 
 /// Why a batch was not written.
@@ -45,6 +60,8 @@ pub(super) enum Failure {
     Destination(Error),
     /// It could not be read, or means nothing here.
     Batch(Error),
+    /// It has to be read again to know.
+    Raw,
 }
 
 impl From<Error> for Failure {
@@ -54,158 +71,147 @@ impl From<Error> for Failure {
 }
 
 impl<D: Destination> Writer<D> {
-    pub(super) fn new(
-        destination: D,
-        tables: Tables,
-        poison: Poison,
-        position: PositionRow,
-        timeline: u32,
-        retry: Retry,
-        shutdown: Shutdown,
-    ) -> Self {
-        Self {
-            destination,
-            tables,
-            poison,
-            position,
-            timeline,
-            written: Instant::now(),
-            summary: Summary::default(),
-            retry,
-            shutdown,
+    /// Writes what comes until nothing more does, and closes the destination.
+    pub(super) async fn run(mut self, mut inbox: Inbox) -> Result<Summary> {
+        while let Some(parcel) = self.next(&mut inbox).await {
+            if parcel.is_idle() {
+                self.idle(parcel).await?;
+            } else if self.leave.load(Ordering::Relaxed) {
+                // What follows must not be written without it, not even a position.
+                break;
+            } else {
+                self.batch(parcel, &mut inbox).await?;
+            }
+        }
+        drop(inbox);
+        self.poison.end(self.position.lsn);
+        self.destination.close().await?;
+        Ok(Summary {
+            position: self.position.lsn,
+            ..self.summary
+        })
+    }
+
+    async fn next(&mut self, inbox: &mut Inbox) -> Option<Parcel> {
+        match self.waiting.take() {
+            Some(parcel) => Some(parcel),
+            None => inbox.next().await,
         }
     }
 
-    /// Where the destination is.
-    pub(super) const fn position(&self) -> Lsn {
-        self.position.lsn
-    }
-
-    /// When it was written down last where the destination is.
-    pub(super) const fn written(&self) -> Instant {
-        self.written
+    /// Lets others know where the destination is.
+    fn say(&self) {
+        self.stored.send_replace(Stored {
+            lsn: self.position.lsn,
+            at: Instant::now(),
+        });
     }
 
     /// Stores an idle position, then confirms it and those below.
-    pub(super) async fn idle(&mut self, tokens: &mut Vec<Token>) -> Result<()> {
-        let Some(lsn) = tokens.iter().map(Token::lsn).max() else {
-            return Ok(());
-        };
-        if lsn > self.position.lsn {
-            let next = self.next(lsn);
-            if let Err(error) = self.write_to(&mut [], &next).await {
-                self.undo().await;
-                return Err(error);
-            }
+    async fn idle(&mut self, parcel: Parcel) -> Result<()> {
+        self.timeline = parcel.timeline;
+        if parcel.to > self.position.lsn {
+            let next = self.row(parcel.to);
+            self.write_to(&mut [], &next).await?;
             fail_point!("idle-written");
         }
-        self.written = Instant::now();
-        tokens.drain(..).for_each(Token::confirm);
+        parcel.idle.into_iter().for_each(Token::confirm);
+        self.say();
         Ok(())
     }
 
-    /// Writes transactions as one and confirms them.
-    pub(super) async fn apply(&mut self, mut batch: Vec<Transaction>) -> Result<()> {
-        if self.poison.meets(&batch) {
-            return self.apart(batch, None).await;
+    /// Writes a group, and what waits behind it, as one, and confirms it.
+    async fn batch(&mut self, first: Parcel, inbox: &mut Inbox) -> Result<()> {
+        let mut batch = Batch::new(first);
+        while let Some(parcel) = inbox.next_now() {
+            if !batch.takes(&parcel, &self.measure) {
+                self.waiting = Some(parcel);
+                break;
+            }
+            batch.add(parcel);
         }
-        let Err(error) = self.write(&mut batch).await else {
+        self.timeline = batch.timeline;
+        let next = self.row(batch.to);
+        let Err(failure) = self.write_built(&mut batch, &next, inbox).await else {
+            self.count(&batch.ended, batch.changes);
             fail_point!("committed");
-            return self.confirm(batch);
+            return self.confirm_all(batch);
         };
-        let undone = self.undo().await;
-        if error.kind() != ErrorKind::Person || !undone {
-            return Err(error);
+        fail_point!("batch-lost");
+        // Nothing of it is open when the stream is asked for the rest: that may take a while.
+        if !matches!(failure, Failure::Destination(_)) {
+            self.undo().await;
         }
-        self.apart(batch, Some(error)).await
-    }
-
-    /// Rolls back after an error, which is what the user has to read; says whether it could be done.
-    pub(super) async fn undo(&mut self) -> bool {
-        match self.destination.rollback().await {
-            Ok(()) => true,
-            Err(error) => {
-                tracing::warn!(%error, "could not roll back at the destination");
-                false
+        batch.gather(inbox).await?;
+        let Batch {
+            ended,
+            idle,
+            changes,
+            ..
+        } = batch;
+        match failure {
+            Failure::Batch(error) => return Err(error),
+            Failure::Raw => self.apply(ended).await?,
+            Failure::Destination(error) if error.kind() == ErrorKind::Retry => {
+                if self.settle(error, &next).await? {
+                    self.retry.over();
+                    self.count(&ended, changes);
+                    self.confirm(ended)?;
+                } else {
+                    self.apply(ended).await?;
+                }
+            }
+            Failure::Destination(error) => {
+                if !self.undo().await || error.kind() != ErrorKind::Person {
+                    return Err(error);
+                }
+                self.apart(ended, Some(error)).await?;
             }
         }
+        // All of them lie below the batch.
+        idle.into_iter().for_each(Token::confirm);
+        Ok(())
     }
 
     /// One destination transaction with all of the batch, the position first.
-    pub(super) async fn write(&mut self, batch: &mut [Transaction]) -> Result<()> {
-        let Some(last) = batch.last() else {
-            return Ok(());
-        };
-        let next = self.next(last.end_lsn());
-        self.write_to(batch, &next).await
+    async fn write_built(
+        &mut self,
+        batch: &mut Batch,
+        next: &PositionRow,
+        inbox: &mut Inbox,
+    ) -> Result<(), Failure> {
+        if batch.is_raw() {
+            return Err(Failure::Raw);
+        }
+        self.begin(next).await.map_err(Failure::Destination)?;
+        let begun = Instant::now();
+        while let Some(mut parcel) = batch.next(inbox).await? {
+            if parcel.raw {
+                return Err(Failure::Raw);
+            }
+            batch.join(&mut parcel);
+            let Parcel {
+                operations, room, ..
+            } = parcel;
+            batch.changes += operations.len() as u64;
+            if !operations.is_empty() {
+                let done = self.destination.execute(operations).await;
+                done.map_err(Failure::Destination)?;
+            }
+            drop(room);
+        }
+        self.measure.took(batch.bytes, batch.count, begun.elapsed());
+        self.commit().await.map_err(Failure::Destination)?;
+        self.retry.over();
+        Ok(())
     }
 
     /// The position row once everything up to there is in.
-    pub(super) fn next(&self, to: Lsn) -> PositionRow {
+    pub(super) fn row(&self, to: Lsn) -> PositionRow {
         PositionRow {
             timeline: self.timeline,
             ..self.position.advanced(to)
         }
-    }
-
-    /// As [`write`](Self::write), again and again as long as the destination's errors may pass.
-    async fn write_to(&mut self, batch: &mut [Transaction], next: &PositionRow) -> Result<()> {
-        let mut again = false;
-        loop {
-            let mut changes = 0;
-            let error = match self.write_once(batch, next, &mut changes).await {
-                Ok(()) => None,
-                // A first attempt that the destination refused for good leaves nothing in doubt.
-                Err(Failure::Destination(error)) if again || error.kind() == ErrorKind::Retry => {
-                    Some(error)
-                }
-                Err(Failure::Destination(error) | Failure::Batch(error)) => return Err(error),
-            };
-            if let Some(error) = error {
-                again = true;
-                if !self.settle(error, next).await? {
-                    continue;
-                }
-            }
-            self.retry.over();
-            self.summary.changes += changes;
-            self.summary.transactions += batch.len() as u64;
-            return Ok(());
-        }
-    }
-
-    async fn write_once(
-        &mut self,
-        batch: &mut [Transaction],
-        next: &PositionRow,
-        changes: &mut u64,
-    ) -> Result<(), Failure> {
-        self.begin(next).await.map_err(Failure::Destination)?;
-        let mut chunk = Vec::with_capacity(CHUNK);
-        let mut bytes = 0;
-        for transaction in batch {
-            let commit = transaction.commit_lsn();
-            let mut walk = transaction.changes().map_err(Error::from)?;
-            while let Some((_, change)) = walk.next().map_err(Error::from)? {
-                self.tables.follow(commit, &change, |operation| {
-                    bytes += operation.size();
-                    chunk.push(operation);
-                })?;
-                if chunk.len() >= CHUNK || bytes >= CHUNK_BYTES {
-                    *changes += chunk.len() as u64;
-                    bytes = 0;
-                    let full = std::mem::replace(&mut chunk, Vec::with_capacity(CHUNK));
-                    let done = self.destination.execute(full).await;
-                    done.map_err(Failure::Destination)?;
-                }
-            }
-        }
-        *changes += chunk.len() as u64;
-        if !chunk.is_empty() {
-            let done = self.destination.execute(chunk).await;
-            done.map_err(Failure::Destination)?;
-        }
-        self.commit().await.map_err(Failure::Destination)
     }
 
     /// Waits for as long as another program holds the destination: the stream lives on meanwhile, and starting again
@@ -218,7 +224,7 @@ impl<D: Destination> Writer<D> {
                 // It may not answer, as before.
                 tokio::select! {
                     begun = begin => begun,
-                    () = self.shutdown.asked() => Err(given_up()),
+                    () = self.shutdown.asked() => Err(super::again::given_up()),
                 }
             } else {
                 begin.await
@@ -246,63 +252,32 @@ impl<D: Destination> Writer<D> {
         }
     }
 
-    /// After an error: rolls back, finds out whether the batch is in all the same, and waits if it is not.
-    ///
-    /// Whoever else moved the row ends the run. So does an error that will not pass, once the row is read: it may be
-    /// nothing but our own commit that was in doubt, and is found by the next attempt.
-    pub(super) async fn settle(&mut self, error: Error, next: &PositionRow) -> Result<bool> {
-        let mut error = error;
-        fail_point!("destination-lost");
-        loop {
-            let slot = &self.position.slot;
-            let now = tokio::select! {
-                biased;
-                () = self.shutdown.asked() => return Err(error),
-                // What lies open would be read as if it were there.
-                now = async {
-                    self.destination.rollback().await?;
-                    self.destination.position(slot).await
-                } => now,
-            };
-            match now {
-                Ok(Some(now)) if now == *next => {
-                    self.poison.passed(now.lsn);
-                    self.position = now;
-                    return Ok(true);
-                }
-                Ok(Some(now)) if now == self.position => {
-                    self.retry.pause(error, &mut self.shutdown).await?;
-                    fail_point!("destination-back");
-                    return Ok(false);
-                }
-                Ok(now) => return Err(self.position.not_as_expected(now)),
-                Err(unread) => error = unread,
+    /// Rolls back after an error, which is what the user has to read; says whether it could be done.
+    pub(super) async fn undo(&mut self) -> bool {
+        match self.destination.rollback().await {
+            Ok(()) => true,
+            Err(error) => {
+                tracing::warn!(%error, "could not roll back at the destination");
+                false
             }
-            let wait = self.retry.pause(error, &mut self.shutdown);
-            wait.await?;
-            error = given_up();
         }
     }
 
-    /// Hands the tokens back: the batch is durable.
-    pub(super) fn confirm(&mut self, batch: Vec<Transaction>) -> Result<()> {
-        batch.into_iter().for_each(Transaction::confirm);
-        self.written = Instant::now();
+    pub(super) fn count(&mut self, transactions: &[Transaction], changes: u64) {
+        self.summary.changes += changes;
+        self.summary.transactions += transactions.len() as u64;
+    }
+
+    fn confirm_all(&mut self, batch: Batch) -> Result<()> {
+        self.confirm(batch.ended)?;
+        batch.idle.into_iter().for_each(Token::confirm);
         Ok(())
     }
 
-    /// Closes the destination in order.
-    pub(super) async fn close(self) -> Result<Summary> {
-        self.poison.end(self.position.lsn);
-        self.destination.close().await?;
-        Ok(Summary {
-            position: self.position.lsn,
-            ..self.summary
-        })
+    /// Hands the tokens back: the transactions are durable.
+    pub(super) fn confirm(&mut self, transactions: Vec<Transaction>) -> Result<()> {
+        transactions.into_iter().for_each(Transaction::confirm);
+        self.say();
+        Ok(())
     }
-}
-
-fn given_up() -> Error {
-    Error::retry("the end was asked for while the destination was lost")
-        .with_hint("start again; nothing is lost")
 }

@@ -25,6 +25,7 @@ pub(crate) const FIRST: &[&str] = &[
 
 /// Places of the stream.
 pub(crate) const LATER: &[&str] = &[
+    "parcel-sent",
     "batch-begun",
     "batch-middle",
     "batch-before-commit",
@@ -281,6 +282,8 @@ impl Theatre<'_> {
 
     /// Dies after an idle position was stored and before it was confirmed.
     fn idle(&mut self, job: &Job) {
+        // A first start waits for transactions that are open, which nobody ends below.
+        run_to_current(job);
         // Nobody works meanwhile, and everything is applied, so that only idle positions are left.
         let workload = lock(self.workload);
         run_to_current(job);

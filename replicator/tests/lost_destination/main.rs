@@ -154,6 +154,12 @@ fn whatever_call_fails_nothing_is_lost_or_twice() {
                 format!("INSERT INTO t VALUES ({rows}, 'x'); INSERT INTO log VALUES ({rows}, 'x')");
             client.batch(&sql).unwrap();
         }
+        // More than goes to the destination together, so that it fails in the middle too, with more to come.
+        let first = rows + 1;
+        rows += 10_500;
+        let all = format!("SELECT g, 'x' FROM generate_series({first}, {rows}) g");
+        let sql = format!("BEGIN; INSERT INTO t {all}; INSERT INTO log {all}; COMMIT");
+        client.batch(&sql).unwrap();
         thread::sleep(Duration::from_millis(20));
     }
     faults.lock().unwrap().one_in = 0;

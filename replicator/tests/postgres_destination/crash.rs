@@ -23,7 +23,8 @@ const FIRST: [&str; 6] = [
     "copied",
     "activated",
 ];
-const LATER: [&str; 5] = [
+const LATER: [&str; 6] = [
+    "parcel-sent",
     "batch-begun",
     "batch-middle",
     "batch-before-commit",
@@ -31,7 +32,7 @@ const LATER: [&str; 5] = [
     "committed",
 ];
 /// Places of a stream that lost its destination.
-const LOST: [&str; 2] = ["destination-lost", "destination-back"];
+const LOST: [&str; 3] = ["batch-lost", "destination-lost", "destination-back"];
 const OTHERS: [&str; 4] = [
     "the replicator in its first start",
     "the replicator in the stream",

@@ -1,0 +1,124 @@
+//! From transactions of the stream to parcels of operations, while the destination writes earlier ones.
+
+use std::sync::Arc;
+
+use walstream::walproto::Lsn;
+use walstream::{Token, Transaction};
+
+use super::parcel::{Closed, Outbox, Parcel};
+use crate::error::Result;
+use crate::fail_point;
+use crate::follow::Tables;
+
+/// Operations that go to the destination together.
+pub(super) const CHUNK: usize = 10_000;
+/// And their bytes, so that large rows do not pile up.
+pub(super) const CHUNK_BYTES: usize = 4 << 20;
+
+/// Reads transactions.
+pub(super) struct Builder {
+    pub(super) tables: Arc<Tables>,
+    pub(super) outbox: Outbox,
+    /// Where transactions commit that are not to be read.
+    pub(super) skips: Vec<Lsn>,
+}
+
+/// A parcel that is being filled.
+#[derive(Default)]
+struct Open {
+    parcel: Parcel,
+    bytes: usize,
+}
+
+/// Why a transaction was not read to its end.
+enum Stopped {
+    /// Nobody listens.
+    Closed,
+    /// It cannot be read, or the rest is wanted as it is. Whoever gets it finds out why by reading it.
+    Raw,
+}
+
+impl Builder {
+    /// Sends transactions that are to be committed together, and the idle positions below them.
+    pub(super) async fn send(
+        &self,
+        group: Vec<Transaction>,
+        idle: Vec<Token>,
+        timeline: u32,
+    ) -> Result<(), Closed> {
+        let Some(to) = group.last().map(Transaction::end_lsn) else {
+            return Ok(());
+        };
+        let (count, size) = (group.len(), group.iter().map(Transaction::size).sum());
+        let fresh = || Open {
+            parcel: Parcel {
+                to,
+                timeline,
+                count,
+                bytes: size,
+                ..Parcel::default()
+            },
+            bytes: 0,
+        };
+        let mut open = fresh();
+        let skips = |transaction: &Transaction| self.skips.contains(&transaction.commit_lsn());
+        open.parcel.raw = !self.skips.is_empty() && group.iter().any(skips);
+        for mut transaction in group {
+            if !open.parcel.raw {
+                match self.read(&mut transaction, &mut open, fresh).await {
+                    Ok(()) => {}
+                    Err(Stopped::Raw) => open.parcel.raw = true,
+                    Err(Stopped::Closed) => return Err(Closed),
+                }
+            }
+            open.parcel.ended.push(transaction);
+        }
+        open.parcel.idle = idle;
+        open.parcel.whole = true;
+        self.outbox.send(open.parcel, open.bytes).await?;
+        fail_point!("parcel-sent");
+        Ok(())
+    }
+
+    async fn read(
+        &self,
+        transaction: &mut Transaction,
+        open: &mut Open,
+        fresh: impl Fn() -> Open,
+    ) -> Result<(), Stopped> {
+        let commit = transaction.commit_lsn();
+        let mut walk = transaction.changes().map_err(|_| Stopped::Raw)?;
+        while let Some((_, change)) = walk.next().map_err(|_| Stopped::Raw)? {
+            let Open { parcel, bytes } = open;
+            let followed = self.tables.follow(commit, &change, |operation| {
+                *bytes += operation.size();
+                parcel.operations.push(operation);
+            });
+            followed.map_err(|_| Stopped::Raw)?;
+            if parcel.operations.len() >= CHUNK || *bytes >= CHUNK_BYTES {
+                if self.outbox.hurries() {
+                    return Err(Stopped::Raw);
+                }
+                let Open { parcel, bytes } = std::mem::replace(open, fresh());
+                let sent = self.outbox.send(parcel, bytes).await;
+                sent.map_err(|Closed| Stopped::Closed)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends idle positions.
+    pub(super) async fn idle(&self, idle: Vec<Token>, timeline: u32) -> Result<(), Closed> {
+        let Some(to) = idle.iter().map(Token::lsn).max() else {
+            return Ok(());
+        };
+        let parcel = Parcel {
+            to,
+            timeline,
+            idle,
+            whole: true,
+            ..Parcel::default()
+        };
+        self.outbox.send(parcel, 0).await
+    }
+}
