@@ -1,6 +1,7 @@
 //! Batches: data and position together, one writer, and every row count checked.
 
 use super::*;
+use replicator::Value;
 
 #[tokio::test]
 async fn numbers_that_are_equal_in_other_words_are_one_key() {
