@@ -81,9 +81,9 @@ pub(super) fn destination(environment: &Environment) -> Option<String> {
         return Some(url.to_owned());
     }
     if kind == "sqlite" {
-        return Some(format!("sqlite:{}", uri.or(get("CDC_DEST_DB"))?));
+        return Some(format!("sqlite:{}", uri.or_else(|| get("CDC_DEST_DB"))?));
     }
-    let host = uri.or(get("CDC_DEST_HOST"))?;
+    let host = uri.or_else(|| get("CDC_DEST_HOST"))?;
     if kind == "kafka" {
         return Some(format!("kafka://{host}"));
     }
