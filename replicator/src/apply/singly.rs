@@ -4,7 +4,7 @@
 use walstream::walproto::Lsn;
 use walstream::{Change, Transaction};
 
-use super::builder::{CHUNK, CHUNK_BYTES};
+use super::builder::CHUNK_BYTES;
 use super::writer::{Failure, Writer};
 use crate::config::Config;
 use crate::destination::Destination;
@@ -13,6 +13,10 @@ use crate::fail_point;
 use crate::plan::Operation;
 use crate::position::PositionRow;
 use crate::quarantine::{Origin, Quarantine};
+
+/// Operations that are tried together. Those among them that are refused are kept with all that is said of them until
+/// they are written down.
+const CHUNK: usize = 1000;
 
 /// What is to be left out, and where it goes.
 #[derive(Debug)]

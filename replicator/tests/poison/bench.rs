@@ -287,13 +287,13 @@ impl Product for crate::place::Postgres<18> {
             }
             Case::Missing => {
                 r#"error: table public.t, update at LSN: the destination refuses the row with id = 1, column v: null value in column "v" of relation "t" violates not-null constraint (Failing row contains (1, 1, null).) [SQLSTATE 23502]
-  sql: WITH done AS (UPDATE "public"."t" AS t SET "n" = v.c1, "v" = v.c2::pg_catalog."text" FROM unnest($1::pg_catalog."int4"[], $2::pg_catalog."text"[], $3::pg_catalog."int4"[]) WITH ORDINALITY AS v(c1, c2, c3, n) WHERE t."id" = (v.c3) RETURNING v.n) SELECT pg_catalog.count(*), pg_catalog.count(DISTINCT n) FROM done <- 1, NULL, 1
+  sql: UPDATE "public"."t" AS t SET "n" = v.c1, "v" = v.c2::pg_catalog."text" FROM unnest($1::pg_catalog."int4"[], $2::pg_catalog."text"[], $3::pg_catalog."int4"[]) AS v(c1, c2, c3) WHERE t."id" = (v.c3) <- 1, NULL, 1
  hint: have the destination take it and start again; or leave this change out with --quarantine FILE, or its transaction with --skip LSN --quarantine FILE
 "#
             }
             Case::Conflict => {
                 r#"error: table public.t, delete at LSN: conflict: there is no row with id = 1
-  sql: WITH done AS (DELETE FROM "public"."t" AS t USING unnest($1::pg_catalog."int4"[]) WITH ORDINALITY AS v(c1, n) WHERE t."id" = (v.c1) RETURNING v.n) SELECT pg_catalog.count(*), pg_catalog.count(DISTINCT n) FROM done <- 1
+  sql: DELETE FROM "public"."t" AS t USING unnest($1::pg_catalog."int4"[]) AS v(c1) WHERE t."id" = (v.c1) <- 1
  hint: somebody else has changed table "public.t" at the destination; undo that there and start again, or start once with --on-conflict apply; or leave this change out with --quarantine FILE, or its transaction with --skip LSN --quarantine FILE
 "#
             }
