@@ -64,7 +64,8 @@ fn what_is_clamped_is_said_once_and_counted() {
     .unwrap();
     let log = job.run_to_current();
     assert_eq!(log.matches("is stored instead").count(), 2, "{log}");
-    assert!(log.contains("count=2") && log.contains("count=1"), "{log}");
+    // An update carries the whole row, and so the number of the first once more.
+    assert_eq!(log.matches("count=2").count(), 2, "{log}");
     let rows = place.rows("SELECT CAST(at AS CHAR), CAST(x AS CHAR) FROM days ORDER BY id");
     let year = Some("0001-01-01 00:00:00.000000".to_owned());
     let number = |text: &str| Some(text.to_owned());
