@@ -5,6 +5,7 @@
 mod common;
 
 use std::collections::BTreeMap;
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
@@ -114,6 +115,13 @@ fn every_change_is_there_exactly_once_whenever_it_is_killed() {
         std::thread::sleep(Duration::from_millis(u64::from(40 + round * 37 % 200)));
         running.kill();
         lengths.push(text().len());
+        // Half a batch, which a kill leaves only now and then.
+        let half = "{\"insert\":{\"id\":\"2\",\"v\":\"half\"},\"table\":\"public.t\"}\n{\"ins";
+        let mut file = std::fs::OpenOptions::new()
+            .append(true)
+            .open(&path)
+            .unwrap();
+        file.write_all(half.as_bytes()).unwrap();
     }
     let mut running = start();
     let source = || {
