@@ -1,4 +1,4 @@
-//! The command line: what can be asked for, and how it becomes a [`Config`].
+//! The command line: what can be asked for, and how it becomes a [`Config`](crate::Config).
 
 mod aliases;
 mod decode;
