@@ -135,7 +135,7 @@ fn whatever_call_fails_nothing_is_lost_or_twice() {
         "rollback",
     ];
     let mut client = site.client();
-    let mut rows = 2;
+    let (mut rows, mut round) = (2, 0);
     let start = Instant::now();
     let all_met = || {
         let faults = faults.lock().unwrap();
@@ -143,7 +143,7 @@ fn whatever_call_fails_nothing_is_lost_or_twice() {
     };
     while !all_met() {
         assert!(
-            start.elapsed() < common::PATIENCE,
+            start.elapsed() < 4 * common::PATIENCE,
             "{:?}",
             faults.lock().unwrap().met
         );
@@ -154,12 +154,15 @@ fn whatever_call_fails_nothing_is_lost_or_twice() {
                 format!("INSERT INTO t VALUES ({rows}, 'x'); INSERT INTO log VALUES ({rows}, 'x')");
             client.batch(&sql).unwrap();
         }
-        // More than goes to the destination together, so that it fails in the middle too, with more to come.
-        let first = rows + 1;
-        rows += 10_500;
-        let all = format!("SELECT g, 'x' FROM generate_series({first}, {rows}) g");
-        let sql = format!("BEGIN; INSERT INTO t {all}; INSERT INTO log {all}; COMMIT");
-        client.batch(&sql).unwrap();
+        round += 1;
+        if round % 8 == 0 {
+            // More than goes to the destination together, so that it fails in the middle too, with more to come.
+            let first = rows + 1;
+            rows += 10_500;
+            let all = format!("SELECT g, 'x' FROM generate_series({first}, {rows}) g");
+            let sql = format!("BEGIN; INSERT INTO t {all}; INSERT INTO log {all}; COMMIT");
+            client.batch(&sql).unwrap();
+        }
         thread::sleep(Duration::from_millis(20));
     }
     faults.lock().unwrap().one_in = 0;
