@@ -9,7 +9,7 @@ use rusqlite::types::Value;
 use testdata::Client;
 use walstream::walproto::Lsn;
 
-use crate::place::{Place, one};
+use crate::place::{Place, first, one};
 use crate::process::{self, Run};
 use crate::scenario::Scenario;
 use crate::{Failure, ceiling};
@@ -40,6 +40,7 @@ pub(crate) enum Role {
 pub(crate) enum Product {
     Sqlite,
     Postgres,
+    MariaDb,
 }
 
 const fn contestant(name: &'static str, title: &'static str, role: Role) -> Contestant {
@@ -63,15 +64,22 @@ pub(crate) const CONTESTANTS: &[Contestant] = &[
     ours("sqlite-tls", "  with TLS", Product::Sqlite, true),
     contestant(
         "sqlite-bulk",
-        "  its bulk load",
+        "SQLite's bulk load",
         Role::Bulk(Product::Sqlite),
     ),
     ours("postgres", "ours into PostgreSQL", Product::Postgres, false),
     ours("postgres-tls", "  with TLS", Product::Postgres, true),
     contestant(
         "postgres-bulk",
-        "  its bulk load",
+        "PostgreSQL's bulk load",
         Role::Bulk(Product::Postgres),
+    ),
+    ours("mariadb", "ours into MariaDB", Product::MariaDb, false),
+    ours("mariadb-tls", "  with TLS", Product::MariaDb, true),
+    contestant(
+        "mariadb-bulk",
+        "MariaDB's bulk load",
+        Role::Bulk(Product::MariaDb),
     ),
 ];
 
@@ -104,8 +112,10 @@ impl Contestant {
             Role::Subscription => self.subscribe(place)?,
             // A first run copies what is there, and leaves the slot where its copy ends.
             Role::Ours { into, .. } => {
-                if into == Product::Postgres {
-                    place.database(&self.database())?;
+                match into {
+                    Product::Sqlite => {}
+                    Product::Postgres => drop(place.database(&self.database())?),
+                    Product::MariaDb => drop(place.mariadb_database(&self.database())?),
                 }
                 process::run(&mut self.command(place)?, false)?;
             }
@@ -114,6 +124,9 @@ impl Contestant {
                 match product {
                     Product::Sqlite => ceiling::prepare(&self.path(place), &tables)?,
                     Product::Postgres => place.database(&self.database())?.batch(&tables)?,
+                    Product::MariaDb => place
+                        .mariadb_database(&self.database())?
+                        .batch(&tables.replace("timestamptz", "datetime(6)"))?,
                 }
             }
         }
@@ -133,10 +146,14 @@ impl Contestant {
                 drop(rows);
                 match product {
                     Product::Sqlite => ceiling::sqlite(&self.path(place), &file)?,
-                    Product::Postgres => ceiling::postgres(
-                        &mut Client::connect(place.target(), &self.database())?,
-                        &file,
-                    )?,
+                    Product::Postgres => {
+                        let mut sql = Client::connect(place.target(), &self.database())?;
+                        ceiling::postgres(&mut sql, &file)?
+                    }
+                    Product::MariaDb => {
+                        let mut sql = place.mariadb().connect(&self.database())?;
+                        ceiling::mariadb(&mut sql, &file)?
+                    }
                 }
             }
         };
@@ -144,52 +161,56 @@ impl Contestant {
         Ok(run)
     }
 
-    fn check(&self, place: &mut Place) -> Result<(), Failure> {
-        let in_sqlite = matches!(
-            self.role,
-            Role::Bulk(Product::Sqlite)
-                | Role::Ours {
-                    into: Product::Sqlite,
-                    ..
-                }
-        );
-        if in_sqlite {
-            let db = Connection::open(self.path(place))?;
-            return place.check(|query| {
-                let value: Value = db.query_row(query, [], |row| row.get(0))?;
-                Ok(match value {
-                    Value::Integer(number) => Some(number.to_string()),
-                    Value::Null => None,
-                    other => Some(format!("{other:?}")),
-                })
-            });
+    /// Where its rows are, if it keeps them.
+    pub(crate) const fn product(&self) -> Product {
+        match self.role {
+            Role::Ours { into, .. } | Role::Bulk(into) => into,
+            Role::Wire { .. } | Role::Subscription => Product::Postgres,
         }
-        let mut sql = Client::connect(place.target(), &self.database())?;
-        place.check(|query| one(&mut sql, query))
+    }
+
+    fn check(&self, place: &mut Place) -> Result<(), Failure> {
+        match self.product() {
+            Product::Sqlite => {
+                let db = Connection::open(self.path(place))?;
+                place.check(|query| {
+                    let value: Value = db.query_row(query, [], |row| row.get(0))?;
+                    Ok(match value {
+                        Value::Integer(number) => Some(number.to_string()),
+                        Value::Null => None,
+                        other => Some(format!("{other:?}")),
+                    })
+                })
+            }
+            Product::Postgres => {
+                let mut sql = Client::connect(place.target(), &self.database())?;
+                place.check(|query| one(&mut sql, query))
+            }
+            Product::MariaDb => {
+                let mut sql = place.mariadb().connect(&self.database())?;
+                place.check(|query| Ok(first(sql.query(query)?)))
+            }
+        }
     }
 
     fn path(&self, place: &Place) -> PathBuf {
         place.file(&format!("{}.db", self.name))
     }
 
-    /// The replicator, beside this program.
     fn command(&self, place: &mut Place) -> Result<Command, Failure> {
         let Role::Ours { into, tls } = self.role else {
             return Err("not ours".into());
         };
-        let program = std::env::current_exe()?.with_file_name("replicator");
-        if !program.exists() {
-            return Err(format!(
-                "{} is missing; run: cargo build --release -p replicator",
-                program.display()
-            )
-            .into());
-        }
+        let program = replicator()?;
         let mode = if tls { "require" } else { "disable" };
         let source = format!("{}?sslmode={mode}", place.source.url("postgres"));
         let destination = match into {
             Product::Sqlite => format!("sqlite:{}", self.path(place).display()),
             Product::Postgres => format!("{}?sslmode={mode}", place.target().url(&self.database())),
+            Product::MariaDb => {
+                let mode = if tls { "required" } else { "disabled" };
+                format!("{}?ssl-mode={mode}", place.mariadb().url(&self.database()))
+            }
         };
         let mut command = Command::new(program);
         command
@@ -258,6 +279,16 @@ impl Contestant {
             ..Run::default()
         })
     }
+}
+
+/// The replicator, beside this program.
+fn replicator() -> Result<PathBuf, Failure> {
+    let program = std::env::current_exe()?.with_file_name("replicator");
+    if program.exists() {
+        return Ok(program);
+    }
+    let program = program.display();
+    Err(format!("{program} is missing; run: cargo build --release -p replicator").into())
 }
 
 fn wait(mut done: impl FnMut() -> Result<bool, Failure>) -> Result<(), Failure> {

@@ -57,7 +57,7 @@ fn measure(options: &Options, scenario: &'static Scenario) -> Result<Table, Fail
     let size = scenario.size(options.scale);
     let taking_part: Vec<&Contestant> = CONTESTANTS
         .iter()
-        .filter(|contestant| options.takes_part(contestant.name) && contestant.can(scenario))
+        .filter(|contestant| options.takes_part(contestant) && contestant.can(scenario))
         .collect();
     let mut table = Table::new(scenario, size, &taking_part);
     for _ in 0..options.rounds {

@@ -5,7 +5,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
 use tempfile::TempDir;
-use testdata::{Certificate, Certificates, Client, Server, Version, Wish};
+use testdata::{
+    Certificate, Certificates, Client, MariaDb, MariaDbClient, Row, Server, Version, Wish,
+};
 use walstream::walproto::Lsn;
 
 use crate::Failure;
@@ -17,6 +19,7 @@ pub(crate) struct Place {
     pub(crate) scenario: &'static Scenario,
     pub(crate) source: Server,
     target: Option<Server>,
+    mariadb: Option<MariaDb>,
     folder: TempDir,
     certificate: Certificate,
     _certificates: Certificates,
@@ -41,6 +44,7 @@ impl Place {
             scenario,
             source,
             target: None,
+            mariadb: None,
             folder,
             certificate,
             _certificates: certificates,
@@ -85,6 +89,27 @@ impl Place {
         Ok(Client::connect(target, name)?)
     }
 
+    /// The server for destinations in MariaDB, which makes commits durable unless told otherwise.
+    pub(crate) fn mariadb(&mut self) -> &MariaDb {
+        let certificate = &self.certificate;
+        self.mariadb.get_or_insert_with(|| {
+            MariaDb::builder()
+                .tls(certificate)
+                .setting("innodb_buffer_pool_size", "256M")
+                .on_disk()
+                .start()
+        })
+    }
+
+    /// A new database in that server.
+    pub(crate) fn mariadb_database(&mut self, name: &str) -> Result<MariaDbClient, Failure> {
+        let server = self.mariadb();
+        server
+            .connect("")?
+            .batch(&format!("CREATE DATABASE `{name}`"))?;
+        Ok(server.connect(name)?)
+    }
+
     /// A path in a folder on disk that is gone with the scenario.
     pub(crate) fn file(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
@@ -109,8 +134,12 @@ impl Place {
 
 /// The one value that a query answers with.
 pub(crate) fn one(sql: &mut Client, query: &str) -> Result<Option<String>, Failure> {
-    let rows = sql.query(query)?;
-    Ok(rows.into_iter().flatten().next().flatten())
+    Ok(first(sql.query(query)?))
+}
+
+/// The one value that there is.
+pub(crate) fn first(rows: Vec<Row>) -> Option<String> {
+    rows.into_iter().flatten().next().flatten()
 }
 
 /// A server that does nothing on its own account meanwhile.
