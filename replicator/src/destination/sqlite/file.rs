@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, ErrorCode, MAIN_DB, OpenFlags, ffi};
+use rusqlite::{Connection, ErrorCode, MAIN_DB, OpenFlags, OptionalExtension, ffi};
 
 use super::SqliteOptions;
 use crate::destination::conflict::describe;
@@ -48,6 +48,14 @@ pub(super) fn resolve(options: &SqliteOptions) -> Result<PathBuf> {
     }
 }
 
+/// Pages kept in memory, in KiB as SQLite counts below zero. Keys in no order cost 4 µs a row with 16 MiB, 11 with the
+/// 2 MiB that it would take, 3.7 with 32; in order they cost the same with each.
+const CACHE: i64 = -(16 << 10);
+
+/// Pages in the WAL, 16 MiB of them, after which they are written back: small transactions on keys in no order cost a
+/// fifth less than with SQLite's thousand, and another twentieth less with four times as many.
+const WRITE_BACK: i64 = 4000;
+
 /// Opens the file and checks what cannot be taken on trust.
 pub(super) fn open(path: &Path, create: bool, wait: Duration) -> Result<Connection> {
     let shown = path.display();
@@ -90,6 +98,12 @@ pub(super) fn open(path: &Path, create: bool, wait: Duration) -> Result<Connecti
         return Err(Error::usage(format!(
             "{shown} cannot be written with synchronous=FULL"
         )));
+    }
+    for (setting, value) in [("cache_size", CACHE), ("wal_autocheckpoint", WRITE_BACK)] {
+        // The latter answers with what it is now.
+        db.pragma_update_and_check(None, setting, value, |_| Ok(()))
+            .optional()
+            .map_err(failed)?;
     }
     Ok(db)
 }
