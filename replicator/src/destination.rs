@@ -2,13 +2,13 @@
 
 mod any;
 mod conflict;
-#[cfg(feature = "postgres")]
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod fold;
 mod parking;
 #[cfg(feature = "postgres")]
 pub(crate) mod postgres;
 mod refusal;
-#[cfg(feature = "postgres")]
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod row_key;
 #[cfg(feature = "postgres")]
 mod runs;

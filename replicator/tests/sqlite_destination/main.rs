@@ -4,6 +4,7 @@
 mod batch;
 #[path = "../every_destination/mod.rs"]
 mod every_destination;
+mod folding;
 mod opening;
 mod parking;
 mod start;

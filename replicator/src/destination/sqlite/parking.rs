@@ -58,6 +58,11 @@ impl<'db> Parking<'db> {
         !self.lots.is_empty() && self.lsn != operation.lsn
     }
 
+    /// Whether rows wait, or did in this transaction.
+    pub(super) fn is_used(&self) -> bool {
+        !self.lots.is_empty()
+    }
+
     /// What is known of the tables whose rows wait, to go [back to](Self::back_to).
     pub(super) fn lots(&self) -> HashMap<usize, (Arc<Table>, Lot)> {
         self.lots.clone()

@@ -1,5 +1,7 @@
 //! Operations on their way through prepared statements, each with its row count checked.
 
+mod together;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 

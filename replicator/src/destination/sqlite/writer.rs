@@ -324,15 +324,12 @@ impl<'db> Writer<'db> {
         if self.batch.is_none() {
             return Err(Error::retry("no batch is open at the destination"));
         }
-        for operation in &operations {
-            fail_point!("batch-middle");
-            if let Err(error) = self.statements.run(operation) {
-                self.batch = None;
-                self.undo();
-                return Err(error);
-            }
+        let done = self.statements.run_all(&operations);
+        if done.is_err() {
+            self.batch = None;
+            self.undo();
         }
-        Ok(())
+        done
     }
 
     pub(super) fn attempt(&mut self, operations: Vec<Operation>) -> Result<Vec<Refused>> {
