@@ -4,19 +4,20 @@ mod any;
 mod conflict;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod fold;
+#[cfg(feature = "mysql")]
+pub(crate) mod mysql;
 mod parking;
 #[cfg(feature = "postgres")]
 pub(crate) mod postgres;
 mod refusal;
-#[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod row_key;
-#[cfg(feature = "postgres")]
+#[cfg(any(feature = "postgres", feature = "mysql"))]
 mod runs;
 #[cfg(feature = "sqlite")]
 pub(crate) mod sqlite;
-#[cfg(feature = "postgres")]
+#[cfg(any(feature = "postgres", feature = "mysql"))]
 mod tls;
-#[cfg(feature = "postgres")]
+#[cfg(any(feature = "postgres", feature = "mysql"))]
 mod url;
 
 use std::collections::HashMap;
@@ -34,8 +35,10 @@ use crate::table::Table;
 use crate::value::Value;
 pub(crate) use any::{open, open_existing};
 
-#[cfg(not(any(feature = "sqlite", feature = "postgres")))]
-compile_error!("a replicator needs a destination: turn on the feature \"sqlite\" or \"postgres\"");
+#[cfg(not(any(feature = "sqlite", feature = "postgres", feature = "mysql")))]
+compile_error!(
+    "a replicator needs a destination: turn on the feature \"sqlite\", \"postgres\" or \"mysql\""
+);
 
 /// A database that takes rows and remembers, in the same transaction, how far it is.
 ///
@@ -274,12 +277,10 @@ impl Existing {
 }
 
 /// What to do about a table that somebody else made.
-#[cfg(any(feature = "sqlite", feature = "postgres"))]
 const OTHERS: &str = "drop or rename it, or use --copy no to go on with the rows it has, or --auto-create no to fill it \
                       if it is empty";
 
 /// The refusal of a table that [`Existing::Fill`] finds rows in.
-#[cfg(any(feature = "sqlite", feature = "postgres"))]
 fn not_empty(table: &Table) -> Error {
     Error::person(format!(
         "the destination's table {} holds rows, and those of table {table} are to be copied into it",

@@ -8,10 +8,6 @@ pub(crate) mod corpus;
 #[cfg(test)]
 mod matrix;
 #[cfg(feature = "mysql")]
-#[allow(
-    dead_code,
-    reason = "types are there before the destination that uses them"
-)]
 pub(crate) mod mysql;
 #[cfg(feature = "postgres")]
 pub(crate) mod postgres;

@@ -153,10 +153,6 @@ mod failpoint;
 mod follow;
 mod ledger;
 #[cfg(feature = "mysql")]
-#[allow(
-    dead_code,
-    reason = "the destination that has misfits is still to come"
-)]
 mod misfit;
 mod names;
 mod plan;
@@ -179,11 +175,15 @@ pub use anonymise::{AnonymiseConfig, anonymise};
 pub use apply::Summary;
 pub use config::{Compression, Config, Copy, Keyless, OnConflict, OnMisfit, Streaming, Until};
 pub use decode::{DecodeConfig, decode};
+#[cfg(feature = "mysql")]
+pub use destination::mysql::{MysqlDestination, MysqlOptions};
 #[cfg(feature = "postgres")]
 pub use destination::postgres::{PostgresDestination, PostgresOptions};
 #[cfg(feature = "sqlite")]
 pub use destination::sqlite::{SqliteDestination, SqliteOptions};
 pub use destination::{Destination, Existing, Outcome, Refused, Rows};
+#[cfg(feature = "mysql")]
+pub use dialect::mysql::Mysql;
 #[cfg(feature = "postgres")]
 pub use dialect::postgres::Postgres;
 #[cfg(feature = "sqlite")]

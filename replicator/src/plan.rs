@@ -145,10 +145,6 @@ impl Operation {
 
     /// Every value it carries, with the place of its column.
     #[cfg(feature = "mysql")]
-    #[allow(
-        dead_code,
-        reason = "the destination that has misfits is still to come"
-    )]
     pub(crate) fn values_mut(&mut self) -> impl Iterator<Item = (usize, &mut Value)> {
         let (row, set, matched): (&mut [Value], &mut [(usize, Value)], &mut [Value]) =
             match &mut self.action {

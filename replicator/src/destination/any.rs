@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use walproto::Oid;
 
+#[cfg(feature = "mysql")]
+use super::mysql::{MysqlDestination, MysqlOptions};
 #[cfg(feature = "postgres")]
 use super::postgres::{PostgresDestination, PostgresOptions};
 #[cfg(feature = "sqlite")]
@@ -25,6 +27,8 @@ pub(crate) enum Any {
     Sqlite(SqliteDestination),
     #[cfg(feature = "postgres")]
     Postgres(PostgresDestination),
+    #[cfg(feature = "mysql")]
+    Mysql(MysqlDestination),
 }
 
 /// Opens the destination of a run; a file that is not there is made.
@@ -48,6 +52,14 @@ pub(crate) async fn open(config: &Config) -> Result<Any> {
             let open = PostgresDestination::open(options.on_conflict(config.on_conflict));
             Ok(Any::Postgres(open.await?))
         }
+        #[cfg(feature = "mysql")]
+        Place::Mysql(url) => {
+            let options = MysqlOptions::new(url)
+                .wait(wait)
+                .on_conflict(config.on_conflict)
+                .on_misfit(config.on_misfit);
+            Ok(Any::Mysql(MysqlDestination::open(options).await?))
+        }
     }
 }
 
@@ -66,6 +78,11 @@ pub(crate) async fn open_existing(url: &str, slot: &str, wait: Duration) -> Resu
             let options = PostgresOptions::new(url, slot).wait(wait);
             Ok(Any::Postgres(PostgresDestination::open(options).await?))
         }
+        #[cfg(feature = "mysql")]
+        Place::Mysql(url) => {
+            let options = MysqlOptions::new(url).wait(wait);
+            Ok(Any::Mysql(MysqlDestination::open(options).await?))
+        }
     }
 }
 
@@ -78,11 +95,14 @@ enum Place<'a> {
     /// All of `postgres://…`.
     #[cfg(feature = "postgres")]
     Postgres(&'a str),
+    /// All of `mysql://…` or `mariadb://…`.
+    #[cfg(feature = "mysql")]
+    Mysql(&'a str),
 }
 
 impl<'a> Place<'a> {
     fn read(url: &'a str) -> Result<Self> {
-        const KNOWN: &str = "a destination is sqlite:PATH, such as sqlite:shop.db, or postgres://user@host/database";
+        const KNOWN: &str = "a destination is sqlite:PATH, such as sqlite:shop.db, postgres://user@host/database or mysql://user@host/database";
         let (scheme, rest) = url.split_once(':').unwrap_or_default();
         match scheme {
             #[cfg(feature = "sqlite")]
@@ -92,9 +112,11 @@ impl<'a> Place<'a> {
             },
             #[cfg(feature = "postgres")]
             "postgres" | "postgresql" if rest.starts_with("//") => Ok(Self::Postgres(url)),
+            #[cfg(feature = "mysql")]
+            "mysql" | "mariadb" if rest.starts_with("//") => Ok(Self::Mysql(url)),
             // What follows the scheme may hold a password.
             other => Err(match other {
-                "mysql" | "sqlserver" | "duckdb" | "kafka" | "stdout" | "file" => {
+                "sqlserver" | "duckdb" | "kafka" | "stdout" | "file" => {
                     Error::usage(format!("destinations of kind {other} are not there yet"))
                 }
                 // Misspelt, or of a product that this build leaves out.
@@ -113,6 +135,8 @@ macro_rules! each {
             Any::Sqlite($destination) => $call,
             #[cfg(feature = "postgres")]
             Any::Postgres($destination) => $call,
+            #[cfg(feature = "mysql")]
+            Any::Mysql($destination) => $call,
         }
     };
 }
@@ -237,14 +261,15 @@ mod tests {
             "sqlite:",
             "sqlite://",
             "postgres:u:secret@h/d",
-            "mysql://u:secret@h/d",
+            "mysql:u:secret@h/d",
+            "kafka://u:secret@h/d",
             "bogus://u:secret@h/d",
         ] {
             let error = Place::read(url).unwrap_err();
             assert_eq!(error.exit_code(), 2, "{url}");
             assert!(!error.to_string().contains("secret"), "{error}");
         }
-        let error = Place::read("mysql://h/d").unwrap_err();
-        assert!(error.to_string().contains("mysql"));
+        let error = Place::read("duckdb:d").unwrap_err();
+        assert!(error.to_string().contains("duckdb"));
     }
 }

@@ -43,12 +43,17 @@ pub(crate) struct ExistingColumn {
 }
 
 impl Existing {
-    /// What each column of `table` holds here.
+    /// What each column of `table` holds here, if that is enough for the table that we would make.
     ///
     /// # Errors
     ///
     /// Names what is missing or too narrow.
-    pub(crate) fn held(&self, table: &Table, flavour: Flavour) -> Result<Vec<Held>> {
+    pub(crate) fn held(
+        &self,
+        table: &Table,
+        flavour: Flavour,
+        on_misfit: OnMisfit,
+    ) -> Result<Vec<Held>> {
         let name = &table.destination;
         if !self.engine.eq_ignore_ascii_case("innodb") {
             return Err(Error::person(format!(
@@ -57,7 +62,7 @@ impl Existing {
             ))
             .with_hint(format!("ALTER TABLE {name} ENGINE = InnoDB")));
         }
-        let made = Held::all(table, OnMisfit::Fail)?;
+        let made = Held::all(table, on_misfit)?;
         let mut held = Vec::with_capacity(table.columns.len());
         for (at, (ours, made)) in table.columns.iter().zip(made).enumerate() {
             let found = self.column(table, ours)?;

@@ -43,6 +43,9 @@ const LONGEST_KEY: usize = 3072;
 /// What a row may take inside its page, rounded down from 8126; a long text leaves a pointer there.
 const ROW: usize = 8000;
 
+/// What InnoDB gives a row of a page of 16 KiB.
+pub(super) const PAGE: usize = 8126;
+
 /// What a row may take altogether, texts without a declared length left out; rounded down from 65,535.
 const DECLARED: usize = 60_000;
 
@@ -176,6 +179,15 @@ impl Held {
         }
     }
 
+    /// The condition under which a column holds the value of a parameter, NULL being equal to itself.
+    pub(crate) fn same(&self, name: &str, parameter: &str) -> String {
+        match self.form {
+            // Negative zero equals zero, and is another value; each double has a text of its own.
+            Form::Double => format!("CAST({name} AS CHAR) <=> CAST({parameter} AS CHAR)"),
+            _ => format!("{name} <=> {}", self.compared(parameter)),
+        }
+    }
+
     /// The value as the server takes it: numbers and bytes as such, all else as text.
     ///
     /// # Errors
@@ -270,8 +282,13 @@ impl Held {
         }
     }
 
+    /// Whether there is no bound to what it holds.
+    pub(super) const fn is_unbounded(&self) -> bool {
+        matches!(self.form, Form::Text(None) | Form::Bytes(None))
+    }
+
     /// What it takes inside the row's page.
-    fn inside(&self) -> usize {
+    pub(super) fn inside(&self) -> usize {
         /// What is longer may lie outside.
         const SHORT: usize = 255;
         /// A pointer, and what InnoDB keeps beside it in any case.

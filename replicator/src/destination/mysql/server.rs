@@ -1,0 +1,222 @@
+//! What the destination server is, and what our sessions tell it.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use mysql_async::Conn;
+use mysql_async::prelude::Queryable;
+
+use super::failure::failure;
+use super::session::IDLE;
+use crate::dialect::mysql::types::Flavour;
+use crate::error::{Error, Result};
+
+/// What was found out about a server when the session was opened.
+#[derive(Clone, Debug)]
+pub(super) struct Server {
+    pub(super) flavour: Flavour,
+    /// Whether upper and lower case are one in names of tables.
+    pub(super) folds: bool,
+    /// What it takes at once, in bytes.
+    pub(super) packet: usize,
+    /// When it was started, by its own clock: with the number of a session that is a session for good.
+    pub(super) started: i64,
+}
+
+/// The server's own variables that bear on our promises.
+const VARIABLES: &str = "SHOW GLOBAL VARIABLES WHERE Variable_name IN ('version', 'read_only', 'innodb_read_only',
+    'innodb_flush_log_at_trx_commit', 'lower_case_table_names', 'max_allowed_packet', 'log_bin', 'binlog_format',
+    'sync_binlog', 'innodb_strict_mode')";
+
+impl Server {
+    /// Looks.
+    ///
+    /// # Errors
+    ///
+    /// A server that is too old, takes no changes, or would lose commits that it has reported.
+    pub(super) async fn look(db: &mut Conn, again: bool) -> Result<Self> {
+        let failed = |error| failure("could not ask the destination server what it is", error);
+        let variables: Vec<(String, String)> = db.query(VARIABLES).await.map_err(failed)?;
+        let variables: HashMap<String, String> = variables
+            .into_iter()
+            .map(|(name, value)| (name.to_ascii_lowercase(), value))
+            .collect();
+        let uptime: Option<(String, i64)> = db
+            .query_first("SHOW GLOBAL STATUS LIKE 'Uptime'")
+            .await
+            .map_err(failed)?;
+        let now: Option<i64> = db
+            .query_first("SELECT UNIX_TIMESTAMP()")
+            .await
+            .map_err(failed)?;
+        let started = now.unwrap_or(0) - uptime.map_or(0, |(_, seconds)| seconds);
+        Self::read(&variables, started, again)
+    }
+
+    fn read(variables: &HashMap<String, String>, started: i64, again: bool) -> Result<Self> {
+        let value = |name: &str| variables.get(name).map(String::as_str).unwrap_or_default();
+        let is_on = |name: &str| matches!(value(name), "ON" | "on" | "1");
+        let version = value("version");
+        let flavour = flavour(version)?;
+        if is_on("read_only") || is_on("innodb_read_only") {
+            let make = if again { Error::retry } else { Error::usage };
+            return Err(make(
+                "the destination server takes no changes: read_only is on".to_owned(),
+            )
+            .with_hint("name the primary as --destination"));
+        }
+        match value("innodb_flush_log_at_trx_commit") {
+            "1" => {}
+            "" => {
+                return Err(Error::usage(
+                    "the destination server has no InnoDB, whose transactions we need",
+                )
+                .with_hint("use MySQL 8.0 or later, or MariaDB 10.6 or later"));
+            }
+            other => {
+                return Err(Error::usage(format!(
+                    "the destination server may lose transactions that it has committed: innodb_flush_log_at_trx_commit is {other}"
+                ))
+                .with_hint("SET GLOBAL innodb_flush_log_at_trx_commit = 1 there, and in its configuration"));
+            }
+        }
+        if is_on("log_bin") {
+            if value("binlog_format").eq_ignore_ascii_case("statement") {
+                return Err(Error::usage("the destination server writes its binary log by statement, which READ COMMITTED does not allow")
+                    .with_hint("SET GLOBAL binlog_format = 'ROW' there (or MIXED), and in its configuration"));
+            }
+            if value("sync_binlog") != "1" {
+                tracing::warn!(
+                    sync_binlog = value("sync_binlog"),
+                    "the destination server may lose the end of its binary log when its machine stops; replicas of it would miss it"
+                );
+            }
+        }
+        if !is_on("innodb_strict_mode") {
+            tracing::warn!(
+                "innodb_strict_mode is off at the destination server: a table too wide for its page may be made there all the same"
+            );
+        }
+        Ok(Self {
+            flavour,
+            folds: value("lower_case_table_names") != "0",
+            packet: value("max_allowed_packet").parse().unwrap_or(1 << 20),
+            started,
+        })
+    }
+
+    /// What shapes values, what bounds waiting, and what makes mistakes errors; whatever user and server say.
+    pub(super) fn settings(&self, lock_wait: Duration) -> Vec<String> {
+        let (locks, idle) = (seconds(lock_wait), IDLE.as_secs());
+        let collation = self.flavour.collation();
+        let (own, none) = match self.flavour {
+            // There it is only a bound for whole sessions, and the one that is cut off meanwhile is opened again.
+            Flavour::MySql => (format!("wait_timeout = {idle}"), "max_execution_time = 0"),
+            Flavour::MariaDb => (
+                format!("idle_transaction_timeout = {idle}"),
+                "max_statement_time = 0",
+            ),
+        };
+        vec![
+            format!("SET NAMES utf8mb4 COLLATE {collation}"),
+            // Without backslashes a quote is all that ends a text; zero is a number like others; a date is a date.
+            "SET SESSION sql_mode = 'STRICT_TRANS_TABLES,STRICT_ALL_TABLES,NO_ZERO_IN_DATE,NO_ZERO_DATE,\
+             ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION,NO_BACKSLASH_ESCAPES,NO_AUTO_VALUE_ON_ZERO'"
+                .to_owned(),
+            format!(
+                "SET SESSION time_zone = '+00:00', autocommit = 1, completion_type = 0, sql_notes = 1, \
+                 foreign_key_checks = 1, unique_checks = 1, sql_auto_is_null = 0, sql_safe_updates = 0, \
+                 innodb_lock_wait_timeout = {locks}, lock_wait_timeout = {locks}, \
+                 net_read_timeout = 600, net_write_timeout = 600, {own}, {none}"
+            ),
+            // Nothing but rows of ours is locked, and what somebody else commits meanwhile is met as it is then: a count
+            // of rows is one of rows that are there.
+            "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED".to_owned(),
+            "SET SESSION TRANSACTION READ WRITE".to_owned(),
+        ]
+    }
+}
+
+/// The server counts in seconds, from one on.
+pub(super) fn seconds(wait: Duration) -> u64 {
+    wait.as_secs().max(1)
+}
+
+fn flavour(version: &str) -> Result<Flavour> {
+    let mut numbers = version
+        .split(|letter: char| !letter.is_ascii_digit())
+        .map(|number| number.parse::<u32>().unwrap_or(0));
+    let number = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
+    let (flavour, least) = if version.contains("MariaDB") {
+        (Flavour::MariaDb, (10, 6))
+    } else {
+        (Flavour::MySql, (8, 0))
+    };
+    if number < least {
+        return Err(Error::usage(format!(
+            "the destination server has version {version}; MySQL 8.0 and MariaDB 10.6 or later will do"
+        )));
+    }
+    Ok(flavour)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(changes: &[(&str, &str)]) -> Result<Server> {
+        let usual = [
+            ("version", "10.11.14-MariaDB-0+deb12u2"),
+            ("read_only", "OFF"),
+            ("innodb_flush_log_at_trx_commit", "1"),
+            ("lower_case_table_names", "0"),
+            ("max_allowed_packet", "16777216"),
+            ("log_bin", "OFF"),
+            ("binlog_format", "MIXED"),
+            ("innodb_strict_mode", "ON"),
+        ];
+        let all = usual.iter().chain(changes);
+        let all = all.map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        Server::read(&all.collect(), 0, false)
+    }
+
+    #[test]
+    fn a_server_is_known_by_its_version() {
+        assert_eq!(read(&[]).unwrap().flavour, Flavour::MariaDb);
+        assert_eq!(
+            read(&[("version", "11.4.2-MariaDB")]).unwrap().flavour,
+            Flavour::MariaDb
+        );
+        assert_eq!(
+            read(&[("version", "8.0.36")]).unwrap().flavour,
+            Flavour::MySql
+        );
+        assert_eq!(
+            read(&[("version", "9.7.0-1+b1")]).unwrap().flavour,
+            Flavour::MySql
+        );
+    }
+
+    #[test]
+    fn a_server_that_cannot_keep_promises_is_refused_in_one_sentence() {
+        for (changes, words) in [
+            (&[("version", "5.7.44")][..], "has version 5.7.44"),
+            (&[("version", "10.5.9-MariaDB")], "has version 10.5.9"),
+            (&[("read_only", "ON")], "takes no changes"),
+            (
+                &[("innodb_flush_log_at_trx_commit", "2")],
+                "innodb_flush_log_at_trx_commit is 2",
+            ),
+            (&[("innodb_flush_log_at_trx_commit", "")], "no InnoDB"),
+            (
+                &[("log_bin", "ON"), ("binlog_format", "STATEMENT")],
+                "by statement",
+            ),
+        ] {
+            let error = read(changes).unwrap_err();
+            assert!(error.to_string().contains(words), "{error}");
+            assert_eq!(error.exit_code(), 2);
+        }
+        assert!(read(&[("binlog_format", "STATEMENT")]).is_ok());
+    }
+}

@@ -1,0 +1,231 @@
+//! A session at the destination server: opened with the settings that our promises need, and its errors in words.
+
+use std::time::Duration;
+
+use mysql_async::consts::StatusFlags;
+use mysql_async::prelude::{FromValue, Queryable};
+use mysql_async::{Conn, Params, Row, Value};
+use tokio::time::Instant;
+
+use super::server::Server;
+use super::url::Address;
+use crate::error::{Error, Result};
+
+pub(super) use super::failure::failure;
+use super::failure::is_lost;
+
+/// How long a transaction of ours may lie open without a statement: a process that was stopped keeps its row locked
+/// no longer.
+pub(super) const IDLE: Duration = Duration::from_secs(20);
+
+/// How long a connection may take to stand.
+const CONNECT: Duration = Duration::from_secs(30);
+
+/// A session that was not used for so long is asked whether it is there still.
+const STALE: Duration = Duration::from_secs(5);
+
+/// An open session.
+#[derive(Debug)]
+pub(super) struct Session {
+    db: Conn,
+    /// The server's number for it, given to no other as long as the server runs.
+    pub(super) id: i64,
+    pub(super) server: Server,
+    lost: bool,
+    used: Instant,
+}
+
+/// What a statement over data did.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Done {
+    /// Rows that it met, changed or not.
+    pub(super) rows: u64,
+    pub(super) warnings: u16,
+}
+
+impl Session {
+    /// Opens it, and sees that the server can keep our promises; one that took changes before (`again`) may soon take
+    /// them again.
+    pub(super) async fn open(address: &Address, lock_wait: Duration, again: bool) -> Result<Self> {
+        let failed = |error| {
+            let what = format!(
+                "could not connect to the destination server {}",
+                address.place()
+            );
+            failure(what, error)
+        };
+        let connected = match connect(address, false).await {
+            Err(mysql_async::Error::Driver(
+                mysql_async::DriverError::NoClientSslFlagFromServer,
+            )) if address.takes_plain() => connect(address, true).await,
+            connected => connected,
+        };
+        let mut db = connected.map_err(failed)?;
+        let server = Server::look(&mut db, again).await?;
+        let id = i64::from(db.id());
+        let mut session = Self {
+            db,
+            id,
+            server,
+            lost: false,
+            used: Instant::now(),
+        };
+        for setting in session.server.settings(lock_wait) {
+            session.run(&setting).await?;
+        }
+        Ok(session)
+    }
+
+    /// Whether the server has gone, or what it says cannot be followed any more.
+    pub(super) const fn is_lost(&self) -> bool {
+        self.lost
+    }
+
+    /// Asks whether the session is there still, where nothing went through it for a while.
+    pub(super) async fn look(&mut self) {
+        if self.used.elapsed() > STALE {
+            let done = self.db.ping().await;
+            let _ = self.notice(done);
+        }
+    }
+
+    /// Whether a transaction is open, as the server said with its last answer.
+    pub(super) fn in_transaction(&self) -> bool {
+        let last = self.db.last_ok_packet();
+        last.is_some_and(|last| {
+            last.status_flags()
+                .contains(StatusFlags::SERVER_STATUS_IN_TRANS)
+        })
+    }
+
+    /// Runs a statement without parameters.
+    pub(super) async fn run(&mut self, sql: &str) -> Result<()> {
+        self.run_text(sql)
+            .await
+            .map(drop)
+            .map_err(|error| failure("the destination server refused a statement", error))
+    }
+
+    /// Runs statements without parameters; the driver's own error.
+    pub(super) async fn run_text(&mut self, sql: &str) -> Result<Done, mysql_async::Error> {
+        let done = async {
+            let mut result = self.db.query_iter(sql).await?;
+            while !result.is_empty() {
+                result.for_each(drop).await?;
+            }
+            Ok(Done {
+                rows: result.affected_rows(),
+                warnings: result.warnings(),
+            })
+        };
+        let done = done.await;
+        self.notice(done)
+    }
+
+    /// The rows of a query of ours.
+    pub(super) async fn rows(&mut self, sql: &str, values: Vec<Value>) -> Result<Vec<Row>> {
+        let done = self.db.exec(sql, parameters(values)).await;
+        self.notice(done).map_err(own)
+    }
+
+    /// The rows of a query of ours without parameters, some of which no prepared statement can be.
+    pub(super) async fn shown(&mut self, sql: &str) -> Result<Vec<Row>> {
+        let done = self.db.query(sql).await;
+        self.notice(done).map_err(own)
+    }
+
+    /// How many rows a statement of ours met.
+    pub(super) async fn change(&mut self, sql: &str, values: Vec<Value>) -> Result<u64> {
+        let done = self.execute(sql, values).await.map_err(own)?;
+        Ok(done.rows)
+    }
+
+    /// What a statement over data did; the driver's own error.
+    pub(super) async fn execute(
+        &mut self,
+        sql: &str,
+        values: Vec<Value>,
+    ) -> Result<Done, mysql_async::Error> {
+        let done = async {
+            let result = self.db.exec_iter(sql, parameters(values)).await?;
+            let done = Done {
+                rows: result.affected_rows(),
+                warnings: result.warnings(),
+            };
+            result.drop_result().await?;
+            Ok(done)
+        };
+        let done = done.await;
+        self.notice(done)
+    }
+
+    /// What the last statement's warnings say, the first of them.
+    pub(super) async fn warnings(&mut self) -> Result<String> {
+        let rows = self.shown("SHOW WARNINGS LIMIT 3").await?;
+        let texts = rows.iter().map(|row| {
+            let (code, text): (i64, String) = (column(row, 1)?, column(row, 2)?);
+            Ok(format!("{text} [{code}]"))
+        });
+        Ok(texts.collect::<Result<Vec<_>>>()?.join("; "))
+    }
+
+    /// The connection itself, for reading a table.
+    pub(super) const fn connection(&mut self) -> &mut Conn {
+        &mut self.db
+    }
+
+    /// Says goodbye.
+    pub(super) async fn close(self) {
+        // The server notices the end of a connection in any case.
+        let _ = self.db.disconnect().await;
+    }
+
+    fn notice<T>(&mut self, done: Result<T, mysql_async::Error>) -> Result<T, mysql_async::Error> {
+        self.used = Instant::now();
+        if let Err(error) = &done {
+            self.lost |= is_lost(error);
+        }
+        done
+    }
+}
+
+async fn connect(address: &Address, plain: bool) -> Result<Conn, mysql_async::Error> {
+    let connected = tokio::time::timeout(CONNECT, Conn::new(address.options(plain))).await;
+    connected.unwrap_or_else(|_| {
+        let late = std::io::Error::from(std::io::ErrorKind::TimedOut);
+        Err(mysql_async::Error::Io(mysql_async::IoError::Io(late)))
+    })
+}
+
+fn parameters(values: Vec<Value>) -> Params {
+    if values.is_empty() {
+        Params::Empty
+    } else {
+        Params::Positional(values)
+    }
+}
+
+fn own(error: mysql_async::Error) -> Error {
+    failure(
+        "could not use the replicator's own tables at the destination",
+        error,
+    )
+}
+
+/// A column of a row of ours.
+pub(super) fn column<T: FromValue>(row: &Row, at: usize) -> Result<T> {
+    match row.get_opt(at) {
+        Some(Ok(value)) => Ok(value),
+        Some(Err(_)) => Err(unexpected(format_args!(
+            "column {} has another type",
+            at + 1
+        ))),
+        None => Err(unexpected(format_args!("no column {}", at + 1))),
+    }
+}
+
+fn unexpected(what: impl std::fmt::Display) -> Error {
+    Error::person(format!(
+        "the destination server's catalog answered otherwise than expected: {what}"
+    ))
+}
