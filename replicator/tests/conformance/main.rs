@@ -165,3 +165,15 @@ mod mariadb {
     each_case_of_a_server!(crate::place::MariaDb);
     each_case_of_narrow_types!(crate::place::MariaDb);
 }
+
+#[cfg(feature = "mysql")]
+mod genuine_mysql {
+    each_case!(
+        crate::place::MySql,
+        [ignore = "needs a MySQL server: testdata/mysql runs it"]
+    );
+    each_case_of_narrow_types!(
+        crate::place::MySql,
+        [ignore = "needs a MySQL server: testdata/mysql runs it"]
+    );
+}

@@ -6,6 +6,11 @@
 )]
 mod mariadb;
 #[cfg_attr(
+    not(feature = "mysql"),
+    allow(dead_code, reason = "compiled all the same, so that it keeps fitting")
+)]
+mod mysql;
+#[cfg_attr(
     not(feature = "postgres"),
     allow(dead_code, reason = "compiled all the same, so that it keeps fitting")
 )]
@@ -17,6 +22,8 @@ use testdata::Row;
 use crate::common::{Rows, Table};
 #[cfg(feature = "mysql")]
 pub(crate) use mariadb::MariaDb;
+#[cfg(feature = "mysql")]
+pub(crate) use mysql::MySql;
 #[cfg(feature = "postgres")]
 pub(crate) use postgres::Postgres;
 pub(crate) use sqlite::Sqlite;

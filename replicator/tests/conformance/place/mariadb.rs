@@ -16,50 +16,10 @@ pub(crate) struct MariaDb {
 }
 
 impl Place for MariaDb {
-    const LIMITS: Limits = Limits {
-        twin_tables: Room::Enough,
-        twin_columns: Room::Refused(&["\"v\"", "\"V\"", "upper and lower case are the same"]),
-        prefixed_tables: Room::Refused(&["a.b", "a__b", "would both be"]),
-        // Of 64 characters, which a schema and a table share.
-        long_names: Room::Refused(&["64 characters"]),
-        odd_names: &[
-            (" spaces ", &["end with a space"]),
-            ("\u{10FFFF}", &["U+10FFFF"]),
-        ],
-        columns: Room::Refused(&["1600 columns"]),
-        texts: Room::Refused(&["400"]),
-        values: Room::Enough,
-        keys: Room::RefusedWithItsRow(&["public.t", "k", "characters"]),
-    };
-
-    const EXACT: &[&str] = &["--on-misfit", "text"];
-
-    const REPLACED: &[(&str, &str)] = &[
-        ("\" spaces \"", "\" spaces\""),
-        ("🎉", "☃"),
-        // A row takes 8 kB of its page, 40 bytes of it for each text.
-        (
-            "generate_series(1, 400)",
-            "unnest('{1,200,300,399,400}'::int[])",
-        ),
-        // A key takes 3072 bytes, and a character four of them.
-        ("2600", "700"),
-    ];
-
-    const MISFITS: &[(&str, &str)] = &[
-        ("float8", "NaN"),
-        ("float8", "Infinity"),
-        ("float8", "-Infinity"),
-        ("float4", "NaN"),
-        ("numeric(20, 5)", "NaN"),
-        ("date", "infinity"),
-        ("date", "0044-03-15 BC"),
-        ("date", "10000-01-01"),
-        ("timestamp", "-infinity"),
-        ("timestamp", "0001-12-31 23:59:59 BC"),
-        ("timestamptz", "infinity"),
-        ("timestamptz", "294276-12-31 23:59:59.999999+00"),
-    ];
+    const LIMITS: Limits = LIMITS;
+    const EXACT: &[&str] = EXACT;
+    const REPLACED: &[(&str, &str)] = REPLACED;
+    const MISFITS: &[(&str, &str)] = MISFITS;
 
     fn fresh() -> Self {
         static SHARED: Mutex<Option<Arc<testdata::MariaDb>>> = Mutex::new(None);
@@ -73,10 +33,7 @@ impl Place for MariaDb {
     }
 
     fn name(&self, schema: &str, table: &str) -> String {
-        match schema {
-            "public" => quoted(table),
-            schema => quoted(&format!("{schema}__{table}")),
-        }
+        name(schema, table)
     }
 
     fn sql(&self, sql: &str) {
@@ -125,6 +82,52 @@ impl MariaDb {
     }
 }
 
+// What MySQL has no room for either.
+pub(super) const LIMITS: Limits = Limits {
+    twin_tables: Room::Enough,
+    twin_columns: Room::Refused(&["\"v\"", "\"V\"", "upper and lower case are the same"]),
+    prefixed_tables: Room::Refused(&["a.b", "a__b", "would both be"]),
+    // Of 64 characters, which a schema and a table share.
+    long_names: Room::Refused(&["64 characters"]),
+    odd_names: &[
+        (" spaces ", &["end with a space"]),
+        ("\u{10FFFF}", &["U+10FFFF"]),
+    ],
+    columns: Room::Refused(&["1600 columns"]),
+    texts: Room::Refused(&["400"]),
+    values: Room::Enough,
+    keys: Room::RefusedWithItsRow(&["public.t", "k", "characters"]),
+};
+
+pub(super) const EXACT: &[&str] = &["--on-misfit", "text"];
+
+pub(super) const REPLACED: &[(&str, &str)] = &[
+    ("\" spaces \"", "\" spaces\""),
+    ("🎉", "☃"),
+    // A row takes 8 kB of its page, 40 bytes of it for each text.
+    (
+        "generate_series(1, 400)",
+        "unnest('{1,200,300,399,400}'::int[])",
+    ),
+    // A key takes 3072 bytes, and a character four of them.
+    ("2600", "700"),
+];
+
+pub(super) const MISFITS: &[(&str, &str)] = &[
+    ("float8", "NaN"),
+    ("float8", "Infinity"),
+    ("float8", "-Infinity"),
+    ("float4", "NaN"),
+    ("numeric(20, 5)", "NaN"),
+    ("date", "infinity"),
+    ("date", "0044-03-15 BC"),
+    ("date", "10000-01-01"),
+    ("timestamp", "-infinity"),
+    ("timestamp", "0001-12-31 23:59:59 BC"),
+    ("timestamptz", "infinity"),
+    ("timestamptz", "294276-12-31 23:59:59.999999+00"),
+];
+
 /// A server whose settings are as unlike ours as they can be: what a session needs, it has to ask for.
 fn start() -> testdata::MariaDb {
     testdata::MariaDb::builder()
@@ -136,7 +139,14 @@ fn start() -> testdata::MariaDb {
         .start()
 }
 
-fn quoted(name: &str) -> String {
+pub(super) fn name(schema: &str, table: &str) -> String {
+    match schema {
+        "public" => quoted(table),
+        schema => quoted(&format!("{schema}__{table}")),
+    }
+}
+
+pub(super) fn quoted(name: &str) -> String {
     format!("`{}`", name.replace('`', "``"))
 }
 
@@ -147,14 +157,14 @@ fn literal(text: &str) -> String {
 }
 
 /// Names of the tables of a session's database, without the replicator's own.
-fn tables(session: &mut MariaDbClient) -> Vec<String> {
+pub(super) fn tables(session: &mut MariaDbClient) -> Vec<String> {
     let sql = r"SELECT table_name FROM information_schema.tables
                 WHERE table_schema = database() AND table_name NOT LIKE '\_replicator\_%'";
     let names = session.query(sql).unwrap().into_iter();
     names.flatten().flatten().collect()
 }
 
-fn rows(session: &mut MariaDbClient, table: &Table) -> Rows {
+pub(super) fn rows(session: &mut MariaDbClient, table: &Table) -> Rows {
     let name = table.destination();
     let sql = format!(
         "SELECT column_name, data_type FROM information_schema.columns
