@@ -2,11 +2,6 @@
 #![cfg(feature = "mysql")]
 
 #[path = "../common/mod.rs"]
-#[allow(
-    dead_code,
-    unused_imports,
-    reason = "shared with tests of other destinations"
-)]
 mod common;
 #[path = "../every_destination/mod.rs"]
 mod every_destination;

@@ -10,7 +10,11 @@ mod left_out;
 #[cfg(feature = "sqlite")]
 mod own;
 #[path = "../conformance"]
-#[allow(dead_code, reason = "the conformance suite uses all of it")]
+#[allow(
+    dead_code,
+    unused_imports,
+    reason = "the conformance suite uses all of it"
+)]
 mod conformance {
     pub(crate) mod place;
 }

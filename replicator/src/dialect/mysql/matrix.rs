@@ -37,7 +37,7 @@ const NAN: Misfit = Misfit {
 
 const LINES: &[Line] = &[
     Line {
-        types: &[kept("boolean", 16, -1, "TINYINT(1)")],
+        types: &[kept("boolean", 16, -1, "BOOLEAN")],
         kept: None,
         note: "0 or 1",
         misfits: &[],

@@ -63,7 +63,7 @@ fn a_table_has_its_columns_and_its_key_and_nothing_else() {
     assert_eq!(
         Mysql::mariadb().create_table(&orders()),
         "CREATE TABLE `orders` (`id` BIGINT NOT NULL, `total` DECIMAL(10, 2), \
-         `note` LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin, `paid` TINYINT(1), `at` DATETIME(6), \
+         `note` LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin, `paid` BOOLEAN, `at` DATETIME(6), \
          PRIMARY KEY (`id`)) ENGINE = InnoDB ROW_FORMAT = DYNAMIC DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin"
     );
     assert_eq!(

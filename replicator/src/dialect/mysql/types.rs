@@ -148,7 +148,7 @@ impl Held {
     pub(crate) fn sql(&self, flavour: Flavour) -> String {
         let collation = flavour.collation();
         match self.form {
-            Form::Bool => "TINYINT(1)".to_owned(),
+            Form::Bool => "BOOLEAN".to_owned(),
             Form::Int2 => "SMALLINT".to_owned(),
             Form::Int4 => "INT".to_owned(),
             Form::Int8 => "BIGINT".to_owned(),
