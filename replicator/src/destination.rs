@@ -2,7 +2,6 @@
 
 mod any;
 mod conflict;
-#[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod fold;
 #[cfg(feature = "mysql")]
 pub(crate) mod mysql;

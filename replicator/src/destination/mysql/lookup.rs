@@ -8,6 +8,7 @@ use crate::dialect::mysql::Target;
 use crate::dialect::mysql::existing::{Existing, ExistingColumn};
 use crate::error::Result;
 use crate::table::Table;
+use crate::value::Kind;
 
 /// A table that is there.
 #[derive(Debug)]
@@ -144,5 +145,14 @@ impl Found {
     /// Whether changes of different keys may change their order.
     pub(super) fn is_free(&self, table: &Table) -> bool {
         self.plain && (table.key.is_empty() || self.finds_one(table))
+    }
+
+    /// Whether changes of one key may become one as well: no column is filled by the server, and keys that are equal
+    /// there (`0` and `-0`) are equal as we have them.
+    pub(super) fn folds(&self, table: &Table) -> bool {
+        let mut key = table.key.iter().filter_map(|at| table.columns.get(*at));
+        self.is_free(table)
+            && self.existing.columns.len() == table.columns.len()
+            && key.all(|column| !matches!(column.kind, Kind::Float4 | Kind::Float8))
     }
 }

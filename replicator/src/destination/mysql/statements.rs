@@ -1,5 +1,6 @@
 //! Operations on their way through statements, each with its row counts and its warnings checked.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
@@ -12,6 +13,7 @@ use super::session::{Done, Session, failure};
 use super::values::{parameter, size};
 use crate::config::{OnConflict, OnMisfit};
 use crate::destination::conflict::{Instead, Met, Overridden, conflict, describe, instead, undo};
+use crate::destination::fold::fold;
 use crate::destination::refusal::statement;
 use crate::destination::runs::{Run, gather};
 use crate::dialect::Shape;
@@ -53,6 +55,7 @@ struct Known {
     _table: Arc<Table>,
     target: Arc<Target>,
     free: bool,
+    folds: bool,
     /// Whether its key finds one row at most, so that a count of many rows counts each of them.
     single: bool,
     stages: Vec<(Shape, Arc<Staged>)>,
@@ -111,6 +114,7 @@ impl Statements {
                     _table: Arc::clone(table),
                     target: Arc::new(found.target(db, table)?),
                     free: found.is_free(table),
+                    folds: found.folds(table),
                     single: found.finds_one(table),
                     stages: Vec::new(),
                 }))
@@ -220,11 +224,12 @@ impl Statements {
     /// Whether all could be carried out together.
     async fn together(&mut self, db: &mut Session, operations: &[Operation]) -> Result<bool> {
         let tables = &self.tables;
-        let free = |table: &Arc<Table>| {
-            let known = tables.get(&Arc::as_ptr(table).addr());
-            known.is_some_and(|known| known.free)
-        };
-        for run in gather(operations, free) {
+        let known = |table: &Arc<Table>| tables.get(&Arc::as_ptr(table).addr());
+        let folded = fold(operations, |table| {
+            known(table).is_some_and(|known| known.folds)
+        });
+        let free = |table: &Arc<Table>| known(table).is_some_and(|known| known.free);
+        for run in gather(folded.iter().map(Cow::as_ref), free) {
             let what = || format!("table {}, {} changes", run.table(), run.operations.len());
             match self.run(db, &run).await {
                 Ok(()) => {}
