@@ -13,6 +13,9 @@ use crate::place::Place;
 
 /// What a product has to say for itself.
 pub(crate) trait Product: Place {
+    /// A type for texts of any length.
+    const TEXT: &str = "text";
+
     /// Makes a trigger that refuses rows of a table whose `v` is `forbidden`, saying `not here`.
     fn forbid(&self, table: &str);
 
@@ -45,8 +48,8 @@ const TABLES: &str = "
     CREATE TABLE free (id int PRIMARY KEY, v text)";
 
 const NARROWER: &str = "
-    CREATE TABLE {t} (id integer NOT NULL PRIMARY KEY, n integer, v text NOT NULL, CONSTRAINT small CHECK (n < 100));
-    CREATE TABLE {free} (id integer NOT NULL PRIMARY KEY, v text)";
+    CREATE TABLE {t} (id integer NOT NULL PRIMARY KEY, n integer, v {text} NOT NULL, CONSTRAINT small CHECK (n < 100));
+    CREATE TABLE {free} (id integer NOT NULL PRIMARY KEY, v {text})";
 
 impl<P: Product> Bench<P> {
     /// With the tables `t`, of which the destination takes less, and `free`.
@@ -74,7 +77,7 @@ impl<P: Product> Bench<P> {
             job,
         };
         bench.play(source);
-        let mut destination = destination.to_owned();
+        let mut destination = destination.replace("{text}", P::TEXT);
         for table in ["t", "free"] {
             destination = destination.replace(&format!("{{{table}}}"), &bench.name(table));
         }

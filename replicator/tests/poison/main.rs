@@ -7,6 +7,8 @@ mod bench;
 #[cfg(feature = "failpoints")]
 mod crash;
 mod left_out;
+#[cfg(feature = "mysql")]
+mod mysql;
 #[cfg(feature = "sqlite")]
 mod own;
 #[path = "../conformance"]
@@ -60,4 +62,9 @@ mod postgres {
     fn what_is_found_at_the_end_stops() {
         crate::left_out::what_is_found_at_the_end_stops();
     }
+}
+
+#[cfg(feature = "mysql")]
+mod mariadb {
+    each_case!(crate::place::MariaDb);
 }

@@ -14,7 +14,10 @@ fn stops<P: Product>(bench: &mut Bench<P>, change: &str, case: Case) {
         let printed = bench.stops(&[]);
         let at = printed.find(" at ").unwrap() + 4;
         let lsn = printed[at..].split([':', ' ']).next().unwrap();
-        assert_eq!(printed.replace(lsn, "LSN"), P::words(case));
+        let url = bench.place.url();
+        let database = url.rsplit('/').next().unwrap();
+        let printed = printed.replace(lsn, "LSN").replace(database, "DATABASE");
+        assert_eq!(printed, P::words(case));
         let free = bench.there(&format!("SELECT id FROM {}", bench.name("free")));
         assert_eq!(free.len(), before + 3, "{free:?}");
     }
