@@ -59,6 +59,9 @@ const WATCH: Duration = Duration::from_secs(10);
 /// How often the server is asked how far it is while a target is waited for.
 const PING: Duration = Duration::from_millis(200);
 
+/// How long a source may stream and yet not answer what it publishes: what its changes mean is not known then.
+const DEAF: Duration = Duration::from_secs(300);
+
 /// Applies until the end is asked for or reached.
 pub(crate) async fn apply<D: Destination + 'static>(
     config: &Config,
@@ -92,7 +95,7 @@ pub(crate) async fn apply<D: Destination + 'static>(
             connection,
             publications,
             position.fingerprint.clone(),
-            config.reconnect,
+            config.reconnect.min(DEAF),
         ),
         builder: Builder {
             tables: Arc::clone(&tables),

@@ -83,10 +83,10 @@ impl Config {
             batch_transactions: 10_000,
             connect_timeout: None,
             takeover: Duration::from_secs(30),
-            reconnect: Duration::from_secs(300),
+            reconnect: PATIENCE,
             retry_delay: Duration::from_millis(250),
             retry_max_delay: Duration::from_secs(30),
-            destination_retry: Duration::from_secs(300),
+            destination_retry: PATIENCE,
             destination_timeout: Duration::from_secs(30),
             idle_interval: Duration::from_secs(10),
         }
@@ -297,7 +297,7 @@ impl Config {
         self
     }
 
-    /// How long a source that was lost is tried to be reached again, 5 minutes without this; zero for not at all. The
+    /// How long a source that was lost is tried to be reached again, a day without this; zero for not at all. The
     /// first connection of a run is not tried again.
     #[must_use]
     pub const fn reconnect(mut self, time: Duration) -> Self {
@@ -306,7 +306,7 @@ impl Config {
     }
 
     /// How long a destination that does not take changes any more (lost, down, full, read-only, a deadlock) is tried
-    /// again, 5 minutes without this; zero for not at all. The stream lives on meanwhile. The first connection of a
+    /// again, a day without this; zero for not at all. The stream lives on meanwhile. The first connection of a
     /// run is not tried again.
     #[must_use]
     pub const fn destination_retry(mut self, time: Duration) -> Self {
@@ -368,6 +368,10 @@ impl Config {
         }
     }
 }
+
+/// How long a side that was lost is tried again unless the user says otherwise: over a night, and until somebody who was
+/// told has come. Nothing is lost by waiting, but that the source keeps its WAL.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(86_400);
 
 /// How what was lost is tried again, for so long.
 pub(crate) fn backoff(time: Duration) -> Backoff {
@@ -480,5 +484,31 @@ impl std::str::FromStr for Until {
                 ))
             }),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+
+    #[test]
+    fn a_source_that_is_away_for_an_hour_is_waited_for() {
+        let policy = Config::new("", "").policy().backoff;
+        let start = Instant::now();
+        let mut attempts = policy.begin(start);
+        let mut now = start;
+        while now < start + Duration::from_secs(3600) {
+            now += attempts.pause(now, u64::MAX).expect("another attempt");
+        }
+        assert!(
+            attempts.made() > 100,
+            "looked for often: {}",
+            attempts.made()
+        );
+
+        let policy = Config::new("", "").reconnect(Duration::ZERO).policy();
+        assert_eq!(policy.backoff.begin(start).pause(start, 0), None);
     }
 }

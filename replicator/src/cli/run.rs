@@ -9,7 +9,9 @@ use walstream::walproto::Lsn;
 
 use super::SourceArgs;
 use super::list::{self, List};
-use crate::config::{Compression, Config, Copy, Keyless, OnConflict, OnMisfit, Streaming, Until};
+use crate::config::{
+    Compression, Config, Copy, Keyless, OnConflict, OnMisfit, PATIENCE, Streaming, Until,
+};
 use crate::names::{ColumnName, TableName, TablePattern};
 
 // What the help is divided into.
@@ -192,7 +194,7 @@ pub struct RunArgs {
         long, help_heading = WAITING_AND_TRYING_AGAIN,
         env = "REPLICATOR_RECONNECT",
         value_name = "SECONDS",
-        default_value_t = 300,
+        default_value_t = PATIENCE.as_secs(),
         value_parser = clap::value_parser!(u64).range(..=31_536_000)
     )]
     pub reconnect: u64,
@@ -201,7 +203,7 @@ pub struct RunArgs {
         long, help_heading = WAITING_AND_TRYING_AGAIN,
         env = "REPLICATOR_DESTINATION_RETRY",
         value_name = "SECONDS",
-        default_value_t = 300,
+        default_value_t = PATIENCE.as_secs(),
         value_parser = clap::value_parser!(u64).range(..=31_536_000)
     )]
     pub destination_retry: u64,

@@ -174,7 +174,8 @@ impl Held {
             }
             Form::Date => format!("CAST({parameter} AS DATE)"),
             Form::DateTime { digits, .. } => format!("CAST({parameter} AS DATETIME({digits}))"),
-            Form::Time { digits } => format!("CAST({parameter} AS TIME({digits}))"),
+            // MySQL reads a parameter as the hour of a day where it knows that a time is meant: 24:00:00 becomes 00:00:00.
+            Form::Time { digits } => format!("CAST(CAST({parameter} AS CHAR) AS TIME({digits}))"),
             _ => parameter.to_owned(),
         }
     }
