@@ -1,14 +1,17 @@
 //! Everything a run can be told, with defaults.
 
+mod choice;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
 use walstream::walproto::Lsn;
 use walstream::{Backoff, Reconnect};
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::names::{ColumnName, Names, TableName, TablePattern};
 use crate::selection::Selection;
+pub use choice::{Compression, Copy, Keyless, OnConflict, OnMisfit, Streaming, Until};
 
 /// The publication that is read, and made, when none is named.
 pub(crate) const DEFAULT_PUBLICATION: &str = "replicator";
@@ -314,8 +317,8 @@ impl Config {
         self
     }
 
-    /// How long a destination server may leave a call unanswered before it is asked over another connection whether
-    /// it is still at work, 30 s without this. What really is at work is waited for.
+    /// How long a destination of PostgreSQL may leave a call unanswered before it is asked over another connection
+    /// whether it is still at work, 30 s without this. What really is at work is waited for.
     #[must_use]
     pub const fn destination_timeout(mut self, time: Duration) -> Self {
         self.destination_timeout = time;
@@ -381,109 +384,6 @@ pub(crate) fn backoff(time: Duration) -> Backoff {
     Backoff {
         total_time: Some(time),
         ..Backoff::default()
-    }
-}
-
-/// How changes that do not fit into memory are stored.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Compression {
-    /// As received; faster than memory.
-    #[default]
-    None,
-    /// In blocks of LZ4, 30 to 70 % smaller: for disks that are small or slow.
-    Lz4,
-}
-
-impl Compression {
-    pub(crate) const fn of_the_stream(self) -> walstream::Compression {
-        match self {
-            Self::None => walstream::Compression::None,
-            Self::Lz4 => walstream::Compression::Lz4,
-        }
-    }
-}
-
-/// What to do with tables without a usable key in a publication that we make.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Keyless {
-    /// Leave them out and name them.
-    #[default]
-    Skip,
-    /// Follow inserts and truncates; updates and deletes are not published.
-    InsertOnly,
-    /// `ALTER TABLE … REPLICA IDENTITY FULL` on the source.
-    Full,
-}
-
-/// Whether rows that exist already are copied.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Copy {
-    /// Once, when the slot is made, into tables that we make.
-    #[default]
-    Yes,
-    /// Never: the destination has them. Existing tables and slots are accepted.
-    No,
-}
-
-/// What to do when a streamed change meets another destination than it expects: an insert onto a row that is there,
-/// an update or delete of one that is not.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum OnConflict {
-    /// Stop, naming table and key: somebody else has changed the destination.
-    #[default]
-    Stop,
-    /// Make the row what the source has, and say so in the log. An update that does not hold the whole row (unchanged
-    /// TOAST), and a change that touches several rows, stop all the same.
-    Apply,
-}
-
-/// What to do about values that a destination's type cannot hold exactly: infinity in a MySQL `DATETIME`, `NaN` in a
-/// `DOUBLE`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum OnMisfit {
-    /// Stop, naming table, column, row and value.
-    #[default]
-    Fail,
-    /// Make columns text where the type could not hold every value of the source's, so that nothing is a misfit. Decided
-    /// when a table is made.
-    Text,
-    /// Store the nearest value that the column holds, and say so in the log. Values of a key, and those that nothing is
-    /// near to, stop all the same.
-    Clamp,
-}
-
-/// Whether large transactions are sent before they commit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Streaming {
-    /// Never; the server keeps them.
-    Off,
-    /// In blocks, from protocol 2 on.
-    On,
-    /// In blocks, with positions in aborts, from protocol 4 on.
-    Parallel,
-}
-
-/// Where a run ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Until {
-    /// When everything committed before the start is durable at the destination.
-    Current,
-    /// When everything up to this position is.
-    Lsn(Lsn),
-}
-
-impl std::str::FromStr for Until {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        match text {
-            "current" => Ok(Self::Current),
-            lsn => lsn.parse().map(Self::Lsn).map_err(|_| {
-                Error::usage(format!(
-                    "{text:?} is neither \"current\" nor a WAL position such as 16/B374D848"
-                ))
-            }),
-        }
     }
 }
 

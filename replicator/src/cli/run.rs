@@ -207,7 +207,7 @@ pub struct RunArgs {
         value_parser = clap::value_parser!(u64).range(..=31_536_000)
     )]
     pub destination_retry: u64,
-    /// How long a destination server may leave us without an answer before it is asked what it does
+    /// How long a PostgreSQL destination may leave us without an answer before it is asked what it does
     #[arg(
         long, help_heading = WAITING_AND_TRYING_AGAIN,
         env = "REPLICATOR_DESTINATION_TIMEOUT",
