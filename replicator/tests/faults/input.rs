@@ -235,8 +235,8 @@ fn a_slot_name_that_no_server_takes() {
 fn tables_that_are_not_there() {
     let site = Site::new();
     site.catch_up(&["--tables", "public.absent"])
-        .failed(2, &["public.absent"])
-        .hinted(&["--tables"]);
+        .failed(2, &["--tables", "public.absent"])
+        .hinted(&["public.t is one"]);
     assert_nothing_left(&site);
     site.sql("DROP TABLE t");
     site.catch_up(&[]).failed(2, &["no table"]);
