@@ -117,7 +117,7 @@ pub struct DropArgs {
     #[command(flatten)]
     #[expect(missing_docs, reason = "clap takes it as a heading")]
     pub source: SourceArgs,
-    /// Also forget the position there (sqlite:PATH or postgres://user@host/database); the tables stay
+    /// Also forget the position there (a URL as for `run`); the tables stay
     #[arg(
         long,
         env = "REPLICATOR_DESTINATION",

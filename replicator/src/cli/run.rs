@@ -29,7 +29,7 @@ pub struct RunArgs {
     #[command(flatten)]
     #[expect(missing_docs, reason = "clap takes it as a heading")]
     pub source: SourceArgs,
-    /// Where to write: sqlite:PATH, or postgres://user@host/database
+    /// Where to write: sqlite:PATH, postgres://user@host/database or mysql://user@host/database
     #[arg(
         long, help_heading = super::SOURCE_AND_DESTINATION,
         env = "REPLICATOR_DESTINATION",
