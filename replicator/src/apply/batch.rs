@@ -17,6 +17,8 @@ pub(super) struct Batch {
     pub(super) to: Lsn,
     pub(super) timeline: u32,
     whole: bool,
+    /// As in the last parcel that came.
+    old: bool,
     /// Transactions of its groups, and their bytes.
     pub(super) count: usize,
     pub(super) bytes: u64,
@@ -33,6 +35,7 @@ impl Batch {
             to: first.to,
             timeline: first.timeline,
             whole: true,
+            old: false,
             count: 0,
             bytes: 0,
             ended: Vec::new(),
@@ -52,7 +55,13 @@ impl Batch {
         self.to = parcel.to;
         self.timeline = parcel.timeline;
         self.whole = parcel.whole;
+        self.old = parcel.old;
         self.parcels.push_back(parcel);
+    }
+
+    /// Whether it is worth a moment's wait for more: a backlog is being worked off, of which one commit may take a lot.
+    pub(super) fn lingers(&self) -> bool {
+        self.whole && self.old
     }
 
     /// Whether some of it has to be read again.

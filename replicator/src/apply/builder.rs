@@ -1,6 +1,7 @@
 //! From transactions of the stream to parcels of operations, while the destination writes earlier ones.
 
 use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use walstream::walproto::Lsn;
 use walstream::{Token, Transaction};
@@ -50,12 +51,14 @@ impl Builder {
             return Ok(());
         };
         let (count, size) = (group.len(), group.iter().map(Transaction::size).sum());
+        let old = group.first().is_some_and(is_old);
         let fresh = || Open {
             parcel: Parcel {
                 to,
                 timeline,
                 count,
                 bytes: size,
+                old,
                 ..Parcel::default()
             },
             bytes: 0,
@@ -120,5 +123,17 @@ impl Builder {
             ..Parcel::default()
         };
         self.outbox.send(parcel, 0).await
+    }
+}
+
+/// Whether a transaction committed so long ago that it does not matter when exactly it arrives. Only by the source's
+/// clock; where the clocks differ, what is decided by it is still right.
+fn is_old(transaction: &Transaction) -> bool {
+    const OLD: i64 = 1_000_000;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).ok();
+    let now = now.and_then(|now| i64::try_from(now.as_micros()).ok());
+    match (now, transaction.commit_time().unix_micros()) {
+        (Some(now), Some(then)) => now.saturating_sub(then) > OLD,
+        _ => false,
     }
 }

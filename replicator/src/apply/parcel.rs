@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::time::Instant;
 use walstream::walproto::Lsn;
 use walstream::{Token, Transaction};
 
@@ -38,6 +39,8 @@ pub(super) struct Parcel {
     pub(super) bytes: u64,
     /// Whether it is the last of its group.
     pub(super) whole: bool,
+    /// Whether its transactions committed a while ago, so that nobody waits for them in particular.
+    pub(super) old: bool,
     /// Whether `operations` hold less than `ended`: they could or should not be walked.
     pub(super) raw: bool,
     /// Given back when the operations are carried out.
@@ -107,6 +110,12 @@ impl Inbox {
     /// The next one; `None` when there is none and none will come.
     pub(super) async fn next(&mut self) -> Option<Parcel> {
         self.parcels.recv().await
+    }
+
+    /// The next one, if it comes before that moment.
+    pub(super) async fn next_until(&mut self, moment: Instant) -> Option<Parcel> {
+        let next = tokio::time::timeout_at(moment, self.parcels.recv());
+        next.await.ok().flatten()
     }
 
     /// The next one, if it is there.

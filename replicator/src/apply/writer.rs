@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -24,6 +25,10 @@ use crate::fail_point;
 use crate::follow::Tables;
 use crate::position::PositionRow;
 use crate::shutdown::Shutdown;
+
+/// How long a batch of a backlog waits for more. A commit costs the same however little is in it, and many
+/// destinations commit sooner than a source sends ten transactions.
+const LINGER: Duration = Duration::from_millis(20);
 
 /// The destination, and where it is.
 pub(super) struct Writer<D> {
@@ -123,7 +128,13 @@ impl<D: Destination> Writer<D> {
     /// Writes a group, and what waits behind it, as one, and confirms it.
     async fn batch(&mut self, first: Parcel, inbox: &mut Inbox) -> Result<()> {
         let mut batch = Batch::new(first);
-        while let Some(parcel) = inbox.next_now() {
+        let moment = Instant::now() + LINGER;
+        loop {
+            let next = match inbox.next_now() {
+                None if batch.lingers() => inbox.next_until(moment).await,
+                next => next,
+            };
+            let Some(parcel) = next else { break };
             if !batch.takes(&parcel, &self.measure) {
                 self.waiting = Some(parcel);
                 break;
