@@ -31,7 +31,9 @@ fn main() -> ExitCode {
         .with_ansi(std::io::stderr().is_terminal())
         .with_target(false)
         .init();
-    let runtime = match tokio::runtime::Builder::new_multi_thread()
+    // What there is to do between a socket and the next fits one thread, and handing it from thread to thread costs more:
+    // 9 µs of CPU for a small transaction into PostgreSQL instead of 4. What computes for long has threads of its own.
+    let runtime = match tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
     {

@@ -82,13 +82,20 @@ impl Value {
         matches!(self, Self::Null)
     }
 
-    /// Bytes held apart from the value itself, for those who count memory.
-    pub const fn heap_size(&self) -> usize {
+    /// Bytes that are taken apart from the value itself, for those who count memory. Allocators give no less than 32 and
+    /// keep their books beside it, which for short texts is most of it.
+    pub fn heap_size(&self) -> usize {
+        const BOOKS: usize = size_of::<usize>();
+        const STEP: usize = 16;
         match self {
-            Self::Null | Self::Integer(_) | Self::Real(_) => 0,
-            Self::Text(text) => text.capacity(),
-            Self::Blob(bytes) => bytes.capacity(),
+            Self::Text(text) if text.capacity() > 0 => text.capacity() + BOOKS,
+            Self::Blob(bytes) if bytes.capacity() > 0 => bytes.capacity() + BOOKS,
+            Self::Null | Self::Integer(_) | Self::Real(_) | Self::Text(_) | Self::Blob(_) => {
+                return 0;
+            }
         }
+        .max(2 * STEP)
+        .next_multiple_of(STEP)
     }
 }
 

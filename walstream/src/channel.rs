@@ -1,6 +1,7 @@
 //! Framed messages over a socket: many per system call, reading and writing independent of each other.
 
 mod reader;
+mod socket;
 
 use std::future::poll_fn;
 use std::io;
@@ -10,10 +11,11 @@ use std::task::{Context, Poll, ready};
 use bytes::{Buf, Bytes, BytesMut};
 use postgres_protocol::message::frontend;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpStream, UnixStream, tcp, unix};
+use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::client::TlsStream;
 
 pub(crate) use reader::{Lot, Reader, split_frame};
+pub(crate) use socket::Socket;
 
 use crate::error::{Error, Result};
 use crate::tls;
@@ -46,20 +48,18 @@ pub(crate) struct Writer {
     held_back: bool,
 }
 
-// A session of TLS is one state for both directions. Its halves lock it for as long as one read or write takes that
+// What both halves share, a session of TLS or a socket that may nap, is locked for as long as one read or write takes that
 // does not wait, so neither can hold up the other.
 #[derive(Debug)]
 enum ReadHalf {
-    Tcp(tcp::OwnedReadHalf),
-    Unix(unix::OwnedReadHalf),
-    Tls(tokio::io::ReadHalf<TlsStream<TcpStream>>),
+    Plain(tokio::io::ReadHalf<Socket>),
+    Tls(tokio::io::ReadHalf<TlsStream<Socket>>),
 }
 
 #[derive(Debug)]
 enum WriteHalf {
-    Tcp(tcp::OwnedWriteHalf),
-    Unix(unix::OwnedWriteHalf),
-    Tls(tokio::io::WriteHalf<TlsStream<TcpStream>>),
+    Plain(tokio::io::WriteHalf<Socket>),
+    Tls(tokio::io::WriteHalf<TlsStream<Socket>>),
 }
 
 impl Channel {
@@ -72,6 +72,11 @@ impl Channel {
                 held_back: false,
             },
         }
+    }
+
+    fn plain(socket: Socket) -> Self {
+        let (read, write) = tokio::io::split(socket);
+        Self::new(ReadHalf::Plain(read), WriteHalf::Plain(write))
     }
 
     /// Sets the largest message that is accepted.
@@ -118,20 +123,18 @@ impl Channel {
 
 impl From<UnixStream> for Channel {
     fn from(stream: UnixStream) -> Self {
-        let (read, write) = stream.into_split();
-        Self::new(ReadHalf::Unix(read), WriteHalf::Unix(write))
+        Self::plain(stream.into())
     }
 }
 
 impl From<TcpStream> for Channel {
     fn from(stream: TcpStream) -> Self {
-        let (read, write) = stream.into_split();
-        Self::new(ReadHalf::Tcp(read), WriteHalf::Tcp(write))
+        Self::plain(stream.into())
     }
 }
 
-impl From<TlsStream<TcpStream>> for Channel {
-    fn from(stream: TlsStream<TcpStream>) -> Self {
+impl From<TlsStream<Socket>> for Channel {
+    fn from(stream: TlsStream<Socket>) -> Self {
         let (read, write) = tokio::io::split(stream);
         Self::new(ReadHalf::Tls(read), WriteHalf::Tls(write))
     }
@@ -158,8 +161,7 @@ impl Writer {
         } = self;
         while !buffer.is_empty() {
             let written = match socket {
-                WriteHalf::Tcp(socket) => Pin::new(socket).poll_write(cx, buffer),
-                WriteHalf::Unix(socket) => Pin::new(socket).poll_write(cx, buffer),
+                WriteHalf::Plain(socket) => Pin::new(socket).poll_write(cx, buffer),
                 WriteHalf::Tls(socket) => {
                     *held_back = true;
                     Pin::new(socket).poll_write(cx, buffer)
@@ -215,8 +217,7 @@ impl AsyncRead for ReadHalf {
         buffer: &mut tokio::io::ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         match self.get_mut() {
-            Self::Tcp(socket) => Pin::new(socket).poll_read(cx, buffer),
-            Self::Unix(socket) => Pin::new(socket).poll_read(cx, buffer),
+            Self::Plain(socket) => Pin::new(socket).poll_read(cx, buffer),
             Self::Tls(socket) => Pin::new(socket).poll_read(cx, buffer),
         }
     }

@@ -26,6 +26,7 @@ use tokio_rustls::rustls::{
     self, AlertDescription, CertificateError, ClientConfig, OtherError, SupportedProtocolVersion,
 };
 
+use crate::channel::Socket;
 use crate::config::{SslMode, SslNegotiation, Tls, TlsVersion};
 use crate::error::{Error, ErrorKind, Result};
 use distrust::Distrust;
@@ -81,7 +82,7 @@ pub(crate) async fn handshake(
     socket: TcpStream,
     tls: &Tls,
     host: &str,
-) -> Result<(TlsStream<TcpStream>, Secured)> {
+) -> Result<(TlsStream<Socket>, Secured)> {
     if host.is_empty() && tls.mode == SslMode::VerifyFull {
         return Err(Error::config(
             "sslmode=verify-full needs the name of the host, not only its address",
@@ -91,7 +92,7 @@ pub(crate) async fn handshake(
     let (settings, identity) = settings(tls.clone(), host.to_owned()).await?;
     let connector = TlsConnector::from(Arc::new(settings));
     let stream = connector
-        .connect(server_name(host), socket)
+        .connect(server_name(host), Socket::from(socket))
         .await
         .map_err(|error| failed(error, tls))?;
     let (_, session) = stream.get_ref();

@@ -32,8 +32,7 @@ impl Within {
     {
         let (handle, shutdown) = ShutdownHandle::new();
         let thread = thread::spawn(|| {
-            let runtime = tokio::runtime::Builder::new_multi_thread()
-                .worker_threads(2)
+            let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
                 .build()
                 .unwrap();

@@ -31,7 +31,7 @@ pub(crate) fn acceptor(certificate: &Certificate, alpn: &[&[u8]]) -> TlsAcceptor
 }
 
 type Shaken = (
-    Result<(TlsStream<TcpStream>, Secured)>,
+    Result<(TlsStream<Socket>, Secured)>,
     io::Result<server::TlsStream<TcpStream>>,
 );
 
