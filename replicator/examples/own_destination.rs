@@ -11,10 +11,11 @@ use std::io::{Read, Seek, SeekFrom, Write};
 use std::sync::Arc;
 
 use replicator::{
-    Action, Config, Destination, Error, Existing, Ledger, Operation, Outcome, PositionRow, Result,
-    ShutdownHandle, Table, TableRow, Value, run_into,
+    Action, Chunk, Config, Destination, Error, Existing, Ledger, Operation, Outcome, PositionRow,
+    Result, ShutdownHandle, Table, TableRow, Value, run_into,
 };
 use serde_json::{Map, json};
+use walproto::{Lsn, Oid};
 
 /// The file, and what its last position says.
 struct Lines {
@@ -140,15 +141,10 @@ impl Destination for Lines {
         self.remember(|ledger| ledger.remove_intent(slot))
     }
 
-    async fn create_table(
-        &mut self,
-        slot: &str,
-        table: &Arc<Table>,
-        existing: Existing,
-    ) -> Result<()> {
+    async fn create_table(&mut self, slot: &str, table: &Arc<Table>, _: Existing) -> Result<()> {
         self.write(&json!({"create": table.destination}).to_string())?;
         self.remember(|ledger| {
-            ledger.add_table(slot, table, true, existing);
+            ledger.add_table(slot, table, true);
             Ok(())
         })
     }
@@ -167,20 +163,36 @@ impl Destination for Lines {
         Ok(names)
     }
 
-    async fn copy(&mut self, table: &Arc<Table>, rows: Vec<Vec<Value>>) -> Result<()> {
-        let lines = rows
-            .into_iter()
-            .map(|values| line(table, &Action::Insert { values }));
-        self.write(&lines.collect::<Result<Vec<_>>>()?.join("\n"))?;
-        self.complete(self.ledger.clone())
-    }
-
     async fn activate(&mut self, row: &PositionRow) -> Result<PositionRow> {
         self.remember(|ledger| ledger.activate(row))
     }
 
     async fn raise_epoch(&mut self, slot: &str, holder: &str) -> Result<PositionRow> {
         self.remember(|ledger| ledger.raise_epoch(slot, holder))
+    }
+
+    async fn begin_copy(&mut self, held: &PositionRow, table: &Arc<Table>, at: Lsn) -> Result<()> {
+        let mut ledger = self.ledger.clone();
+        ledger.begin_copy(held, table, at)?;
+        // What an earlier copy brought, if one was begun.
+        let line = line(table, &Action::Truncate)?;
+        self.write(&line)?;
+        self.complete(ledger)
+    }
+
+    async fn copy(&mut self, held: &PositionRow, chunk: Chunk) -> Result<()> {
+        let mut ledger = self.ledger.clone();
+        if !ledger.add_chunk(held, &chunk)? {
+            return Ok(());
+        }
+        let rows = chunk.rows();
+        let lines = rows.map(|values| line(chunk.table(), &Action::Insert { values: values? }));
+        self.write(&lines.collect::<Result<Vec<_>>>()?.join("\n"))?;
+        self.complete(ledger)
+    }
+
+    async fn finish_copy(&mut self, held: &PositionRow, oid: Oid, at: Lsn) -> Result<()> {
+        self.remember(|ledger| ledger.finish_copy(held, oid, at))
     }
 
     async fn begin(&mut self, expected: &PositionRow, next: &PositionRow) -> Result<()> {
@@ -225,7 +237,7 @@ impl Destination for Lines {
     }
 }
 
-#[tokio::main]
+#[tokio::main(flavor = "current_thread")]
 async fn main() -> std::process::ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [source, slot, path] = &arguments[..] else {

@@ -1,144 +1,183 @@
-//! The first copy: rows that existed when the slot was made, read in the slot's own snapshot.
+//! Copies of tables: rows that existed when a snapshot was taken, each table with the snapshot's place in the stream.
 //!
-//! One connection makes the slot and reads the rows, in one transaction: what it sees is exactly what committed
-//! before the slot's consistent point, and the stream begins there. Neither gap nor overlap.
+//! A snapshot sees exactly what committed before its slot's consistent point. That position goes into the ledger with the
+//! table, and of the stream the table gets what commits at it or later: neither gap nor overlap, and tables may be copied
+//! at different moments. The order of events, and what a crash leaves behind, stands in the crate's documentation.
+
+mod row;
+mod snapshot;
 
 use std::sync::Arc;
 
-use walstream::walproto::Lsn;
 use walstream::{Client, quote_identifier};
 
+use crate::chunk::Chunk;
+use crate::config::Config;
 use crate::destination::Destination;
 use crate::error::{Error, Result};
 use crate::fail_point;
+use crate::position::{PositionRow, TableRow, TableState};
 use crate::source::{self, PublishedTable, Source};
 use crate::table::Table;
-use crate::value::Value;
+pub(crate) use row::{row, unescape};
+pub(crate) use snapshot::Snapshot;
 
 /// Rows that travel to the destination together.
-const ROWS: usize = 2000;
+const ROWS: u64 = 10_000;
 /// And their bytes, so that large rows do not pile up.
-const BYTES: usize = 1 << 20;
+const BYTES: usize = 2 << 20;
 
-/// Locks the tables against rewriting, and compares what the snapshot says of them with what they are now.
+/// How often a table may be found rewritten between a snapshot and its lock.
+const SNAPSHOTS: usize = 5;
+
+/// What copies are made from and for.
+pub(crate) struct Copying<'a> {
+    pub(crate) config: &'a Config,
+    /// Leads to the source.
+    pub(crate) connection: &'a walstream::Config,
+    pub(crate) publications: &'a [String],
+    /// Under which we write.
+    pub(crate) held: &'a PositionRow,
+}
+
+impl Copying<'_> {
+    /// Copies every table of the ledger whose copy is not complete; the ledger's tables as they are then.
+    ///
+    /// `first` is the snapshot of the slot that was just made. Without it, and for tables that changed since, one of now
+    /// is taken.
+    pub(crate) async fn all(
+        &self,
+        source: &mut Source,
+        destination: &mut impl Destination,
+        first: Option<Snapshot>,
+    ) -> Result<Vec<TableRow>> {
+        let Self { config, held, .. } = self;
+        let mut first = first;
+        for _ in 0..SNAPSHOTS {
+            let rows = destination.tables(&held.slot).await?;
+            let pending: Vec<&TableRow> = rows
+                .iter()
+                .filter(|row| row.state == TableState::Copying)
+                .collect();
+            if pending.is_empty() {
+                return Ok(rows);
+            }
+            let mut snapshot = match first.take() {
+                Some(snapshot) => snapshot,
+                None => Snapshot::now(self.connection, source, &config.slot).await?,
+            };
+            let holder = &mut snapshot.holder;
+            let published = source::published(holder, self.publications, &config.selection).await?;
+            let mut client = snapshot.session(self.connection).await?;
+            for row in pending {
+                let oid = row.table.oid;
+                let found = published.tables.iter().find(|it| it.table.oid == oid);
+                let Some(found) = found else {
+                    let why = "it was dropped, or is not published any more";
+                    destination.stop_table(&held.slot, oid, why).await?;
+                    tracing::warn!(table = %row.table, "not copied: {why}");
+                    continue;
+                };
+                if !lock(&mut client, source, found, self.publications).await? {
+                    tracing::info!(table = %row.table, "the table changed since the snapshot; it is copied with another one");
+                    continue;
+                }
+                let table = Arc::new(Table {
+                    destination: row.table.destination.clone(),
+                    ..found.table.clone()
+                });
+                destination.begin_copy(held, &table, snapshot.lsn).await?;
+                fail_point!("copy-begun");
+                let rows = self
+                    .table(&mut client, destination, found, &table, &snapshot)
+                    .await?;
+                fail_point!("copied");
+                destination.finish_copy(held, oid, snapshot.lsn).await?;
+                fail_point!("copy-finished");
+                tracing::info!(%table, rows, "copied");
+            }
+        }
+        Err(Error::retry(format!(
+            "tables kept changing their definition; no copy in {SNAPSHOTS} attempts"
+        )))
+    }
+
+    /// Copies one table's published rows; the destination table stands and is empty.
+    async fn table(
+        &self,
+        client: &mut Client,
+        destination: &mut impl Destination,
+        published: &PublishedTable,
+        table: &Arc<Table>,
+        snapshot: &Snapshot,
+    ) -> Result<u64> {
+        let fresh = |number| Chunk::new(Arc::clone(table), snapshot.lsn, 0, number);
+        let mut copied = 0;
+        let mut chunk = fresh(1);
+        let mut stream = client.copy_out(&source::copy_query(published)).await?;
+        while let Some(line) = stream.next().await? {
+            chunk.push(&line);
+            if chunk.count() >= ROWS || chunk.lines().len() >= BYTES {
+                copied += chunk.count();
+                let next = fresh(chunk.number() + 1);
+                fail_point!("copy-middle");
+                destination
+                    .copy(self.held, std::mem::replace(&mut chunk, next))
+                    .await?;
+            }
+        }
+        copied += chunk.count();
+        if chunk.count() > 0 {
+            destination.copy(self.held, chunk).await?;
+        }
+        Ok(copied)
+    }
+}
+
+/// Locks a table against rewriting, and compares what the snapshot says of it with what it is now.
 ///
 /// A table that was rewritten or truncated between the snapshot and the lock would be read as it is now, not as it
 /// was; `false` asks for a new snapshot.
-pub(crate) async fn lock(
+async fn lock(
     client: &mut Client,
     now: &mut Source,
-    tables: &[PublishedTable],
+    was: &PublishedTable,
     names: &[String],
 ) -> Result<bool> {
-    // Only now: while the slot was being made we must not hold locks, and waiting here blocks only ourselves.
-    client.execute("SET LOCAL lock_timeout = '10s'").await?;
-    for PublishedTable { table, .. } in tables {
-        let name = format!(
-            "{}.{}",
-            quote_identifier(&table.schema),
-            quote_identifier(&table.name)
-        );
-        match client
-            .execute(&format!("LOCK TABLE {name} IN ACCESS SHARE MODE"))
-            .await
-        {
-            Ok(()) => {}
-            // Renamed or dropped since the snapshot.
-            Err(error) if matches!(error.sqlstate(), Some("42P01" | "3F000")) => return Ok(false),
-            Err(error) => return Err(error.into()),
+    let name = format!(
+        "{}.{}",
+        quote_identifier(&was.table.schema),
+        quote_identifier(&was.table.name)
+    );
+    // Waiting here blocks only ourselves.
+    client
+        .execute("SET LOCAL lock_timeout = '10s'; SAVEPOINT locking")
+        .await?;
+    match client
+        .execute(&format!("LOCK TABLE {name} IN ACCESS SHARE MODE"))
+        .await
+    {
+        Ok(()) => {}
+        // Renamed or dropped since the snapshot.
+        Err(error) if matches!(error.sqlstate(), Some("42P01" | "3F000")) => {
+            client.execute("ROLLBACK TO SAVEPOINT locking").await?;
+            return Ok(false);
         }
+        Err(error) => return Err(error.into()),
     }
     let current = match now.published(names).await {
         Ok(current) => current,
         // Somebody waits for a lock that conflicts with ours, and the catalog's functions queue up behind: if we
         // waited too, nobody would ever go on. The new snapshot will be after what they do.
-        Err(error) if error.is_locked_out() => return Ok(false),
+        Err(error) if error.is_locked_out() => {
+            client.execute("ROLLBACK TO SAVEPOINT locking").await?;
+            return Ok(false);
+        }
         Err(error) => return Err(error),
     };
-    Ok(tables.iter().all(|was| current.tables.contains(was)))
-}
-
-/// Copies one table's published rows; the destination table stands and is empty.
-pub(crate) async fn table(
-    client: &mut Client,
-    destination: &mut impl Destination,
-    published: &PublishedTable,
-    table: &Arc<Table>,
-    consistent_point: Lsn,
-) -> Result<u64> {
-    let mut copied = 0;
-    let mut rows = Vec::with_capacity(ROWS);
-    let mut bytes = 0;
-    let mut stream = client.copy_out(&source::copy_query(published)).await?;
-    while let Some(line) = stream.next().await? {
-        rows.push(row(&line, table, consistent_point)?);
-        bytes += line.len();
-        if rows.len() == ROWS || bytes >= BYTES {
-            copied += rows.len() as u64;
-            bytes = 0;
-            fail_point!("copy-middle");
-            destination
-                .copy(
-                    table,
-                    std::mem::replace(&mut rows, Vec::with_capacity(ROWS)),
-                )
-                .await?;
-        }
+    let same = current.tables.contains(was);
+    if !same {
+        client.execute("ROLLBACK TO SAVEPOINT locking").await?;
     }
-    copied += rows.len() as u64;
-    if !rows.is_empty() {
-        destination.copy(table, rows).await?;
-    }
-    Ok(copied)
-}
-
-/// One line of COPY's text format: values separated by tabs, `\N` for NULL, backslash escapes.
-pub(crate) fn row(line: &[u8], table: &Table, lsn: Lsn) -> Result<Vec<Value>> {
-    let line = line.strip_suffix(b"\n").unwrap_or(line);
-    let mut values = Vec::with_capacity(table.columns.len());
-    let mut fields = line.split(|&byte| byte == b'\t');
-    let mut text = Vec::new();
-    for column in &table.columns {
-        let field = fields.next().ok_or_else(|| misshapen(table))?;
-        values.push(if field == b"\\N" {
-            Value::Null
-        } else {
-            text.clear();
-            unescape(field, &mut text);
-            Value::from_text(column.kind, &text).map_err(|error| error.at(table, column, lsn))?
-        });
-    }
-    if fields.next().is_some() {
-        return Err(misshapen(table));
-    }
-    Ok(values)
-}
-
-fn misshapen(table: &Table) -> Error {
-    Error::person(format!(
-        "COPY of {}.{} sent a row that does not have {} columns",
-        table.schema,
-        table.name,
-        table.columns.len()
-    ))
-}
-
-/// What COPY escapes on its way out: backslash, and the control characters that have a letter.
-pub(crate) fn unescape(field: &[u8], out: &mut Vec<u8>) {
-    let mut bytes = field.iter();
-    while let Some(&byte) = bytes.next() {
-        out.push(match byte {
-            b'\\' => match bytes.next() {
-                Some(b'b') => 0x08,
-                Some(b'f') => 0x0C,
-                Some(b'n') => b'\n',
-                Some(b'r') => b'\r',
-                Some(b't') => b'\t',
-                Some(b'v') => 0x0B,
-                Some(&other) => other,
-                None => b'\\',
-            },
-            byte => byte,
-        });
-    }
+    Ok(same)
 }

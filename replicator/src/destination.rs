@@ -23,13 +23,14 @@ use std::collections::HashMap;
 use std::future::Future;
 use std::sync::Arc;
 
-use walproto::Oid;
+use walproto::{Lsn, Oid};
 
+use crate::chunk::Chunk;
 use crate::dialect::ANOTHER_NAME;
 use crate::error::{Error, Result};
 use crate::names::{Names, TableName};
 use crate::plan::Operation;
-use crate::position::{PositionRow, TableRow, TableState};
+use crate::position::{PositionRow, TableRow};
 use crate::table::Table;
 use crate::value::Value;
 pub(crate) use any::{open, open_existing};
@@ -108,7 +109,7 @@ pub trait Destination: Send {
     /// # Errors
     ///
     /// A table of that name that is here already is refused, unless `existing` accepts it and its columns can hold
-    /// what we store; then it is not ours. Taken over as [`Existing::state`] says.
+    /// what we store; then it is not ours.
     fn create_table(
         &mut self,
         slot: &str,
@@ -116,27 +117,19 @@ pub trait Destination: Send {
         existing: Existing,
     ) -> impl Future<Output = Result<()>> + Send;
 
-    /// Drops the tables that the ledger says we made for this slot, empties those in state
-    /// [`Filling`](TableState::Filling), and forgets all of its tables.
+    /// Drops the tables that the ledger says we made for this slot, and forgets all of its tables.
     ///
-    /// Gives back the names of those that were dropped. Only for a first copy that starts over.
+    /// Gives back the names of those that were dropped. Only before anything was copied into them.
     fn drop_made_tables(&mut self, slot: &str) -> impl Future<Output = Result<Vec<String>>> + Send;
 
-    /// Adds rows of the first copy, every column in the table's order, and makes them durable.
+    /// Turns the intent into a position: slot and tables stand, and the stream begins at `row.lsn`.
+    ///
+    /// Tables keep their states. Gives back the row as it is now.
     ///
     /// # Errors
     ///
-    /// The intent must still be the one that [`write_intent`](Self::write_intent) or
-    /// [`raise_epoch`](Self::raise_epoch) gave back last; else somebody took over.
-    fn copy(
-        &mut self,
-        table: &Arc<Table>,
-        rows: Vec<Vec<Value>>,
-    ) -> impl Future<Output = Result<()>> + Send;
-
-    /// Turns the intent into a position: the first copy is complete, and the stream begins at `row.lsn`.
-    ///
-    /// All tables become `streaming`. Gives back the row as it is now.
+    /// The intent must still be the one that [`write_intent`](Self::write_intent) gave back last; else somebody took
+    /// over.
     fn activate(&mut self, row: &PositionRow) -> impl Future<Output = Result<PositionRow>> + Send;
 
     /// Takes over: raises the epoch and reads the row, in one transaction. Only for who owns the slot.
@@ -145,6 +138,55 @@ pub trait Destination: Send {
         slot: &str,
         holder: &str,
     ) -> impl Future<Output = Result<PositionRow>> + Send;
+
+    /// Begins the copy of a table, for the first time or anew: the table is made again if `table` has other columns or
+    /// another key than the ledger's, else emptied; the ledger has it as it is now, in state `copying`, with `at` as its sync position and no chunks.
+    ///
+    /// # Errors
+    ///
+    /// The position row must still have the epoch of `held`; else somebody took over, and nothing is changed. A table that
+    /// somebody else made must be able to hold the columns.
+    fn begin_copy(
+        &mut self,
+        held: &PositionRow,
+        table: &Arc<Table>,
+        at: Lsn,
+    ) -> impl Future<Output = Result<()>> + Send;
+
+    /// Adds the rows of a chunk and writes down its number, in one transaction.
+    ///
+    /// A chunk that is in already is left alone, so that after an error of kind [`Retry`](crate::ErrorKind::Retry), even
+    /// of a commit, the same one can be handed in again.
+    ///
+    /// # Errors
+    ///
+    /// Chunks of a part come in their order, and within a copy that [`begin_copy`](Self::begin_copy) has begun. The epoch
+    /// as there.
+    fn copy(&mut self, held: &PositionRow, chunk: Chunk)
+    -> impl Future<Output = Result<()>> + Send;
+
+    /// Ends the copy of a table, whose state is `streaming` from now on; its chunks are forgotten.
+    ///
+    /// A table that is not copied because its rows are here already is told so too, with `at`.
+    ///
+    /// # Errors
+    ///
+    /// The epoch as in [`begin_copy`](Self::begin_copy).
+    fn finish_copy(
+        &mut self,
+        held: &PositionRow,
+        oid: Oid,
+        at: Lsn,
+    ) -> impl Future<Output = Result<()>> + Send;
+
+    /// Another session of the same destination, for chunks that are written at the same time; `None` where that makes
+    /// nothing faster.
+    fn another(&mut self) -> impl Future<Output = Result<Option<Self>>> + Send
+    where
+        Self: Sized,
+    {
+        async { Ok(None) }
+    }
 
     /// Begins a batch by moving the position row from `expected` to `next`, and holds its lock from then on.
     ///
@@ -264,14 +306,6 @@ impl Existing {
     /// Whether a table that is not there is made.
     pub const fn makes(self) -> bool {
         matches!(self, Self::Refuse | Self::Accept)
-    }
-
-    /// The ledger's state of a table that is taken over.
-    pub const fn state(self) -> TableState {
-        match self {
-            Self::Fill => TableState::Filling,
-            Self::Refuse | Self::Accept | Self::Expect => TableState::Copying,
-        }
     }
 }
 

@@ -8,22 +8,38 @@ use walstream::{Change, Relation};
 
 use crate::error::{Error, Result};
 use crate::plan::Operation;
+use crate::position::{TableRow, TableState};
 use crate::selection::Selection;
 use crate::table::Table;
 
 /// The tables of the ledger, by the source's number.
 #[derive(Debug, Default)]
 pub(crate) struct Tables {
-    followed: HashMap<Oid, Arc<Table>>,
+    followed: HashMap<Oid, Followed>,
     selection: Selection,
+}
+
+/// A table, and from where on the stream is about it.
+#[derive(Debug)]
+struct Followed {
+    table: Arc<Table>,
+    /// Its copy holds what committed before; a table that is stopped gets nothing.
+    from: Lsn,
 }
 
 impl Tables {
     /// These, and what the user leaves out of what is published.
-    pub(crate) fn new(tables: impl IntoIterator<Item = Table>, selection: &Selection) -> Self {
-        let tables = tables.into_iter();
+    pub(crate) fn new(rows: impl IntoIterator<Item = TableRow>, selection: &Selection) -> Self {
+        let followed = |row: TableRow| {
+            let from = match row.state {
+                TableState::Stopped(_) => Lsn(u64::MAX),
+                _ => row.sync_position.unwrap_or_default(),
+            };
+            let table = Arc::new(row.table);
+            (table.oid, Followed { table, from })
+        };
         Self {
-            followed: tables.map(|table| (table.oid, Arc::new(table))).collect(),
+            followed: rows.into_iter().map(followed).collect(),
             selection: selection.clone(),
         }
     }
@@ -68,7 +84,9 @@ impl Tables {
             Change::Relation(relation) => {
                 // Partitions are announced beside the root that their rows are published under. A table that we
                 // do not follow matters once it changes.
-                if let Some(table) = self.followed.get(&relation.oid) {
+                if let Some(Followed { table, from }) = self.followed.get(&relation.oid)
+                    && lsn >= *from
+                {
                     table
                         .matches(relation)
                         .map_err(|difference| changed(table, &difference))?;
@@ -92,8 +110,8 @@ impl Tables {
             oid,
             ..
         } = relation;
-        if let Some(table) = self.followed.get(oid) {
-            return Ok(Some(table));
+        if let Some(Followed { table, from }) = self.followed.get(oid) {
+            return Ok((lsn >= *from).then_some(table));
         }
         if self.selection.leaves_out(namespace, name) {
             return Ok(None);

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use walproto::{Lsn, Oid};
 
-use crate::destination::Existing;
+use crate::chunk::Chunk;
 use crate::error::{Error, Result};
-use crate::position::{PositionRow, State, TableRow, TableState};
+use crate::position::{PositionRow, State, TableRow, TableState, unknown_table};
 use crate::table::{Column, Table};
 
 /// Position rows and tables of all slots, as methods of [`Destination`](crate::Destination) ask for them.
@@ -19,6 +19,8 @@ use crate::table::{Column, Table};
 pub struct Ledger {
     positions: BTreeMap<String, PositionRow>,
     tables: BTreeMap<(String, u32), TableRow>,
+    /// The last chunk of a slot's table's part.
+    chunks: BTreeMap<(String, u32, u32), u64>,
 }
 
 impl Ledger {
@@ -27,6 +29,7 @@ impl Ledger {
         Self {
             positions: BTreeMap::new(),
             tables: BTreeMap::new(),
+            chunks: BTreeMap::new(),
         }
     }
 
@@ -75,11 +78,11 @@ impl Ledger {
     }
 
     /// Writes a table down, as [`Destination::create_table`](crate::Destination::create_table) has to.
-    pub fn add_table(&mut self, slot: &str, table: &Table, made_by_us: bool, existing: Existing) {
+    pub fn add_table(&mut self, slot: &str, table: &Table, made_by_us: bool) {
         let row = TableRow {
             table: table.clone(),
             made_by_us,
-            state: existing.state(),
+            state: TableState::Copying,
             sync_position: None,
         };
         self.tables.insert((slot.to_owned(), table.oid.0), row);
@@ -90,6 +93,7 @@ impl Ledger {
     pub fn remove_tables(&mut self, slot: &str) -> Vec<TableRow> {
         let rows = self.tables(slot);
         self.tables.retain(|(of, _), _| of != slot);
+        self.chunks.retain(|(of, _, _), _| of != slot);
         rows
     }
 
@@ -109,13 +113,66 @@ impl Ledger {
             ..row.clone()
         };
         self.positions.insert(next.slot.clone(), next.clone());
-        for ((slot, _), table) in &mut self.tables {
-            if *slot == next.slot {
-                table.state = TableState::Streaming;
-                table.sync_position = Some(next.lsn);
-            }
-        }
         Ok(next)
+    }
+
+    /// As [`Destination::begin_copy`](crate::Destination::begin_copy); the row as it was before tells what to do with the
+    /// table itself.
+    ///
+    /// # Errors
+    ///
+    /// Another replicator took over, or the table is not known.
+    pub fn begin_copy(&mut self, held: &PositionRow, table: &Table, at: Lsn) -> Result<TableRow> {
+        held.still_holds(self.position(&held.slot).cloned())?;
+        let row = self.row(&held.slot, table.oid)?;
+        let before = row.clone();
+        *row = TableRow {
+            table: table.clone(),
+            state: TableState::Copying,
+            sync_position: Some(at),
+            ..before.clone()
+        };
+        self.chunks
+            .retain(|(slot, oid, _), _| (slot, *oid) != (&held.slot, table.oid.0));
+        Ok(before)
+    }
+
+    /// As [`Destination::copy`](crate::Destination::copy): whether the chunk is to be added, which is written down.
+    ///
+    /// # Errors
+    ///
+    /// Another replicator took over, or it is not this chunk's turn.
+    pub fn add_chunk(&mut self, held: &PositionRow, chunk: &Chunk) -> Result<bool> {
+        held.still_holds(self.position(&held.slot).cloned())?;
+        let oid = chunk.table().oid;
+        self.row(&held.slot, oid)?.copies(chunk)?;
+        let number = self
+            .chunks
+            .entry((held.slot.clone(), oid.0, chunk.part()))
+            .or_default();
+        let is_new = chunk.comes_after(*number)?;
+        *number = chunk.number().max(*number);
+        Ok(is_new)
+    }
+
+    /// As [`Destination::finish_copy`](crate::Destination::finish_copy).
+    ///
+    /// # Errors
+    ///
+    /// Another replicator took over, or the table is not known.
+    pub fn finish_copy(&mut self, held: &PositionRow, oid: Oid, at: Lsn) -> Result<()> {
+        held.still_holds(self.position(&held.slot).cloned())?;
+        let row = self.row(&held.slot, oid)?;
+        row.state = TableState::Streaming;
+        row.sync_position = Some(at);
+        self.chunks
+            .retain(|(slot, of, _), _| (slot, *of) != (&held.slot, oid.0));
+        Ok(())
+    }
+
+    fn row(&mut self, slot: &str, oid: Oid) -> Result<&mut TableRow> {
+        let row = self.tables.get_mut(&(slot.to_owned(), oid.0));
+        row.ok_or_else(|| unknown_table(slot, oid))
     }
 
     /// As [`Destination::raise_epoch`](crate::Destination::raise_epoch).
@@ -157,7 +214,7 @@ impl Ledger {
     /// As [`Destination::forget`](crate::Destination::forget).
     pub fn forget(&mut self, slot: &str) {
         self.positions.remove(slot);
-        self.tables.retain(|(of, _), _| of != slot);
+        self.remove_tables(slot);
     }
 
     /// As [`Destination::stop_table`](crate::Destination::stop_table).
@@ -175,6 +232,11 @@ impl Ledger {
         let all = Record {
             positions,
             tables: tables.collect(),
+            chunks: self
+                .chunks
+                .iter()
+                .map(|((slot, oid, part), number)| (slot.clone(), *oid, *part, *number))
+                .collect(),
         };
         serde_json::to_string(&all).expect("texts and numbers are JSON")
     }
@@ -199,6 +261,9 @@ impl Ledger {
             let (slot, row) = record.row()?;
             ledger.tables.insert((slot, row.table.oid.0), row);
         }
+        for (slot, oid, part, number) in all.chunks {
+            ledger.chunks.insert((slot, oid, part), number);
+        }
         Ok(ledger)
     }
 
@@ -217,6 +282,8 @@ impl Ledger {
 struct Record {
     positions: Vec<PositionRecord>,
     tables: Vec<TableRecord>,
+    #[serde(default)]
+    chunks: Vec<(String, u32, u32, u64)>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -388,11 +455,11 @@ mod tests {
         assert_eq!(ledger.position("s"), None);
 
         ledger.write_intent(&row(3)).unwrap();
-        ledger.add_table("s", &table(1, "b"), true, Existing::Refuse);
-        ledger.add_table("s", &table(2, "a"), false, Existing::Fill);
-        ledger.add_table("other", &table(1, "b"), true, Existing::Refuse);
+        ledger.add_table("s", &table(1, "b"), true);
+        ledger.add_table("s", &table(2, "a"), false);
+        ledger.add_table("other", &table(1, "b"), true);
         let states: Vec<_> = ledger.tables("s").into_iter().map(|it| it.state).collect();
-        assert_eq!(states, [TableState::Filling, TableState::Copying]);
+        assert_eq!(states, [TableState::Copying, TableState::Copying]);
         let active = ledger.activate(&row(5)).unwrap();
         assert_eq!((active.state, active.lsn), (State::Streaming, Lsn(5)));
         assert!(ledger.write_intent(&row(6)).is_err());
@@ -416,7 +483,7 @@ mod tests {
     fn it_survives_as_text() {
         let mut ledger = Ledger::new();
         ledger.write_intent(&row(3)).unwrap();
-        ledger.add_table("s", &table(1, "a\n\"b\""), true, Existing::Refuse);
+        ledger.add_table("s", &table(1, "a\n\"b\""), true);
         ledger.activate(&row(5)).unwrap();
         ledger.stop_table("s", Oid(1), "why");
         let text = ledger.to_json();

@@ -139,6 +139,7 @@
 
 mod anonymise;
 mod apply;
+mod chunk;
 pub mod cli;
 pub mod compare;
 mod config;
@@ -173,6 +174,7 @@ mod value;
 
 pub use anonymise::{AnonymiseConfig, anonymise};
 pub use apply::Summary;
+pub use chunk::Chunk;
 pub use config::{Compression, Config, Copy, Keyless, OnConflict, OnMisfit, Streaming, Until};
 pub use decode::{DecodeConfig, decode};
 #[cfg(feature = "mysql")]

@@ -3,13 +3,14 @@
 //! Both are plain tables at the destination, `_replicator_position` and `_replicator_tables`, readable with any
 //! tool. Each row carries the version of its layout.
 
-use walproto::Lsn;
+use walproto::{Lsn, Oid};
 
+use crate::chunk::Chunk;
 use crate::error::{Error, Result};
 use crate::table::Table;
 
 /// Layout of our own tables. A newer one is refused, an older one would be migrated.
-pub(crate) const SCHEMA_VERSION: i64 = 1;
+pub(crate) const SCHEMA_VERSION: i64 = 2;
 
 /// One row of `_replicator_position`: how far a slot's changes are in this destination, and who writes them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,7 +43,7 @@ pub struct PositionRow {
 pub enum State {
     /// Written before the slot is made: a slot of this name that is not older is ours to drop.
     Intent,
-    /// The first copy is complete, and the stream goes on from `lsn`.
+    /// Slot and tables stand, and the stream goes on from `lsn` for tables that are copied.
     Streaming,
 }
 
@@ -80,6 +81,18 @@ impl PositionRow {
         }
     }
 
+    /// Whether `now` is what whoever holds this row may write under: the position may have moved, and nobody took over.
+    ///
+    /// # Errors
+    ///
+    /// Somebody did, or the row is gone.
+    pub(crate) fn still_holds(&self, now: Option<Self>) -> Result<()> {
+        match now {
+            Some(now) if now.epoch == self.epoch && now.state == self.state => Ok(()),
+            now => Err(self.not_as_expected(now)),
+        }
+    }
+
     /// Why a compare-and-set from this row found none; `now` is the row as it is.
     pub(crate) fn not_as_expected(&self, now: Option<Self>) -> Error {
         let Self {
@@ -111,7 +124,7 @@ pub struct TableRow {
     pub made_by_us: bool,
     /// How far it is.
     pub state: TableState,
-    /// Changes that committed before this are in its first copy.
+    /// Changes that committed before this are in its copy.
     pub sync_position: Option<Lsn>,
 }
 
@@ -120,9 +133,6 @@ pub struct TableRow {
 pub enum TableState {
     /// Its first copy is not complete.
     Copying,
-    /// As `Copying`, into a table that somebody else made and that was empty: what it holds goes when the copy starts
-    /// over.
-    Filling,
     /// Copied, and behind the others.
     CatchingUp,
     /// Whole transactions reach it.
@@ -131,12 +141,37 @@ pub enum TableState {
     Stopped(String),
 }
 
+impl TableRow {
+    /// Whether a chunk belongs to the copy that is going on.
+    ///
+    /// # Errors
+    ///
+    /// None is, or it is one of other columns.
+    pub(crate) fn copies(&self, chunk: &Chunk) -> Result<()> {
+        let table = chunk.table();
+        if *table.as_ref() == self.table && self.state == TableState::Copying {
+            return Ok(());
+        }
+        Err(Error::person(format!(
+            "table {table} is not being copied (it is {}), and rows of a copy came",
+            self.state.name()
+        )))
+    }
+}
+
+/// A table that the ledger should have.
+pub(crate) fn unknown_table(slot: &str, oid: Oid) -> Error {
+    Error::person(format!(
+        "the ledger has no table with oid {oid} for slot {slot}"
+    ))
+    .with_hint("somebody has changed the destination by hand; undo that, or copy everything again")
+}
+
 impl TableState {
     /// As the row has it.
     pub const fn name(&self) -> &'static str {
         match self {
             Self::Copying => "copying",
-            Self::Filling => "filling",
             Self::CatchingUp => "catching up",
             Self::Streaming => "streaming",
             Self::Stopped(_) => "stopped",
@@ -151,7 +186,6 @@ impl TableState {
     pub fn read(name: &str, reason: Option<String>) -> Result<Self> {
         match name {
             "copying" => Ok(Self::Copying),
-            "filling" => Ok(Self::Filling),
             "catching up" => Ok(Self::CatchingUp),
             "streaming" => Ok(Self::Streaming),
             "stopped" => Ok(Self::Stopped(reason.unwrap_or_default())),
@@ -191,7 +225,6 @@ mod tests {
         }
         for state in [
             TableState::Copying,
-            TableState::Filling,
             TableState::CatchingUp,
             TableState::Streaming,
             TableState::Stopped("why".to_owned()),

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use walstream::{Client, Slot, SlotState, Stream, SystemIdentity};
 
 use crate::config::{Config, Copy};
+use crate::copy::{Copying, Snapshot};
 use crate::destination::Destination;
 use crate::error::{Error, ErrorKind, Result, START_ANEW};
 use crate::follow::Tables;
@@ -57,42 +58,43 @@ pub(crate) async fn start(config: &Config, destination: &mut impl Destination) -
     let slot = source.client().slot(&config.slot).await?;
     let (publications, made) = publications(config, &mut source, row.is_some()).await?;
     let ready = match (row, slot) {
-        (Some(_), Some(slot)) => usable(&slot, &system),
+        (Some(_), Some(slot)) => usable(&slot, &system).map(|()| None),
         (Some(row), None) => Err(slot_gone(config, &row)),
-        (None, Some(slot)) if config.copy == Copy::No => {
-            adopt(
-                config,
-                &mut source,
-                destination,
-                &system,
-                &slot,
-                &publications,
-            )
-            .await
-        }
+        (None, Some(slot)) if config.copy == Copy::No => adopt(
+            config,
+            &mut source,
+            destination,
+            &system,
+            &slot,
+            &publications,
+        )
+        .await
+        .map(|()| None),
         (None, Some(_)) => Err(foreign_slot(config)),
-        (None, None) => {
-            first(
-                config,
-                &mut source,
-                &mut wire,
-                destination,
-                &system,
-                &publications,
-            )
-            .await
+        (None, None) => first(
+            config,
+            &connection,
+            &mut source,
+            destination,
+            &system,
+            &publications,
+        )
+        .await
+        .map(Some),
+    };
+    let snapshot: Option<Snapshot> = match ready {
+        Ok(snapshot) => snapshot,
+        Err(error) => {
+            // The slot would hold back WAL for nobody. What cannot be cleaned now is cleaned at the next start.
+            drop(wire);
+            give_up(config, &mut source, destination).await;
+            if made {
+                unpublish(&mut source, &publications).await;
+            }
+            return Err(error);
         }
     };
-    if let Err(error) = ready {
-        // The slot would hold back WAL for nobody. What cannot be cleaned now is cleaned at the next start.
-        drop(wire);
-        give_up(config, &mut source, destination).await;
-        if made {
-            unpublish(&mut source, &publications).await;
-        }
-        return Err(error);
-    }
-    later(
+    let mut started = later(
         config,
         connection,
         wire,
@@ -101,7 +103,19 @@ pub(crate) async fn start(config: &Config, destination: &mut impl Destination) -
         &system,
         publications,
     )
-    .await
+    .await?;
+    // The stream is ours from here on, and waits: what changes meanwhile stays in the source's WAL.
+    let copying = Copying {
+        config,
+        connection: &started.connection,
+        publications: &started.publications,
+        held: &started.position,
+    };
+    let tables = copying
+        .all(&mut started.source, destination, snapshot)
+        .await?;
+    started.tables = Tables::new(tables, &config.selection);
+    Ok(started)
 }
 
 /// Removes what a first start that did not succeed left behind, as far as that can be done.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use walproto::Oid;
+use walproto::{Lsn, Oid};
 
 #[cfg(feature = "mysql")]
 use super::mysql::{MysqlDestination, MysqlOptions};
@@ -12,13 +12,13 @@ use super::postgres::{PostgresDestination, PostgresOptions};
 #[cfg(feature = "sqlite")]
 use super::sqlite::{SqliteDestination, SqliteOptions};
 use super::{Destination, Existing, Outcome, Refused, Rows};
+use crate::chunk::Chunk;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::names::Names;
 use crate::plan::Operation;
 use crate::position::{PositionRow, TableRow};
 use crate::table::Table;
-use crate::value::Value;
 
 /// A destination of a product that this build knows.
 #[derive(Debug)]
@@ -179,16 +179,35 @@ impl Destination for Any {
         each!(self, it => it.drop_made_tables(slot).await)
     }
 
-    async fn copy(&mut self, table: &Arc<Table>, rows: Vec<Vec<Value>>) -> Result<()> {
-        each!(self, it => it.copy(table, rows).await)
-    }
-
     async fn activate(&mut self, row: &PositionRow) -> Result<PositionRow> {
         each!(self, it => it.activate(row).await)
     }
 
     async fn raise_epoch(&mut self, slot: &str, holder: &str) -> Result<PositionRow> {
         each!(self, it => it.raise_epoch(slot, holder).await)
+    }
+
+    async fn begin_copy(&mut self, held: &PositionRow, table: &Arc<Table>, at: Lsn) -> Result<()> {
+        each!(self, it => it.begin_copy(held, table, at).await)
+    }
+
+    async fn copy(&mut self, held: &PositionRow, chunk: Chunk) -> Result<()> {
+        each!(self, it => it.copy(held, chunk).await)
+    }
+
+    async fn finish_copy(&mut self, held: &PositionRow, oid: Oid, at: Lsn) -> Result<()> {
+        each!(self, it => it.finish_copy(held, oid, at).await)
+    }
+
+    async fn another(&mut self) -> Result<Option<Self>> {
+        Ok(match self {
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite(it) => it.another().await?.map(Self::Sqlite),
+            #[cfg(feature = "postgres")]
+            Self::Postgres(it) => it.another().await?.map(Self::Postgres),
+            #[cfg(feature = "mysql")]
+            Self::Mysql(it) => it.another().await?.map(Self::Mysql),
+        })
     }
 
     async fn begin(&mut self, expected: &PositionRow, next: &PositionRow) -> Result<()> {

@@ -22,9 +22,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Mutex;
-use walproto::Oid;
+use walproto::{Lsn, Oid};
 
 use super::{Destination, Existing, Outcome, Refused, Rows};
+use crate::chunk::Chunk;
 use crate::config::{OnConflict, OnMisfit};
 use crate::dialect::{Dialect, postgres::Postgres};
 use crate::error::{Error, Result};
@@ -32,7 +33,6 @@ use crate::names::Names;
 use crate::plan::Operation;
 use crate::position::{PositionRow, TableRow};
 use crate::table::Table;
-use crate::value::Value;
 use writer::Writer;
 
 /// How to reach a PostgreSQL server.
@@ -204,12 +204,6 @@ impl Destination for PostgresDestination {
             .await
     }
 
-    async fn copy(&mut self, table: &Arc<Table>, rows: Vec<Vec<Value>>) -> Result<()> {
-        let table = Arc::clone(table);
-        self.call(|mut writer| async move { writer.copy(&table, rows).await })
-            .await
-    }
-
     async fn activate(&mut self, row: &PositionRow) -> Result<PositionRow> {
         let row = row.clone();
         self.call(|mut writer| async move { writer.activate(row).await })
@@ -220,6 +214,33 @@ impl Destination for PostgresDestination {
         let (slot, holder) = (slot.to_owned(), holder.to_owned());
         self.call(|mut writer| async move { writer.raise_epoch(&slot, &holder).await })
             .await
+    }
+
+    async fn begin_copy(&mut self, held: &PositionRow, table: &Arc<Table>, at: Lsn) -> Result<()> {
+        let (held, table) = (held.clone(), Arc::clone(table));
+        self.call(|mut writer| async move { writer.begin_copy(&held, &table, at).await })
+            .await
+    }
+
+    async fn copy(&mut self, held: &PositionRow, chunk: Chunk) -> Result<()> {
+        let held = held.clone();
+        self.call(|mut writer| async move { writer.copy(&held, &chunk).await })
+            .await
+    }
+
+    async fn finish_copy(&mut self, held: &PositionRow, oid: Oid, at: Lsn) -> Result<()> {
+        let held = held.clone();
+        self.call(|mut writer| async move { writer.finish_copy(&held, oid, at).await })
+            .await
+    }
+
+    async fn another(&mut self) -> Result<Option<Self>> {
+        let writer = self
+            .call(|writer| async move { writer.another().await })
+            .await?;
+        Ok(Some(Self {
+            writer: Arc::new(Mutex::new(writer)),
+        }))
     }
 
     async fn begin(&mut self, expected: &PositionRow, next: &PositionRow) -> Result<()> {

@@ -18,9 +18,10 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
-use walproto::Oid;
+use walproto::{Lsn, Oid};
 
 use super::{Destination, Existing, Outcome, Refused, Rows};
+use crate::chunk::Chunk;
 use crate::config::OnConflict;
 use crate::dialect::{Dialect, sqlite::Sqlite};
 use crate::error::{Error, Result};
@@ -28,7 +29,6 @@ use crate::names::Names;
 use crate::plan::Operation;
 use crate::position::{PositionRow, TableRow};
 use crate::table::Table;
-use crate::value::Value;
 use writer::Writer;
 
 /// How to open a SQLite file.
@@ -239,11 +239,6 @@ impl Destination for SqliteDestination {
             .await
     }
 
-    async fn copy(&mut self, table: &Arc<Table>, rows: Vec<Vec<Value>>) -> Result<()> {
-        let table = Arc::clone(table);
-        self.call(move |writer| writer.copy(&table, rows)).await
-    }
-
     async fn activate(&mut self, row: &PositionRow) -> Result<PositionRow> {
         let row = row.clone();
         self.call(move |writer| writer.activate(row)).await
@@ -252,6 +247,23 @@ impl Destination for SqliteDestination {
     async fn raise_epoch(&mut self, slot: &str, holder: &str) -> Result<PositionRow> {
         let (slot, holder) = (slot.to_owned(), holder.to_owned());
         self.call(move |writer| writer.raise_epoch(&slot, &holder))
+            .await
+    }
+
+    async fn begin_copy(&mut self, held: &PositionRow, table: &Arc<Table>, at: Lsn) -> Result<()> {
+        let (held, table) = (held.clone(), Arc::clone(table));
+        self.call(move |writer| writer.begin_copy(&held, &table, at))
+            .await
+    }
+
+    async fn copy(&mut self, held: &PositionRow, chunk: Chunk) -> Result<()> {
+        let held = held.clone();
+        self.call(move |writer| writer.copy(&held, &chunk)).await
+    }
+
+    async fn finish_copy(&mut self, held: &PositionRow, oid: Oid, at: Lsn) -> Result<()> {
+        let held = held.clone();
+        self.call(move |writer| writer.finish_copy(&held, oid, at))
             .await
     }
 

@@ -1,81 +1,63 @@
-//! The first start: intent, slot, copy, position; or a slot and tables that the user vouches for.
+//! The first start: intent, slot, tables, position; or a slot and tables that the user vouches for.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
-use walstream::walproto::Lsn;
-use walstream::{Blocker, Client, CreatedSlot, Slot, SlotOptions, Snapshot, SystemIdentity};
+use walstream::{Blocker, Client, CreatedSlot, Slot, SlotOptions, SystemIdentity};
 
-use super::{clean, holder, usable};
+use super::{holder, usable};
 use crate::config::{Config, Copy};
+use crate::copy::Snapshot;
 use crate::destination::{Destination, Existing};
 use crate::error::{Error, Result};
+use crate::fail_point;
 use crate::position::{PositionRow, State};
 use crate::selection::WhereFrom;
 use crate::source::{Published, Source};
 use crate::table::Table;
-use crate::{copy, fail_point};
 
-/// The first start: intent, slot, copy, position.
+/// The first start: intent, slot, tables, position. What the slot's snapshot sees is to be copied.
 pub(super) async fn first(
     config: &Config,
+    connection: &walstream::Config,
     source: &mut Source,
-    wire: &mut Client,
     destination: &mut impl Destination,
     system: &SystemIdentity,
     publications: &[String],
-) -> Result<()> {
-    const SNAPSHOTS: usize = 5;
+) -> Result<Snapshot> {
     // Refuse what can be refused before anything is written.
     named(config, destination, &source.published(publications).await?)?;
-    for _ in 0..SNAPSHOTS {
-        let intent = intent(config, source, system, publications).await?;
-        let intent = destination.write_intent(&intent).await?;
-        fail_point!("intent-written");
-        wire.execute("BEGIN READ ONLY ISOLATION LEVEL REPEATABLE READ")
-            .await?;
-        let options = SlotOptions {
-            snapshot: Snapshot::Use,
-            ..SlotOptions::default()
-        };
-        let created = make_slot(source, wire, &config.slot, &options).await;
-        let point = match created {
-            Ok(created) => created.consistent_point,
-            Err(error) => {
-                // An answer, so there is no slot. Without one the intent stays and is cleaned by the next start.
-                if error.sqlstate().is_some() {
-                    destination.remove_intent(&config.slot).await?;
-                }
-                return Err(not_created(source, error).await);
+    let holder = Client::connect_replication(connection).await?;
+    let intent = intent(config, source, system, publications).await?;
+    let intent = destination.write_intent(&intent).await?;
+    fail_point!("intent-written");
+    let mut snapshot = match Snapshot::with_slot(holder, source, &config.slot, false).await {
+        Ok(snapshot) => snapshot,
+        Err(error) => {
+            // An answer, so there is no slot. Without one the intent stays and is cleaned by the next start.
+            if error.sqlstate().is_some() {
+                destination.remove_intent(&config.slot).await?;
             }
-        };
-        fail_point!("slot-made");
-        let published = crate::source::published(wire, publications, &config.selection).await?;
-        if !copy::lock(wire, source, &published.tables, publications).await? {
-            tracing::info!(
-                "a table changed while the slot was being made; starting over with a new snapshot"
-            );
-            wire.execute("ROLLBACK").await?;
-            clean(config, source, destination, &intent).await?;
-            continue;
+            return Err(not_created(source, error).await);
         }
-        warn_of_partitions(&published);
-        fill(config, wire, destination, &published, point).await?;
-        wire.execute("COMMIT").await?;
-        fail_point!("copied");
-        let row = PositionRow {
-            lsn: point,
-            fingerprint: published.fingerprint,
-            ..intent
-        };
-        destination.activate(&row).await?;
-        fail_point!("activated");
-        return Ok(());
-    }
-    Err(Error::retry(format!(
-        "tables kept changing their definition; no copy in {SNAPSHOTS} attempts"
-    )))
+    };
+    fail_point!("slot-made");
+    let holder = &mut snapshot.holder;
+    let published = crate::source::published(holder, publications, &config.selection).await?;
+    warn_of_partitions(&published);
+    let tables = named(config, destination, &published)?;
+    let tables: Vec<Arc<Table>> = tables.into_iter().map(Arc::new).collect();
+    // All of them before the first row: one that cannot be is said before hours of copying.
+    make(config, destination, &tables).await?;
+    let row = PositionRow {
+        lsn: snapshot.lsn,
+        fingerprint: published.fingerprint,
+        ..intent
+    };
+    destination.activate(&row).await?;
+    fail_point!("activated");
+    Ok(snapshot)
 }
 
 /// Says what the stream cannot show of tables that are followed as a whole although their rows lie in partitions.
@@ -114,27 +96,6 @@ async fn intent(
         holder: holder(),
         fingerprint: String::new(),
     })
-}
-
-/// Makes the tables and, unless the destination has the rows, copies them.
-async fn fill(
-    config: &Config,
-    wire: &mut Client,
-    destination: &mut impl Destination,
-    published: &Published,
-    point: Lsn,
-) -> Result<()> {
-    let named = named(config, destination, published)?;
-    let tables: Vec<Arc<Table>> = named.into_iter().map(Arc::new).collect();
-    // All of them before the first row: one that cannot be is said before hours of copying.
-    make(config, destination, &tables).await?;
-    for (published, table) in published.tables.iter().zip(&tables) {
-        if config.copy == Copy::Yes {
-            let rows = copy::table(wire, destination, published, table, point).await?;
-            tracing::info!(%table, rows, "copied");
-        }
-    }
-    Ok(())
 }
 
 /// Makes the tables, or takes over those that are there.
@@ -248,6 +209,10 @@ pub(super) async fn adopt(
         .await?;
     let tables: Vec<Arc<Table>> = tables.into_iter().map(Arc::new).collect();
     make(config, destination, &tables).await?;
+    // Before the position: a table without this is copied, and what it holds would go.
+    for table in &tables {
+        destination.finish_copy(&row, table.oid, lsn).await?;
+    }
     destination
         .activate(&PositionRow {
             lsn,

@@ -104,7 +104,7 @@ pub(super) async fn later(
         connection,
         position,
         timeline: system.timeline,
-        tables: Tables::new(tables, &config.selection),
+        tables: Tables::default(),
         publications,
     })
 }

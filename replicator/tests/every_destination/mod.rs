@@ -8,8 +8,8 @@ use std::future::Future;
 use std::sync::Arc;
 
 use replicator::{
-    Action, Column, Destination, Error, Existing, Operation, Outcome, PositionRow, State, Table,
-    Value,
+    Action, Chunk, Column, Destination, Error, Existing, Operation, Outcome, PositionRow, State,
+    Table, Value,
 };
 use walproto::{Lsn, Oid};
 
@@ -121,6 +121,15 @@ pub(crate) fn keyed() -> Arc<Table> {
 
 pub(crate) fn keyless() -> Arc<Table> {
     named(2, "log", &[("at", INT), ("what", TEXT)], &[])
+}
+
+/// Rows of a copy as of 100, as COPY sends them.
+pub(crate) fn chunk(table: &Arc<Table>, part: u32, number: u64, lines: &[&str]) -> Chunk {
+    let mut chunk = Chunk::new(Arc::clone(table), Lsn(100), part, number);
+    for line in lines {
+        chunk.push(format!("{line}\n").as_bytes());
+    }
+    chunk
 }
 
 pub(crate) fn intent() -> PositionRow {

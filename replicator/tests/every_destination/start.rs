@@ -36,17 +36,6 @@ pub(crate) async fn a_first_start_leaves_a_position_and_a_ledger_that_a_later_on
             .iter()
             .all(|row| row.state == TableState::Copying && row.made_by_us)
     );
-    destination
-        .copy(
-            &keyed,
-            vec![vec![int(1), text("a")], vec![int(2), Value::Null]],
-        )
-        .await
-        .unwrap();
-    destination
-        .copy(&keyed, vec![vec![int(3), text("c")]])
-        .await
-        .unwrap();
     let active = destination
         .activate(&PositionRow {
             lsn: Lsn(100),
@@ -62,6 +51,26 @@ pub(crate) async fn a_first_start_leaves_a_position_and_a_ledger_that_a_later_on
             ..row
         }
     );
+    let copying = destination.tables("s").await.unwrap();
+    assert!(copying.iter().all(|row| row.state == TableState::Copying));
+    for table in [&keyed, &keyless] {
+        destination
+            .begin_copy(&active, table, Lsn(100))
+            .await
+            .unwrap();
+    }
+    for chunk in [
+        chunk(&keyed, 0, 1, &["1\ta", "2\t\\N"]),
+        chunk(&keyed, 0, 2, &["3\tc"]),
+    ] {
+        destination.copy(&active, chunk).await.unwrap();
+    }
+    for table in [&keyed, &keyless] {
+        destination
+            .finish_copy(&active, table.oid, Lsn(100))
+            .await
+            .unwrap();
+    }
     destination.close().await.unwrap();
 
     let mut destination = ground.open().await;
@@ -110,10 +119,6 @@ pub(crate) async fn a_first_copy_that_starts_over_drops_what_it_made_and_nothing
         .create_table("s", &t, Existing::Refuse)
         .await
         .unwrap();
-    destination
-        .copy(&t, vec![vec![int(1), text("a")]])
-        .await
-        .unwrap();
     drop(destination);
 
     let mut destination = ground.open().await;
@@ -147,12 +152,8 @@ pub(crate) async fn a_first_copy_that_starts_over_drops_what_it_made_and_nothing
         .create_table("s", &t, Existing::Refuse)
         .await
         .unwrap();
-    destination
-        .copy(&t, vec![vec![int(1), text("b")]])
-        .await
-        .unwrap();
     destination.activate(&second).await.unwrap();
-    assert_eq!(ground.look("SELECT * FROM t"), ["1|b"]);
+    assert_eq!(ground.look("SELECT count(*) FROM t"), ["0"]);
     assert_eq!(ground.look("SELECT * FROM mine"), ["1"]);
 }
 
@@ -165,12 +166,12 @@ pub(crate) async fn the_source_of_a_first_copy_can_be_taken_over_too<G: Ground>(
         .await
         .unwrap();
     ground.meddle("UPDATE _replicator_position SET epoch = epoch + 1, holder = 'process 9'");
-    let copied = destination
-        .copy(&t, vec![vec![int(1), text("a")]])
-        .await
-        .unwrap_err();
     let activated = destination.activate(&row).await.unwrap_err();
-    for error in [copied, activated] {
+    let begun = destination.begin_copy(&row, &t, Lsn(100)).await;
+    let copied = destination.copy(&row, chunk(&t, 0, 1, &["1\ta"])).await;
+    let finished = destination.finish_copy(&row, t.oid, Lsn(100)).await;
+    let refused = [begun, copied, finished].map(Result::unwrap_err);
+    for error in refused.into_iter().chain([activated]) {
         assert!(error.to_string().contains("process 9"), "{error}");
     }
     assert_eq!(ground.look("SELECT count(*) FROM t"), ["0"]);
@@ -288,7 +289,7 @@ pub(crate) async fn a_stopped_table_says_why<G: Ground>(ground: &G) {
 
 pub(crate) async fn a_newer_layout_of_our_tables_is_left_alone<G: Ground>(ground: &G) {
     drop(streaming(ground, &[&keyed()]).await);
-    ground.meddle("UPDATE _replicator_tables SET version = 2");
+    ground.meddle("UPDATE _replicator_tables SET version = 3");
     let mut destination = ground.open().await;
     let mut errors = vec![
         destination.position("s").await.unwrap_err(),
@@ -299,7 +300,7 @@ pub(crate) async fn a_newer_layout_of_our_tables_is_left_alone<G: Ground>(ground
     errors.push(destination.drop_made_tables("s").await.unwrap_err());
     for error in errors {
         assert!(
-            error.to_string().contains("newer replicator (layout 2"),
+            error.to_string().contains("newer replicator (layout 3"),
             "{error}"
         );
         assert_eq!(error.exit_code(), 3);

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use replicator::{
-    Destination, Error, Existing, Names, Operation, Outcome, PositionRow, Result, Rows,
-    SqliteDestination, Table, TableRow, Value,
+    Chunk, Destination, Error, Existing, Names, Operation, Outcome, PositionRow, Result, Rows,
+    SqliteDestination, Table, TableRow,
 };
 use testdata::workload::Random;
-use walproto::Oid;
+use walproto::{Lsn, Oid};
 
 /// What goes wrong, and how often it did.
 #[derive(Debug)]
@@ -101,16 +101,24 @@ impl Destination for Flaky {
         self.inner.drop_made_tables(slot).await
     }
 
-    async fn copy(&mut self, table: &Arc<Table>, rows: Vec<Vec<Value>>) -> Result<()> {
-        self.inner.copy(table, rows).await
-    }
-
     async fn activate(&mut self, row: &PositionRow) -> Result<PositionRow> {
         self.inner.activate(row).await
     }
 
     async fn raise_epoch(&mut self, slot: &str, holder: &str) -> Result<PositionRow> {
         self.inner.raise_epoch(slot, holder).await
+    }
+
+    async fn begin_copy(&mut self, held: &PositionRow, table: &Arc<Table>, at: Lsn) -> Result<()> {
+        self.inner.begin_copy(held, table, at).await
+    }
+
+    async fn copy(&mut self, held: &PositionRow, chunk: Chunk) -> Result<()> {
+        self.inner.copy(held, chunk).await
+    }
+
+    async fn finish_copy(&mut self, held: &PositionRow, oid: Oid, at: Lsn) -> Result<()> {
+        self.inner.finish_copy(held, oid, at).await
     }
 
     async fn begin(&mut self, expected: &PositionRow, next: &PositionRow) -> Result<()> {

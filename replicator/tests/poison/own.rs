@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use replicator::{
-    Config, Copy, Destination, Error, Existing, Names, Operation, Outcome, PositionRow, Refused,
-    Result, Rows, ShutdownHandle, SqliteDestination, SqliteOptions, Summary, Table, TableRow,
-    Until, Value,
+    Chunk, Config, Copy, Destination, Error, Existing, Names, Operation, Outcome, PositionRow,
+    Refused, Result, Rows, ShutdownHandle, SqliteDestination, SqliteOptions, Summary, Table,
+    TableRow, Until,
 };
-use walproto::Oid;
+use walproto::{Lsn, Oid};
 
 use crate::bench::Bench;
 use crate::place::{Place, Sqlite};
@@ -63,16 +63,24 @@ impl Destination for Own {
         self.file.drop_made_tables(slot).await
     }
 
-    async fn copy(&mut self, table: &Arc<Table>, rows: Vec<Vec<Value>>) -> Result<()> {
-        self.file.copy(table, rows).await
-    }
-
     async fn activate(&mut self, row: &PositionRow) -> Result<PositionRow> {
         self.file.activate(row).await
     }
 
     async fn raise_epoch(&mut self, slot: &str, holder: &str) -> Result<PositionRow> {
         self.file.raise_epoch(slot, holder).await
+    }
+
+    async fn begin_copy(&mut self, held: &PositionRow, table: &Arc<Table>, at: Lsn) -> Result<()> {
+        self.file.begin_copy(held, table, at).await
+    }
+
+    async fn copy(&mut self, held: &PositionRow, chunk: Chunk) -> Result<()> {
+        self.file.copy(held, chunk).await
+    }
+
+    async fn finish_copy(&mut self, held: &PositionRow, oid: Oid, at: Lsn) -> Result<()> {
+        self.file.finish_copy(held, oid, at).await
     }
 
     async fn begin(&mut self, expected: &PositionRow, next: &PositionRow) -> Result<()> {
@@ -135,7 +143,10 @@ fn run(bench: &Bench<Sqlite>, leaves: bool, lost: u32) -> Result<Summary> {
     let path = url.strip_prefix("sqlite:").unwrap();
     let slot = bench.job.slot_name();
     let (_handle, shutdown) = ShutdownHandle::new();
-    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
     runtime.block_on(async {
         let options = SqliteOptions::new(path, slot).wait(Duration::from_secs(5));
         let own = Own {

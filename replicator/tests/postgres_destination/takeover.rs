@@ -173,11 +173,11 @@ async fn a_role_that_may_not_mark_writes_all_the_same() {
             .create_table("s", &t, Existing::Refuse)
             .await
             .unwrap();
-        destination
-            .copy(&t, vec![vec![int(1), text("a")]])
-            .await
-            .unwrap();
         let row = destination.activate(&row).await.unwrap();
+        destination.begin_copy(&row, &t, Lsn(100)).await.unwrap();
+        let mut chunk = replicator::Chunk::new(Arc::clone(&t), Lsn(100), 0, 1);
+        chunk.push(b"1\ta\n");
+        destination.copy(&row, chunk).await.unwrap();
         apply(&mut destination, &row, 200, vec![delete(&t, &[int(1)])])
             .await
             .unwrap();

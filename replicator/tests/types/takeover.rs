@@ -122,7 +122,10 @@ fn literal(text: &str) -> String {
 
 /// Compares through the program's own eyes; how many rows there are.
 fn equal(source: &Server, place: &Place, slot: &str) -> u64 {
-    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
     let (from, to) = (source.url("postgres"), place.url());
     let report = runtime
         .block_on(replicator::compare::compare(&from, &to, slot))

@@ -9,7 +9,8 @@ use crate::position::{PositionRow, SCHEMA_VERSION, State, TableRow, TableState};
 use crate::table::Table;
 
 /// The tables' ledger first: without it there is no position.
-const CREATE: [&str; 2] = [
+const CREATE: [&str; 3] = [
+    CHUNKS,
     "CREATE TABLE IF NOT EXISTS `_replicator_tables` (
     `slot` VARCHAR(64) NOT NULL,
     `oid` BIGINT NOT NULL,
@@ -44,6 +45,36 @@ const CREATE: [&str; 2] = [
 )",
 ];
 
+const CHUNKS: &str = "CREATE TABLE IF NOT EXISTS `_replicator_chunks` (
+    `slot` VARCHAR(64) NOT NULL,
+    `oid` BIGINT NOT NULL,
+    `part` BIGINT NOT NULL,
+    `number` BIGINT NOT NULL,
+    PRIMARY KEY (`slot`, `oid`, `part`)
+)";
+
+/// Makes the table of chunks where it is missing. It commits what is open.
+pub(super) async fn create_chunks(db: &mut Session) -> Result<()> {
+    if has_chunks(db).await? {
+        return Ok(());
+    }
+    make(db, CHUNKS).await
+}
+
+async fn has_chunks(db: &mut Session) -> Result<bool> {
+    let sql = "SELECT 1 FROM information_schema.`tables`
+               WHERE `table_schema` = DATABASE() AND `table_name` = '_replicator_chunks'";
+    Ok(!db.rows(sql, vec![]).await?.is_empty())
+}
+
+async fn make(db: &mut Session, sql: &str) -> Result<()> {
+    let collation = db.server.flavour.collation();
+    let sql = format!(
+        "{sql} ENGINE = InnoDB ROW_FORMAT = DYNAMIC DEFAULT CHARACTER SET utf8mb4 COLLATE {collation}"
+    );
+    db.run(&sql).await
+}
+
 /// Makes our tables where they are missing. It commits what is open.
 pub(super) async fn create(db: &mut Session) -> Result<()> {
     // Asked first: the statement wants the right to make tables even where there is nothing to make.
@@ -51,11 +82,7 @@ pub(super) async fn create(db: &mut Session) -> Result<()> {
         return Ok(());
     }
     for sql in CREATE {
-        let collation = db.server.flavour.collation();
-        let sql = format!(
-            "{sql} ENGINE = InnoDB ROW_FORMAT = DYNAMIC DEFAULT CHARACTER SET utf8mb4 COLLATE {collation}"
-        );
-        db.run(&sql).await?;
+        make(db, sql).await?;
     }
     Ok(())
 }
@@ -292,11 +319,63 @@ pub(super) async fn maker(db: &mut Session, destination: &str) -> Result<Option<
     rows.first().map(|row| text(row, 0)).transpose()
 }
 
-pub(super) async fn set_all_streaming(db: &mut Session, slot: &str, sync: Lsn) -> Result<()> {
-    let sql = "UPDATE `_replicator_tables` SET `state` = ?, `reason` = NULL, `sync_position` = ? WHERE `slot` = ?";
-    let state = TableState::Streaming.name();
-    let values = vec![state.into(), sync.to_string().into(), slot.into()];
+/// Sets state and sync position; `false` if there is no such table.
+pub(super) async fn set_state(
+    db: &mut Session,
+    slot: &str,
+    oid: Oid,
+    state: &TableState,
+    sync: Lsn,
+) -> Result<bool> {
+    let sql = "UPDATE `_replicator_tables` SET `state` = ?, `reason` = NULL, `sync_position` = ?
+               WHERE `slot` = ? AND `oid` = ?";
+    let values = vec![
+        state.name().into(),
+        sync.to_string().into(),
+        slot.into(),
+        oid.0.into(),
+    ];
+    db.change(sql, values).await.map(|rows| rows == 1)
+}
+
+/// The row, which nobody changes until the end of the transaction: others may copy at the same time.
+pub(super) async fn shared(db: &mut Session, slot: &str) -> Result<Option<PositionRow>> {
+    let sql = format!("{POSITION} LOCK IN SHARE MODE");
+    let rows = db.rows(&sql, vec![slot.into()]).await?;
+    rows.first().map(|row| read_position(slot, row)).transpose()
+}
+
+/// The last chunk of a part; 0 before the first.
+pub(super) async fn last_chunk(db: &mut Session, slot: &str, oid: Oid, part: u32) -> Result<u64> {
+    let sql =
+        "SELECT `number` FROM `_replicator_chunks` WHERE `slot` = ? AND `oid` = ? AND `part` = ?";
+    let values = vec![slot.into(), oid.0.into(), part.into()];
+    let rows = db.rows(sql, values).await?;
+    rows.first().map_or(Ok(0), |row| column(row, 0))
+}
+
+pub(super) async fn put_chunk(
+    db: &mut Session,
+    slot: &str,
+    oid: Oid,
+    part: u32,
+    number: u64,
+) -> Result<()> {
+    // A part has one writer, so this is no race.
+    let sql = if number == 1 {
+        "INSERT INTO `_replicator_chunks` (`number`, `slot`, `oid`, `part`) VALUES (?, ?, ?, ?)"
+    } else {
+        "UPDATE `_replicator_chunks` SET `number` = ? WHERE `slot` = ? AND `oid` = ? AND `part` = ?"
+    };
+    let values = vec![number.into(), slot.into(), oid.0.into(), part.into()];
     db.change(sql, values).await.map(drop)
+}
+
+pub(super) async fn delete_chunks(db: &mut Session, slot: &str, oid: Oid) -> Result<()> {
+    let sql = "DELETE FROM `_replicator_chunks` WHERE `slot` = ? AND `oid` = ?";
+    db.change(sql, vec![slot.into(), oid.0.into()])
+        .await
+        .map(drop)
 }
 
 pub(super) async fn stop_table(db: &mut Session, slot: &str, oid: Oid, reason: &str) -> Result<()> {
@@ -313,6 +392,10 @@ pub(super) async fn stop_table(db: &mut Session, slot: &str, oid: Oid, reason: &
 }
 
 pub(super) async fn delete_tables(db: &mut Session, slot: &str) -> Result<()> {
+    if has_chunks(db).await? {
+        let sql = "DELETE FROM `_replicator_chunks` WHERE `slot` = ?";
+        db.change(sql, vec![slot.into()]).await?;
+    }
     let sql = "DELETE FROM `_replicator_tables` WHERE `slot` = ?";
     db.change(sql, vec![slot.into()]).await.map(drop)
 }

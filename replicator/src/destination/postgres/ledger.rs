@@ -42,6 +42,28 @@ CREATE TABLE IF NOT EXISTS public._replicator_tables (
     PRIMARY KEY (slot, oid)
 )";
 
+const CREATE_CHUNKS: &str = "
+CREATE TABLE IF NOT EXISTS public._replicator_chunks (
+    slot text COLLATE \"C\" NOT NULL,
+    oid bigint NOT NULL,
+    part bigint NOT NULL,
+    number bigint NOT NULL,
+    PRIMARY KEY (slot, oid, part)
+)";
+
+const CHUNKS: &str = "SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+                      WHERE n.nspname = 'public' AND c.relname = '_replicator_chunks'";
+
+/// Makes the table of chunks where it is missing.
+pub(super) async fn create_chunks(db: &mut Session) -> Result<()> {
+    if db.change(sqlx::query(CHUNKS)).await? > 0 {
+        return Ok(());
+    }
+    db.run("SELECT pg_advisory_xact_lock(hashtext('_replicator_position'))")
+        .await?;
+    db.run(CREATE_CHUNKS).await
+}
+
 /// Makes our tables where they are missing.
 pub(super) async fn create(db: &mut Session) -> Result<()> {
     // Asked first: the statement wants the right to make tables even where there is nothing to make.
@@ -277,12 +299,71 @@ pub(super) async fn maker(db: &mut Session, destination: &str) -> Result<Option<
     rows.first().map(|row| text(row, 0)).transpose()
 }
 
-pub(super) async fn set_all_streaming(db: &mut Session, slot: &str, sync: Lsn) -> Result<()> {
-    let sql = "UPDATE public._replicator_tables SET state = $1, reason = NULL, sync_position = $2 WHERE slot = $3";
+/// Sets state and sync position; `false` if there is no such table.
+pub(super) async fn set_state(
+    db: &mut Session,
+    slot: &str,
+    oid: Oid,
+    state: &TableState,
+    sync: Lsn,
+) -> Result<bool> {
+    let sql = "UPDATE public._replicator_tables SET state = $1, reason = NULL, sync_position = $2
+               WHERE slot = $3 AND oid = $4";
     let query = sqlx::query(sql)
-        .bind(TableState::Streaming.name())
+        .bind(state.name())
         .bind(sync.to_string())
-        .bind(slot);
+        .bind(slot)
+        .bind(i64::from(oid.0));
+    db.change(query).await.map(|rows| rows == 1)
+}
+
+/// The row, which nobody changes until the end of the transaction: others may copy at the same time.
+pub(super) async fn shared(db: &mut Session, slot: &str) -> Result<Option<PositionRow>> {
+    let sql = format!("{POSITION} FOR SHARE");
+    let rows = db
+        .rows(sqlx::query(sqlx::AssertSqlSafe(sql)).bind(slot))
+        .await?;
+    rows.first().map(|row| read_position(slot, row)).transpose()
+}
+
+/// The last chunk of a part; 0 before the first.
+pub(super) async fn last_chunk(db: &mut Session, slot: &str, oid: Oid, part: u32) -> Result<u64> {
+    let sql =
+        "SELECT number FROM public._replicator_chunks WHERE slot = $1 AND oid = $2 AND part = $3";
+    let query = sqlx::query(sql)
+        .bind(slot)
+        .bind(i64::from(oid.0))
+        .bind(i64::from(part));
+    let rows = db.rows(query).await?;
+    let number: Option<i64> = rows.first().map_or(Ok(None), |row| column(row, 0))?;
+    u64::try_from(number.unwrap_or(0)).map_err(foreign)
+}
+
+pub(super) async fn put_chunk(
+    db: &mut Session,
+    slot: &str,
+    oid: Oid,
+    part: u32,
+    number: u64,
+) -> Result<()> {
+    let number = i64::try_from(number).map_err(foreign)?;
+    // A part has one writer, so this is no race.
+    let sql = if number == 1 {
+        "INSERT INTO public._replicator_chunks (slot, oid, part, number) VALUES ($1, $2, $3, $4)"
+    } else {
+        "UPDATE public._replicator_chunks SET number = $4 WHERE slot = $1 AND oid = $2 AND part = $3"
+    };
+    let query = sqlx::query(sql)
+        .bind(slot)
+        .bind(i64::from(oid.0))
+        .bind(i64::from(part))
+        .bind(number);
+    db.change(query).await.map(drop)
+}
+
+pub(super) async fn delete_chunks(db: &mut Session, slot: &str, oid: Oid) -> Result<()> {
+    let sql = "DELETE FROM public._replicator_chunks WHERE slot = $1 AND oid = $2";
+    let query = sqlx::query(sql).bind(slot).bind(i64::from(oid.0));
     db.change(query).await.map(drop)
 }
 
@@ -298,6 +379,10 @@ pub(super) async fn stop_table(db: &mut Session, slot: &str, oid: Oid, reason: &
 }
 
 pub(super) async fn delete_tables(db: &mut Session, slot: &str) -> Result<()> {
+    if db.change(sqlx::query(CHUNKS)).await? > 0 {
+        let sql = "DELETE FROM public._replicator_chunks WHERE slot = $1";
+        db.change(sqlx::query(sql).bind(slot)).await?;
+    }
     let sql = "DELETE FROM public._replicator_tables WHERE slot = $1";
     db.change(sqlx::query(sql).bind(slot)).await.map(drop)
 }

@@ -38,6 +38,13 @@ CREATE TABLE IF NOT EXISTS _replicator_tables (
     reason TEXT,
     sync_position TEXT,
     PRIMARY KEY (slot, oid)
+);
+CREATE TABLE IF NOT EXISTS _replicator_chunks (
+    slot TEXT NOT NULL,
+    oid INTEGER NOT NULL,
+    part INTEGER NOT NULL,
+    number INTEGER NOT NULL,
+    PRIMARY KEY (slot, oid, part)
 );";
 
 /// Makes our tables where they are missing.
@@ -249,11 +256,53 @@ pub(super) fn maker(db: &Connection, destination: &str) -> Result<Option<String>
         .map_err(broken)
 }
 
-pub(super) fn set_all_streaming(db: &Connection, slot: &str, sync: Lsn) -> Result<()> {
+/// Sets state and sync position; `false` if there is no such table.
+pub(super) fn set_state(
+    db: &Connection,
+    slot: &str,
+    oid: Oid,
+    state: &TableState,
+    sync: Lsn,
+) -> Result<bool> {
+    let sql = "UPDATE _replicator_tables SET state = ?, reason = NULL, sync_position = ? WHERE slot = ? AND oid = ?";
+    let values = params![state.name(), sync.to_string(), slot, oid.0];
+    db.execute(sql, values)
+        .map(|rows| rows == 1)
+        .map_err(broken)
+}
+
+/// The last chunk of a part; 0 before the first.
+pub(super) fn last_chunk(db: &Connection, slot: &str, oid: Oid, part: u32) -> Result<u64> {
+    let sql = "SELECT number FROM _replicator_chunks WHERE slot = ? AND oid = ? AND part = ?";
+    let found = db.prepare_cached(sql).and_then(|mut select| {
+        let number = select.query_row(params![slot, oid.0, part], |row| row.get(0));
+        number.optional()
+    });
+    let number: Option<i64> = found.map_err(broken)?;
+    u64::try_from(number.unwrap_or(0)).map_err(foreign)
+}
+
+pub(super) fn put_chunk(
+    db: &Connection,
+    slot: &str,
+    oid: Oid,
+    part: u32,
+    number: u64,
+) -> Result<()> {
     let sql =
-        "UPDATE _replicator_tables SET state = ?, reason = NULL, sync_position = ? WHERE slot = ?";
-    let values = params![TableState::Streaming.name(), sync.to_string(), slot];
-    db.execute(sql, values).map(drop).map_err(broken)
+        "INSERT OR REPLACE INTO _replicator_chunks (slot, oid, part, number) VALUES (?, ?, ?, ?)";
+    let number = i64::try_from(number).map_err(foreign)?;
+    let put = db
+        .prepare_cached(sql)
+        .and_then(|mut insert| insert.execute(params![slot, oid.0, part, number]));
+    put.map(drop).map_err(broken)
+}
+
+pub(super) fn delete_chunks(db: &Connection, slot: &str, oid: Oid) -> Result<()> {
+    let sql = "DELETE FROM _replicator_chunks WHERE slot = ? AND oid = ?";
+    db.execute(sql, params![slot, oid.0])
+        .map(drop)
+        .map_err(broken)
 }
 
 pub(super) fn stop_table(db: &Connection, slot: &str, oid: Oid, reason: &str) -> Result<()> {
@@ -265,8 +314,13 @@ pub(super) fn stop_table(db: &Connection, slot: &str, oid: Oid, reason: &str) ->
 }
 
 pub(super) fn delete_tables(db: &Connection, slot: &str) -> Result<()> {
-    let sql = "DELETE FROM _replicator_tables WHERE slot = ?";
-    db.execute(sql, [slot]).map(drop).map_err(broken)
+    for sql in [
+        "DELETE FROM _replicator_tables WHERE slot = ?",
+        "DELETE FROM _replicator_chunks WHERE slot = ?",
+    ] {
+        db.execute(sql, [slot]).map_err(broken)?;
+    }
+    Ok(())
 }
 
 fn text(row: &Row<'_>, at: usize) -> Result<String> {

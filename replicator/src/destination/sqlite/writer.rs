@@ -4,18 +4,19 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension, types::ValueRef};
 use tokio::sync::mpsc::Sender;
-use walproto::Oid;
+use walproto::{Lsn, Oid};
 
 use super::file::failure;
 use super::statements::{LONGEST, Statements};
 use super::{Existing, Outcome, Refused, existing, ledger};
+use crate::chunk::Chunk;
 use crate::config::OnConflict;
 use crate::destination::{OTHERS, not_empty};
 use crate::dialect::{Dialect, Shape, sqlite};
 use crate::error::{Error, Result};
 use crate::fail_point;
 use crate::plan::{Action, Operation};
-use crate::position::{PositionRow, State, TableRow, TableState};
+use crate::position::{PositionRow, State, TableRow, TableState, unknown_table};
 use crate::table::Table;
 use crate::value::Value;
 
@@ -170,7 +171,7 @@ impl<'db> Writer<'db> {
             if existing == Existing::Fill && !writer.is_empty(table)? {
                 return Err(not_empty(table));
             }
-            ledger::put_table(writer.db, slot, table, false, &existing.state())
+            ledger::put_table(writer.db, slot, table, false, &TableState::Copying)
         })
     }
 
@@ -195,15 +196,9 @@ impl<'db> Writer<'db> {
         self.transaction(|writer| {
             let mut dropped = Vec::new();
             for TableRow {
-                table,
-                made_by_us,
-                state,
-                ..
+                table, made_by_us, ..
             } in writer.tables(slot)?
             {
-                if !made_by_us && state == TableState::Filling {
-                    writer.empty(&table)?;
-                }
                 if !made_by_us {
                     continue;
                 }
@@ -216,42 +211,90 @@ impl<'db> Writer<'db> {
                 dropped.push(table.destination);
             }
             if ledger::exists(writer.db)? {
+                ledger::create(writer.db)?;
                 ledger::delete_tables(writer.db, slot)?;
             }
             Ok(dropped)
         })
     }
 
-    /// Takes out what a copy that did not come to its end brought into somebody else's table, if that is still there.
-    fn empty(&self, table: &Table) -> Result<()> {
-        if self.object(&table.destination)?.is_none() {
-            return Ok(());
-        }
-        let sql = sqlite::Sqlite.statement(table, &Shape::Truncate);
-        let gone = self.db.execute_batch(&sql);
-        gone.map_err(|error| failure(format!("could not empty {:?}", table.destination), error))
+    pub(super) fn begin_copy(
+        &mut self,
+        held: &PositionRow,
+        table: &Arc<Table>,
+        at: Lsn,
+    ) -> Result<()> {
+        self.statements.clear();
+        let (slot, oid) = (&held.slot, table.oid);
+        self.transaction(|writer| {
+            writer.holds(held)?;
+            ledger::create(writer.db)?;
+            let rows = ledger::tables(writer.db, slot)?;
+            let row = rows.into_iter().find(|row| row.table.oid == oid);
+            let row = row.ok_or_else(|| unknown_table(slot, oid))?;
+            let is_there = writer.object(&table.destination)?.is_some();
+            let same = row.table.columns == table.columns && row.table.key == table.key;
+            if row.made_by_us && !(same && is_there) {
+                writer.make_again(table)?;
+            } else {
+                existing::check(writer.db, table)?;
+                let sql = sqlite::Sqlite.statement(table, &Shape::Truncate);
+                let gone = writer.db.execute_batch(&sql);
+                gone.map_err(|error| {
+                    failure(format!("could not empty {:?}", table.destination), error)
+                })?;
+            }
+            ledger::put_table(writer.db, slot, table, row.made_by_us, &TableState::Copying)?;
+            ledger::set_state(writer.db, slot, oid, &TableState::Copying, at)?;
+            ledger::delete_chunks(writer.db, slot, oid)
+        })
     }
 
-    pub(super) fn copy(&mut self, table: &Arc<Table>, rows: Vec<Vec<Value>>) -> Result<()> {
-        let held = self
-            .held
-            .clone()
-            .ok_or_else(|| Error::person("a first copy needs an intent"))?;
+    fn make_again(&self, table: &Table) -> Result<()> {
+        let mut sql = "DROP TABLE IF EXISTS ".to_owned();
+        sqlite::Sqlite.identifier(&mut sql, &table.destination);
+        sql.push(';');
+        sql += &sqlite::Sqlite.create_table(table);
+        let made = self.db.execute_batch(&sql);
+        made.map_err(|error| failure(format!("could not make a table for {table}"), error))
+    }
+
+    /// Whether we may write: nobody took over.
+    fn holds(&self, held: &PositionRow) -> Result<()> {
+        held.still_holds(ledger::position(self.db, &held.slot)?)
+    }
+
+    pub(super) fn copy(&mut self, held: &PositionRow, chunk: &Chunk) -> Result<()> {
+        let table = chunk.table();
+        let (slot, oid, part) = (&held.slot, table.oid, chunk.part());
         self.statements.on_conflict(OnConflict::Stop);
         self.transaction(|writer| {
-            if !ledger::compare_and_set(writer.db, &held, &held)? {
-                return Err(writer.not_as_expected(&held)?);
+            writer.holds(held)?;
+            if !chunk.comes_after(ledger::last_chunk(writer.db, slot, oid, part)?)? {
+                return Ok(());
             }
-            for values in rows {
-                let action = Action::Insert { values };
+            for values in chunk.rows() {
+                let action = Action::Insert { values: values? };
                 let operation = Operation {
                     table: Arc::clone(table),
-                    lsn: held.lsn,
+                    lsn: chunk.lsn(),
                     action,
                 };
                 writer.statements.run(&operation)?;
             }
-            Ok(())
+            ledger::put_chunk(writer.db, slot, oid, part, chunk.number())
+        })
+    }
+
+    pub(super) fn finish_copy(&mut self, held: &PositionRow, oid: Oid, at: Lsn) -> Result<()> {
+        let slot = &held.slot;
+        self.transaction(|writer| {
+            writer.holds(held)?;
+            if !ledger::set_state(writer.db, slot, oid, &TableState::Streaming, at)? {
+                return Err(unknown_table(slot, oid));
+            }
+            ledger::create(writer.db)?;
+            ledger::delete_chunks(writer.db, slot, oid)
         })
     }
 
@@ -270,7 +313,6 @@ impl<'db> Writer<'db> {
             if !ledger::compare_and_set(writer.db, &held, &next)? {
                 return Err(writer.not_as_expected(&held)?);
             }
-            ledger::set_all_streaming(writer.db, &next.slot, next.lsn)?;
             Ok(next)
         })?;
         self.held = None;
@@ -402,6 +444,7 @@ impl<'db> Writer<'db> {
     pub(super) fn forget(&mut self, slot: &str) -> Result<()> {
         self.transaction(|writer| {
             if ledger::exists(writer.db)? {
+                ledger::create(writer.db)?;
                 ledger::delete_position(writer.db, slot)?;
                 ledger::delete_tables(writer.db, slot)?;
             }

@@ -1,4 +1,4 @@
-//! The first start: the intent, the tables, the first copy, and the position that ends it.
+//! The first start: the intent, the tables, and the position.
 //!
 //! A statement that makes or drops a table commits by itself, so each stands outside of transactions: what the ledger
 //! says of a table is durable before the table is there.
@@ -15,7 +15,6 @@ use crate::dialect::mysql::{Mysql, quoted};
 use crate::error::{Error, Result};
 use crate::position::{PositionRow, State, TableRow, TableState};
 use crate::table::Table;
-use crate::value::Value;
 
 impl Writer {
     pub(in super::super) async fn write_intent(&mut self, row: PositionRow) -> Result<PositionRow> {
@@ -95,7 +94,7 @@ impl Writer {
     }
 
     /// The statement that makes a table.
-    fn making(&mut self, table: &Table) -> Result<String> {
+    pub(super) fn making(&mut self, table: &Table) -> Result<String> {
         let on_misfit = self.on_misfit;
         let (db, _) = self.parts()?;
         let dialect = Mysql::of(db.server.flavour).on_misfit(on_misfit);
@@ -133,7 +132,7 @@ impl Writer {
         if existing == Existing::Fill && !is_empty(db, table).await? {
             return Err(not_empty(table));
         }
-        ledger::put_table(db, slot, table, false, &existing.state()).await?;
+        ledger::put_table(db, slot, table, false, &TableState::Copying).await?;
         Ok(false)
     }
 
@@ -141,10 +140,7 @@ impl Writer {
         self.statements.clear();
         let mut dropped = Vec::new();
         for TableRow {
-            table,
-            made_by_us,
-            state,
-            ..
+            table, made_by_us, ..
         } in self.tables(slot).await?
         {
             let name = table.destination;
@@ -155,10 +151,6 @@ impl Writer {
                     .await;
                 gone.map_err(|error| failure(format!("could not drop {name}"), error))?;
                 dropped.push(name);
-            } else if state == TableState::Filling && lookup::find(db, &name).await?.is_some() {
-                // What a copy that did not come to its end brought into somebody else's table.
-                let gone = db.run_text(&format!("DELETE FROM {}", quoted(&name))).await;
-                gone.map_err(|error| failure(format!("could not empty {name}"), error))?;
             }
         }
         let db = self.db().await?;
@@ -166,26 +158,6 @@ impl Writer {
             ledger::delete_tables(db, slot).await?;
         }
         Ok(dropped)
-    }
-
-    pub(in super::super) async fn copy(
-        &mut self,
-        table: &Arc<Table>,
-        rows: Vec<Vec<Value>>,
-    ) -> Result<()> {
-        let held = self
-            .held
-            .clone()
-            .ok_or_else(|| Error::person("a first copy needs an intent"))?;
-        self.start().await?;
-        let done = match self.hold(&held, &held).await {
-            Ok(()) => {
-                let (db, statements) = self.parts()?;
-                statements.copy(db, table, rows).await
-            }
-            Err(error) => Err(error),
-        };
-        self.end(done).await
     }
 
     pub(in super::super) async fn activate(&mut self, row: PositionRow) -> Result<PositionRow> {
@@ -200,10 +172,7 @@ impl Writer {
             ..row
         };
         self.start().await?;
-        let done = match self.hold(&held, &next).await {
-            Ok(()) => ledger::set_all_streaming(self.parts()?.0, &next.slot, next.lsn).await,
-            Err(error) => Err(error),
-        };
+        let done = self.hold(&held, &next).await;
         self.end(done).await?;
         self.held = None;
         Ok(next)

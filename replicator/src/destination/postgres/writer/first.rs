@@ -1,20 +1,17 @@
-//! The first start: the intent, the tables, the first copy, and the position that ends it.
+//! The first start: the intent, the tables, and the position.
 
 use std::sync::Arc;
 
 use super::Writer;
 use crate::config::OnMisfit;
 use crate::destination::postgres::session::{Session, column, failure};
-use crate::destination::postgres::values::line;
 use crate::destination::postgres::{ledger, lookup};
 use crate::destination::{Existing, OTHERS, not_empty};
 use crate::dialect::postgres::types::BuiltIn;
-use crate::dialect::postgres::{Postgres, create_table, parts, qualified, quoted};
-use crate::dialect::{Dialect, Shape};
+use crate::dialect::postgres::{create_table, parts, qualified, quoted};
 use crate::error::{Error, Result};
 use crate::position::{PositionRow, State, TableRow, TableState};
 use crate::table::Table;
-use crate::value::Value;
 
 impl Writer {
     pub(in super::super) async fn write_intent(&mut self, row: PositionRow) -> Result<PositionRow> {
@@ -73,11 +70,7 @@ impl Writer {
         let name = &table.destination;
         let Some(found) = lookup::find(db, name).await? else {
             let (schema, _) = parts(name);
-            let major = db.major;
-            let mut sql = create_table(table, |column| match on_misfit {
-                OnMisfit::Text => BuiltIn::held_whole(column, major),
-                OnMisfit::Fail | OnMisfit::Clamp => BuiltIn::held(column),
-            });
+            let mut sql = making(table, db.major, on_misfit);
             if !existing.makes() {
                 if schema != "public" {
                     sql = format!("CREATE SCHEMA IF NOT EXISTS {}; {sql}", quoted(&schema));
@@ -115,7 +108,7 @@ impl Writer {
         if existing == Existing::Fill && !is_empty(db, table).await? {
             return Err(not_empty(table));
         }
-        ledger::put_table(db, slot, table, false, &existing.state()).await
+        ledger::put_table(db, slot, table, false, &TableState::Copying).await
     }
 
     pub(in super::super) async fn drop_made_tables(&mut self, slot: &str) -> Result<Vec<String>> {
@@ -128,23 +121,9 @@ impl Writer {
     async fn drop_tables(&mut self, slot: &str) -> Result<Vec<String>> {
         let mut dropped = Vec::new();
         for TableRow {
-            table,
-            made_by_us,
-            state,
-            ..
+            table, made_by_us, ..
         } in self.tables(slot).await?
         {
-            if !made_by_us && state == TableState::Filling {
-                // What a copy that did not come to its end brought into somebody else's table.
-                let db = self.db().await?;
-                if lookup::find(db, &table.destination).await?.is_some() {
-                    let sql = Postgres.statement(&table, &Shape::Truncate);
-                    let gone = db.run_text(&sql).await;
-                    gone.map_err(|error| {
-                        failure(format!("could not empty {}", table.destination), error)
-                    })?;
-                }
-            }
             if made_by_us {
                 let sql = format!("DROP TABLE IF EXISTS {}", qualified(&table.destination));
                 let gone = self.db().await?.run_text(&sql).await;
@@ -161,53 +140,6 @@ impl Writer {
         Ok(dropped)
     }
 
-    pub(in super::super) async fn copy(
-        &mut self,
-        table: &Arc<Table>,
-        rows: Vec<Vec<Value>>,
-    ) -> Result<()> {
-        let held = self
-            .held
-            .clone()
-            .ok_or_else(|| Error::person("a first copy needs an intent"))?;
-        let mut lines = Vec::new();
-        for row in &rows {
-            let kinds = table.columns.iter().map(|column| column.kind);
-            line(row.iter().zip(kinds), &mut lines)
-                .map_err(|error| Error::person(format!("table {table}, first copy: {error}")))?;
-        }
-        self.db().await?;
-        self.mark().await;
-        self.start().await?;
-        let done = self.copy_lines(&held, table, &lines, rows.len()).await;
-        self.end(done).await
-    }
-
-    async fn copy_lines(
-        &mut self,
-        held: &PositionRow,
-        table: &Arc<Table>,
-        lines: &[u8],
-        count: usize,
-    ) -> Result<()> {
-        self.hold(held, held).await?;
-        let Some(db) = &mut self.session else {
-            return Err(Error::retry(
-                "the session at the destination server was lost",
-            ));
-        };
-        let sql = self.statements.target(db, table).await?.copy_in();
-        let copied = db.copy_in(&sql, lines).await;
-        match copied {
-            Ok(copied) if usize::try_from(copied) == Ok(count) => Ok(()),
-            Ok(copied) => Err(Error::person(format!(
-                "table {table}, first copy: the destination took {copied} of {count} rows"
-            ))
-            .with_hint("a trigger on the table may leave rows out")),
-            Err(error) => Err(failure(format!("table {table}, first copy"), error)),
-        }
-    }
-
     pub(in super::super) async fn activate(&mut self, row: PositionRow) -> Result<PositionRow> {
         let held = self
             .held
@@ -220,14 +152,19 @@ impl Writer {
             ..row
         };
         self.start().await?;
-        let done = match self.hold(&held, &next).await {
-            Ok(()) => ledger::set_all_streaming(self.db().await?, &next.slot, next.lsn).await,
-            Err(error) => Err(error),
-        };
+        let done = self.hold(&held, &next).await;
         self.end(done).await?;
         self.held = None;
         Ok(next)
     }
+}
+
+/// The statement that makes a table.
+pub(super) fn making(table: &Table, major: i32, on_misfit: OnMisfit) -> String {
+    create_table(table, |column| match on_misfit {
+        OnMisfit::Text => BuiltIn::held_whole(column, major),
+        OnMisfit::Fail | OnMisfit::Clamp => BuiltIn::held(column),
+    })
 }
 
 async fn is_empty(db: &mut Session, table: &Table) -> Result<bool> {

@@ -1,0 +1,72 @@
+//! A moment of the source that several sessions see, and its place in the stream.
+
+use walstream::walproto::Lsn;
+use walstream::{Client, Config, SlotOptions, Snapshot as Taken};
+
+use crate::error::{Error, Result};
+use crate::source::Source;
+use crate::start::make_slot;
+
+/// What committed before [`lsn`](Self::lsn) is seen, and nothing else; the stream brings the rest.
+///
+/// It comes with a slot, because nothing else tells where in the stream a snapshot lies. It lives as long as its session,
+/// whose transaction stays open.
+#[derive(Debug)]
+pub(crate) struct Snapshot {
+    pub(crate) holder: Client,
+    pub(crate) lsn: Lsn,
+    /// For `SET TRANSACTION SNAPSHOT`.
+    id: String,
+}
+
+impl Snapshot {
+    /// Makes the slot `name`, which goes with the session if it is `temporary`.
+    pub(crate) async fn with_slot(
+        mut holder: Client,
+        source: &mut Source,
+        name: &str,
+        temporary: bool,
+    ) -> Result<Self, walstream::Error> {
+        holder
+            .execute("BEGIN READ ONLY ISOLATION LEVEL REPEATABLE READ")
+            .await?;
+        let options = SlotOptions {
+            snapshot: Taken::Use,
+            temporary,
+            ..SlotOptions::default()
+        };
+        let created = make_slot(source, &mut holder, name, &options).await?;
+        let rows = holder.query("SELECT pg_export_snapshot()").await?;
+        let id = rows.first().and_then(|row| row.get(0)).unwrap_or_default();
+        Ok(Self {
+            lsn: created.consistent_point,
+            id: id.to_owned(),
+            holder,
+        })
+    }
+
+    /// One of now, for copies that are begun while the slot `of` is followed.
+    pub(crate) async fn now(connection: &Config, source: &mut Source, of: &str) -> Result<Self> {
+        let holder = Client::connect_replication(connection).await?;
+        // Names have 63 bytes at most, and two replicators of the same slot never copy at the same time for long.
+        let name: String = of.chars().take(40).collect();
+        let name = format!("{name}_copy_{}", std::process::id());
+        Self::with_slot(holder, source, &name, true)
+            .await
+            .map_err(Error::from)
+    }
+
+    /// Another session that sees it.
+    pub(crate) async fn session(&self, connection: &Config) -> Result<Client> {
+        let mut client = Client::connect(connection).await?;
+        client
+            .execute("BEGIN READ ONLY ISOLATION LEVEL REPEATABLE READ")
+            .await?;
+        let sql = format!(
+            "SET TRANSACTION SNAPSHOT {}",
+            walstream::quote_literal(&self.id)
+        );
+        client.execute(&sql).await?;
+        Ok(client)
+    }
+}
