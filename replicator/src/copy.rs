@@ -128,6 +128,7 @@ impl Copying<'_> {
         }
         copied += chunk.count();
         if chunk.count() > 0 {
+            fail_point!("copy-middle");
             destination.copy(self.held, chunk).await?;
         }
         Ok(copied)

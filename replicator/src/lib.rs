@@ -23,7 +23,7 @@
 //! agreement, and the slot at or behind them.
 //!
 //! Below is the order of events, what a crash after each step leaves behind, and what the next start does about it.
-//! `tests/crash.rs` kills the program at each place named in the last column, many times and under load, and
+//! `tests/crash` kills the program at each place named in the last column, many times and under load, and
 //! compares every row at the end; a run in which a place was never met fails.
 //!
 //! ## First start
@@ -35,14 +35,16 @@
 //! | 1. the publication is made, if it is ours to make | a publication with our mark | uses it | at random |
 //! | 2. an intent row is committed: system, database, WAL position | the intent | cleans, begins again | `intent-written` |
 //! | 3. the slot is made; its snapshot is held by the same session | also a slot, not older than the intent | cleans, begins again | `slot-made` |
-//! | 4. per table: ledger row and table | also tables that the ledger says we made | cleans, begins again | `table-made` |
-//! | 5. per table: its rows, in the slot's snapshot | also rows | cleans, begins again | `copy-middle`, `copied` |
-//! | 6. the intent becomes the position row, at the slot's consistent point | slot and position that agree | goes on | `activated` |
+//! | 4. per table: ledger row (`copying`) and table | also tables that the ledger says we made, empty | cleans, begins again | `table-made` |
+//! | 5. the intent becomes the position row, at the slot's consistent point | slot and position that agree, tables that wait for their rows | is a later start, and copies them | `activated` |
 //!
 //! *Cleaning* goes in this order, so that a crash within it is cleaned again: the orphaned slot's holder is ended, the
 //! slot dropped, the tables that we made dropped, the intent removed. A slot older than the intent is somebody
 //! else's and never dropped; a slot with neither intent nor position is refused, unless the user vouches for it with
 //! `--copy no`.
+//!
+//! From step 5 on nothing is cleaned any more. It goes on as a later start, within the same process; the session of step
+//! 3 lives on, so that the copy sees its snapshot.
 //!
 //! ## Later start
 //!
@@ -52,6 +54,31 @@
 //! | 2. one destination transaction raises the epoch and reads the row | a higher epoch | raises it again | at random |
 //! | 3. the row is compared with slot, system, timeline, end of WAL and publications | nothing | the same | at random |
 //! | 4. what committed before the stored position is skipped and confirmed | a slot that moved up to the position | the same | at random |
+//!
+//! ## Copy
+//!
+//! At the end of every start, for every table that the ledger has as `copying`. The slot is ours and the stream waits,
+//! unread: what changes meanwhile stays in the source's WAL. Nothing else writes the destination.
+//!
+//! A snapshot sees what committed before its *consistent point*, and nothing else. It is the one of step 3 of the first
+//! start, or, after a crash and for what changed since, one of now that comes with a temporary slot of its own. Its point
+//! is written down with each table that is copied in it (the table's *sync position*), and of the stream a table gets what
+//! commits at that position or later: neither gap nor overlap, whenever each table was copied.
+//!
+//! | step | a crash after it leaves | the next start | killed at |
+//! |---|---|---|---|
+//! | 1. the table is locked (`ACCESS SHARE`) and compared with what the snapshot says of it; one that was rewritten, emptied or altered since is left to another snapshot | nothing | the same, with a snapshot of now | at random |
+//! | 2. the copy is begun: table emptied, sync position and state `copying` written, chunks forgotten, in one transaction where the destination has such | an empty table | begins again | `copy-begun` |
+//! | 3. per chunk: its rows and its number, in one transaction | a part of the rows | empties the table, begins again | `copy-middle`, `chunk-before-commit` |
+//! | 4. every part was read to its end, every chunk is in | all rows, in state `copying` | empties the table, begins again | `copied` |
+//! | 5. the table becomes `streaming`, its chunks are forgotten | a table that is complete as of its sync position | leaves it alone, copies the others | `copy-finished` |
+//!
+//! Each of these transactions looks, under a shared lock, whether the position row still has our epoch: who took over has
+//! raised it, and nothing of ours is written after that. So a chunk that is still on its way when its process dies is in
+//! before the next start begins the copy anew, or never.
+//!
+//! A stop (a signal, or an error that a person must mend) leaves what a crash leaves, and says so: slot and complete tables
+//! stay, the next start goes on, and until then the slot holds back WAL. `replicator drop` is the way out.
 //!
 //! ## Batch
 //!

@@ -88,9 +88,12 @@ async fn into(
         () = shutdown.asked() => None,
     };
     let Some(started) = started else {
-        // In the middle of the first copy, perhaps: the slot would hold back WAL until somebody starts again.
-        let source = Client::connect(&config.connection()?).await?;
-        start::give_up(&config, &mut Source::new(source), &mut destination).await;
+        let mut source = Source::new(Client::connect(&config.connection()?).await?);
+        // What was called last may still be open.
+        destination.rollback().await?;
+        // Before there is a position nothing is worth keeping: the slot would hold back WAL for nobody.
+        start::give_up(&config, &mut source, &mut destination).await;
+        start::report_unfinished(&config, &mut source, &mut destination).await;
         destination.close().await?;
         return Ok(Summary::default());
     };

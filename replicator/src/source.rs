@@ -82,6 +82,18 @@ impl Source {
         one_lsn(&mut self.client, "SELECT pg_current_wal_flush_lsn()").await
     }
 
+    /// How much of the write-ahead log is kept for a slot, in words of the server's.
+    pub(crate) async fn held_back(&mut self, slot: &str) -> Result<String> {
+        let sql = format!(
+            "SELECT pg_size_pretty(pg_wal_lsn_diff(pg_current_wal_insert_lsn(), restart_lsn))
+             FROM pg_replication_slots WHERE slot_name = {}",
+            quote_literal(slot)
+        );
+        let rows = self.client.query(&sql).await?;
+        let text = rows.first().and_then(|row| row.get(0));
+        Ok(text.unwrap_or("nothing").to_owned())
+    }
+
     /// Size of a page and of a segment of the write-ahead log.
     pub(crate) async fn wal_sizes(&mut self) -> Result<(u64, u64)> {
         let sql = "SELECT current_setting('wal_block_size'), setting::bigint * CASE unit WHEN 'B' THEN 1 ELSE 8192 END

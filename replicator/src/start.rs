@@ -15,7 +15,7 @@ use crate::copy::{Copying, Snapshot};
 use crate::destination::Destination;
 use crate::error::{Error, ErrorKind, Result, START_ANEW};
 use crate::follow::Tables;
-use crate::position::{PositionRow, State};
+use crate::position::{PositionRow, State, TableState};
 use crate::publication;
 use crate::source::Source;
 use first::{adopt, first};
@@ -111,9 +111,16 @@ pub(crate) async fn start(config: &Config, destination: &mut impl Destination) -
         publications: &started.publications,
         held: &started.position,
     };
-    let tables = copying
+    let copied = copying
         .all(&mut started.source, destination, snapshot)
-        .await?;
+        .await;
+    let tables = match copied {
+        Ok(tables) => tables,
+        Err(error) => {
+            report_unfinished(config, &mut started.source, destination).await;
+            return Err(error);
+        }
+    };
     started.tables = Tables::new(tables, &config.selection);
     Ok(started)
 }
@@ -134,6 +141,35 @@ pub(crate) async fn give_up(
     };
     if let Err(error) = cleaned.await {
         tracing::warn!(%error, "the unfinished start could not be cleaned up; the next one will try again");
+    }
+}
+
+/// Says what stays of a copy that was stopped in the middle, what that costs, and the way out.
+pub(crate) async fn report_unfinished(
+    config: &Config,
+    source: &mut Source,
+    destination: &mut impl Destination,
+) {
+    let told = async {
+        let rows = destination.tables(&config.slot).await?;
+        let pending = rows.iter().filter(|row| row.state == TableState::Copying);
+        let pending = pending.count();
+        if pending == 0 {
+            return Ok(());
+        }
+        let held_back = source.held_back(&config.slot).await?;
+        tracing::warn!(
+            slot = config.slot,
+            finished = rows.len() - pending,
+            pending,
+            held_back,
+            "the copy is not complete: the next start goes on with the tables that are pending; until then the slot \
+             holds back WAL at the source, and replicator drop removes it if nobody is to go on"
+        );
+        Ok::<_, Error>(())
+    };
+    if let Err(error) = told.await {
+        tracing::warn!(%error, "the copy may not be complete; the next start goes on with it");
     }
 }
 

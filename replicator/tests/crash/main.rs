@@ -19,7 +19,7 @@ use common::{Job, OnDrop, assert_equal, connect, quiet};
 use testdata::workload::{Random, Workload};
 use testdata::{ClientError, Server, Version};
 use theatre::{
-    ABORTED, FIRST, LATER, OTHERS, PATIENCE, Theatre, lock, own_crashes, run_to_current,
+    ABORTED, COPYING, FIRST, LATER, OTHERS, PATIENCE, Theatre, lock, own_crashes, run_to_current,
 };
 
 fn number(name: &str) -> Option<u64> {
@@ -89,7 +89,7 @@ fn survives(version: Version, protocol: u8, streaming: &str, rounds: usize) {
             theatre.round(round);
         }
         println!("{rounds} rounds: {:?}", theatre.met);
-        for place in FIRST.iter().chain(LATER).chain(OTHERS) {
+        for place in FIRST.iter().chain(COPYING).chain(LATER).chain(OTHERS) {
             assert!(
                 theatre.met.contains_key(*place),
                 "{place} was never hit: {:?}",

@@ -13,14 +13,16 @@ use crate::common::{
     Finished, Job, Running, assert_equal, connect, destination_rows, differences, published,
 };
 
-/// Places of a first start.
-pub(crate) const FIRST: &[&str] = &[
-    "intent-written",
-    "slot-made",
-    "table-made",
+/// Places of a first start, up to the position: what it made is removed, or kept from the last one on.
+pub(crate) const FIRST: &[&str] = &["intent-written", "slot-made", "table-made", "activated"];
+
+/// Places of the copy: the slot and the tables that are complete stay.
+pub(crate) const COPYING: &[&str] = &[
+    "copy-begun",
     "copy-middle",
+    "chunk-before-commit",
     "copied",
-    "activated",
+    "copy-finished",
 ];
 
 /// Places of the stream.
@@ -37,6 +39,7 @@ pub(crate) const LATER: &[&str] = &[
 /// What else a run kills.
 pub(crate) const OTHERS: &[&str] = &[
     "at random in the first start",
+    "a finished table that stayed",
     "at random in the stream",
     "with changes in the spool",
     "the source",
@@ -98,6 +101,18 @@ impl Theatre<'_> {
 
     /// Runs until the process dies at the `visit`-th time it comes by `place`.
     fn die_at(&mut self, job: &Job, place: &str, visit: usize, more: &[&str]) {
+        assert!(self.dies_at(job, place, visit, more, |_| false));
+    }
+
+    /// The same, unless it is `over` before.
+    fn dies_at(
+        &mut self,
+        job: &Job,
+        place: &str,
+        visit: usize,
+        more: &[&str],
+        over: impl Fn(&Job) -> bool,
+    ) -> bool {
         let log = job.folder().join("failpoints");
         let before = lines(&log);
         let deadline = Instant::now() + PATIENCE;
@@ -107,8 +122,21 @@ impl Theatre<'_> {
                 .env("REPLICATOR_FAILPOINT", format!("{place}:{visit}"))
                 .env("REPLICATOR_FAILPOINT_LOG", &log);
             let mut running = job.start_command(command);
-            let Some(finished) = running.wait_until(deadline) else {
-                panic!("{place}:{visit} was not reached:\n{}", running.log());
+            let finished = loop {
+                let soon = Instant::now() + Duration::from_millis(200);
+                match running.wait_until(soon.min(deadline)) {
+                    Some(finished) => break finished,
+                    None if over(job) => {
+                        running.kill();
+                        return false;
+                    }
+                    None => {}
+                }
+                assert!(
+                    Instant::now() < deadline,
+                    "{place}:{visit} was not reached:\n{}",
+                    running.log()
+                );
             };
             if finished.signal == Some(ABORTED) {
                 break;
@@ -117,6 +145,7 @@ impl Theatre<'_> {
         }
         assert_eq!(lines(&log), before + 1, "{place}");
         self.count(place);
+        true
     }
 
     /// Kills it some time after its start; `false` if it had an end of its own.
@@ -203,24 +232,33 @@ impl Theatre<'_> {
         let slot = format!("crash_{round}");
         let job = self.job(&slot);
 
-        // A first start, killed again and again.
-        let places = [0, 1].map(|at| FIRST[(2 * round + at) % FIRST.len()]);
-        for place in places {
-            let visit = match place {
-                "table-made" => 1 + self.random.below(8),
-                "copy-middle" => 1 + self.random.below(2),
-                _ => 1,
-            };
-            self.die_at(&job, place, visit, &[]);
+        // A first start, killed again and again, until it has its position.
+        let first = FIRST[round % FIRST.len()];
+        let visit = if first == "table-made" {
+            1 + self.random.below(8)
+        } else {
+            1
+        };
+        self.die_at(&job, first, visit, &[]);
+        if self.die_at_random(&job, 60) && !is_copied(&job) {
+            self.count("at random in the first start");
         }
-        // There is no first start after its last place; elsewhere it may come to its end before the second kill.
-        if !places.contains(&"activated") {
-            for within in [60, 250] {
-                let killed = self.die_at_random(&job, within);
-                if killed && !is_active(&job) {
-                    self.count("at random in the first start");
-                }
+        // The copy, likewise, as long as there is one: a kill at random may have come after its end.
+        for at in 0..2 {
+            let place = COPYING[(2 * round + at) % COPYING.len()];
+            let before = finished_tables(&job);
+            if is_copied(&job) || !self.dies_at(&job, place, 1, &[], is_copied) {
+                continue;
             }
+            let after = finished_tables(&job);
+            for (table, position) in &before {
+                // Not copied again: its rows are as of the same moment as before.
+                assert_eq!(after.get(table), Some(position), "{table} after {place}");
+                self.count("a finished table that stayed");
+            }
+        }
+        if self.die_at_random(&job, 250) && !is_copied(&job) {
+            self.count("at random in the first start");
         }
 
         // The stream, likewise.
@@ -360,11 +398,24 @@ pub(crate) fn run_to_current(job: &Job) -> String {
     }
 }
 
-/// Whether the first start has come to its end.
-pub(crate) fn is_active(job: &Job) -> bool {
-    let sql = "SELECT count(*) FROM _replicator_position WHERE state <> 'intent'";
-    let count: Result<i64, _> = job.sqlite().query_row(sql, [], |row| row.get(0));
-    count.is_ok_and(|count| count > 0)
+/// Whether every table is copied.
+pub(crate) fn is_copied(job: &Job) -> bool {
+    let sql = "SELECT count(*) > 0 AND count(*) = sum(state = 'streaming') FROM _replicator_tables";
+    let copied: Result<bool, _> = job.sqlite().query_row(sql, [], |row| row.get(0));
+    copied.unwrap_or(false)
+}
+
+/// The tables whose copy is complete, and as of which position they were copied.
+fn finished_tables(job: &Job) -> BTreeMap<String, String> {
+    let sql = "SELECT oid || '', sync_position FROM _replicator_tables WHERE state = 'streaming'";
+    let file = job.sqlite();
+    let Ok(mut query) = file.prepare(sql) else {
+        return BTreeMap::new();
+    };
+    let rows = query
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))
+        .unwrap();
+    rows.map(Result::unwrap).collect()
 }
 
 /// Whether the process has a file in `folder` open; the spool's files have no name.

@@ -282,7 +282,9 @@ impl<'db> Writer<'db> {
                 };
                 writer.statements.run(&operation)?;
             }
-            ledger::put_chunk(writer.db, slot, oid, part, chunk.number())
+            ledger::put_chunk(writer.db, slot, oid, part, chunk.number())?;
+            fail_point!("chunk-before-commit");
+            Ok(())
         })
     }
 
