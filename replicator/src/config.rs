@@ -8,6 +8,7 @@ use std::time::Duration;
 use walstream::walproto::Lsn;
 use walstream::{Backoff, Reconnect};
 
+use crate::copy::{CopyEvent, CopyHandle, OnCopy};
 use crate::error::Result;
 use crate::names::{ColumnName, Names, TableName, TablePattern};
 use crate::selection::Selection;
@@ -34,6 +35,10 @@ pub struct Config {
     pub(crate) names: Names,
     pub(crate) keyless: Keyless,
     pub(crate) copy: Copy,
+    pub(crate) copy_workers: usize,
+    pub(crate) copy_rate: Option<u64>,
+    pub(crate) copy_handle: CopyHandle,
+    pub(crate) on_copy: Option<OnCopy>,
     pub(crate) auto_create: bool,
     pub(crate) on_conflict: OnConflict,
     pub(crate) on_misfit: OnMisfit,
@@ -70,6 +75,10 @@ impl Config {
             names: Names::new(),
             keyless: Keyless::default(),
             copy: Copy::default(),
+            copy_workers: 2,
+            copy_rate: None,
+            copy_handle: CopyHandle::new(),
+            on_copy: None,
             auto_create: true,
             on_conflict: OnConflict::default(),
             on_misfit: OnMisfit::default(),
@@ -169,6 +178,38 @@ impl Config {
     #[must_use]
     pub const fn copy(mut self, copy: Copy) -> Self {
         self.copy = copy;
+        self
+    }
+
+    /// How many tables, or parts of one, are copied at a time; 2 without this. Each is a connection to the source and one
+    /// to the destination; SQLite has one writer.
+    #[must_use]
+    pub const fn copy_workers(mut self, workers: usize) -> Self {
+        self.copy_workers = if workers == 0 { 1 } else { workers };
+        self
+    }
+
+    /// Bytes that are copied in a second at most, by all workers together; as many as there are without this.
+    #[must_use]
+    pub const fn copy_rate(mut self, bytes_per_second: u64) -> Self {
+        self.copy_rate = Some(bytes_per_second);
+        self
+    }
+
+    /// What pauses copies and lets them go on, from anywhere and at any time.
+    #[must_use]
+    pub fn copy_handle(mut self, handle: &CopyHandle) -> Self {
+        self.copy_handle = handle.clone();
+        self
+    }
+
+    /// Tells how far copies are.
+    ///
+    /// It is called within the run, which waits for it: hand on what takes long. What begins and ends is logged all the
+    /// same, but no lines of how far it is.
+    #[must_use]
+    pub fn on_copy(mut self, told: impl Fn(&CopyEvent) + Send + Sync + 'static) -> Self {
+        self.on_copy = Some(OnCopy::new(told));
         self
     }
 

@@ -4,6 +4,12 @@
 //! table, and of the stream the table gets what commits at it or later: neither gap nor overlap, and tables may be copied
 //! at different moments. The order of events, and what a crash leaves behind, stands in the crate's documentation.
 
+mod estimate;
+mod event;
+mod figures;
+mod lines;
+mod pace;
+mod progress;
 mod row;
 mod snapshot;
 
@@ -19,6 +25,9 @@ use crate::fail_point;
 use crate::position::{PositionRow, TableRow, TableState};
 use crate::source::{self, PublishedTable, Source};
 use crate::table::Table;
+pub use event::{CopyEvent, CopyPlan, CopyProgress, CopyTable};
+pub use pace::CopyHandle;
+pub(crate) use progress::{OnCopy, Progress};
 pub(crate) use row::{row, unescape};
 pub(crate) use snapshot::Snapshot;
 
@@ -53,6 +62,7 @@ impl Copying<'_> {
     ) -> Result<Vec<TableRow>> {
         let Self { config, held, .. } = self;
         let mut first = first;
+        let mut progress: Option<Progress> = None;
         for _ in 0..SNAPSHOTS {
             let rows = destination.tables(&held.slot).await?;
             let pending: Vec<&TableRow> = rows
@@ -60,8 +70,15 @@ impl Copying<'_> {
                 .filter(|row| row.state == TableState::Copying)
                 .collect();
             if pending.is_empty() {
+                if let Some(progress) = progress {
+                    progress.done();
+                }
                 return Ok(rows);
             }
+            let progress = match &progress {
+                Some(progress) => progress,
+                None => progress.insert(Progress::begin(config, source, &pending).await?),
+            };
             let mut snapshot = match first.take() {
                 Some(snapshot) => snapshot,
                 None => Snapshot::now(self.connection, source, &config.slot).await?,
@@ -76,6 +93,7 @@ impl Copying<'_> {
                     let why = "it was dropped, or is not published any more";
                     destination.stop_table(&held.slot, oid, why).await?;
                     tracing::warn!(table = %row.table, "not copied: {why}");
+                    progress.table_left(oid);
                     continue;
                 };
                 if !lock(&mut client, source, found, self.publications).await? {
@@ -87,14 +105,18 @@ impl Copying<'_> {
                     ..found.table.clone()
                 });
                 destination.begin_copy(held, &table, snapshot.lsn).await?;
+                progress.table_begun(oid);
                 fail_point!("copy-begun");
-                let rows = self
-                    .table(&mut client, destination, found, &table, &snapshot)
-                    .await?;
+                let copied =
+                    self.table(&mut client, destination, found, &table, &snapshot, progress);
+                tokio::select! {
+                    copied = copied => copied?,
+                    never = progress.watch(self.connection, &held.slot) => match never {},
+                }
                 fail_point!("copied");
                 destination.finish_copy(held, oid, snapshot.lsn).await?;
                 fail_point!("copy-finished");
-                tracing::info!(%table, rows, "copied");
+                progress.table_done(oid);
             }
         }
         Err(Error::retry(format!(
@@ -110,28 +132,38 @@ impl Copying<'_> {
         published: &PublishedTable,
         table: &Arc<Table>,
         snapshot: &Snapshot,
-    ) -> Result<u64> {
+        progress: &Progress,
+    ) -> Result<()> {
         let fresh = |number| Chunk::new(Arc::clone(table), snapshot.lsn, 0, number);
-        let mut copied = 0;
         let mut chunk = fresh(1);
         let mut stream = client.copy_out(&source::copy_query(published)).await?;
         while let Some(line) = stream.next().await? {
             chunk.push(&line);
             if chunk.count() >= ROWS || chunk.lines().len() >= BYTES {
-                copied += chunk.count();
                 let next = fresh(chunk.number() + 1);
                 fail_point!("copy-middle");
-                destination
-                    .copy(self.held, std::mem::replace(&mut chunk, next))
-                    .await?;
+                let full = std::mem::replace(&mut chunk, next);
+                self.hand_in(destination, full, progress).await?;
             }
         }
-        copied += chunk.count();
         if chunk.count() > 0 {
             fail_point!("copy-middle");
-            destination.copy(self.held, chunk).await?;
+            self.hand_in(destination, chunk, progress).await?;
         }
-        Ok(copied)
+        Ok(())
+    }
+
+    async fn hand_in(
+        &self,
+        destination: &mut impl Destination,
+        chunk: Chunk,
+        progress: &Progress,
+    ) -> Result<()> {
+        let (oid, rows, bytes) = (chunk.table().oid, chunk.count(), chunk.lines().len());
+        progress.take(bytes).await;
+        destination.copy(self.held, chunk).await?;
+        progress.add(oid, rows, bytes);
+        Ok(())
     }
 }
 

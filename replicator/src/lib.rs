@@ -203,6 +203,7 @@ pub use anonymise::{AnonymiseConfig, anonymise};
 pub use apply::Summary;
 pub use chunk::Chunk;
 pub use config::{Compression, Config, Copy, Keyless, OnConflict, OnMisfit, Streaming, Until};
+pub use copy::{CopyEvent, CopyHandle, CopyPlan, CopyProgress, CopyTable};
 pub use decode::{DecodeConfig, decode};
 #[cfg(feature = "mysql")]
 pub use destination::mysql::{MysqlDestination, MysqlOptions};

@@ -1,5 +1,7 @@
 //! Numbers and tables as people read them.
 
+use std::time::Duration;
+
 /// `1234567` as `1,234,567`.
 pub(crate) fn grouped(number: u64) -> String {
     let digits = number.to_string();
@@ -19,6 +21,18 @@ pub(crate) fn size(bytes: u64) -> String {
         0..10_000 => format!("{} B", grouped(bytes)),
         10_000..10_000_000 => format!("{} kB", grouped(bytes / 1000)),
         _ => format!("{} MB", grouped(bytes / 1_000_000)),
+    }
+}
+
+/// A time in the two units that matter.
+pub(crate) fn span(time: Duration) -> String {
+    let seconds = time.as_secs();
+    match seconds {
+        0 => format!("{} ms", time.subsec_millis()),
+        1..60 => format!("{seconds} s"),
+        60..3600 => format!("{} min {} s", seconds / 60, seconds % 60),
+        3600..86_400 => format!("{} h {} min", seconds / 3600, seconds / 60 % 60),
+        _ => format!("{} d {} h", seconds / 86_400, seconds / 3600 % 24),
     }
 }
 
@@ -53,6 +67,26 @@ pub(crate) fn table(rows: &[Vec<String>]) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn times_have_the_two_units_that_matter() {
+        let spans: Vec<String> = [0, 59, 60, 3599, 3600, 86_399, 90_061]
+            .into_iter()
+            .map(|seconds| span(Duration::from_secs(seconds)))
+            .collect();
+        assert_eq!(
+            spans,
+            [
+                "0 ms",
+                "59 s",
+                "1 min 0 s",
+                "59 min 59 s",
+                "1 h 0 min",
+                "23 h 59 min",
+                "1 d 1 h"
+            ]
+        );
+    }
 
     #[test]
     fn numbers_are_grouped_by_three() {
