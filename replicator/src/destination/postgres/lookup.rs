@@ -118,6 +118,8 @@ pub(super) struct Freedom {
     pub(super) folds: bool,
     /// New rows may come by COPY, which knows no rules.
     pub(super) copies: bool,
+    /// What COPY prints of a row at the source says the same here.
+    pub(super) reads: bool,
 }
 
 impl Found {
@@ -143,8 +145,10 @@ impl Found {
     /// The table as statements need it, and what may be done with changes of it.
     pub(super) fn target(&self, table: &Table) -> Result<(Target, Freedom)> {
         let mut columns = Vec::with_capacity(table.columns.len());
+        let mut reads = true;
         for ours in &table.columns {
             let found = self.column(table, ours)?;
+            reads &= BuiltIn::reads(ours, found.base);
             let held = BuiltIn::of(found.type_oid);
             columns.push(TargetColumn {
                 name: quoted(&ours.name),
@@ -172,6 +176,7 @@ impl Found {
             passes: free,
             folds: free && self.columns.len() == table.columns.len(),
             copies: self.plain,
+            reads,
         };
         Ok((target, freedom))
     }

@@ -79,6 +79,24 @@ impl Statements {
         Ok(&self.known(db, table).await?.target)
     }
 
+    /// How rows of a copy are sent, and whether the source's own lines can be.
+    pub(super) async fn copy_in(
+        &mut self,
+        db: &mut Session,
+        table: &Arc<Table>,
+    ) -> Result<(String, bool)> {
+        let known = self.known(db, table).await?;
+        Ok((known.target.copy_in(), known.freedom.reads))
+    }
+
+    /// From now on no line is sent as it came.
+    #[cfg(test)]
+    pub(super) fn look_at_values(&mut self) {
+        for known in self.tables.values_mut() {
+            known.freedom.reads = false;
+        }
+    }
+
     async fn known(&mut self, db: &mut Session, table: &Arc<Table>) -> Result<&mut Known> {
         let number = self.tables.len();
         match self.tables.entry(Arc::as_ptr(table).addr()) {

@@ -6,6 +6,7 @@
 
 use walproto::Oid;
 
+use crate::dialect::text::{numeric_modifier, own_typmod};
 use crate::table::Column;
 use crate::value::Kind;
 
@@ -112,6 +113,11 @@ impl BuiltIn {
         if major < 17 && matches!(held.name, "interval" | "jsonpath") {
             return Self::TEXT;
         }
+        // Scales below zero and beyond the precision came in 15.
+        let (precision, scale) = numeric_modifier(own_typmod(column)).unwrap_or_default();
+        if major < 15 && held.name == "numeric" && !(0..=precision.cast_signed()).contains(&scale) {
+            return Self::TEXT;
+        }
         held
     }
 
@@ -119,6 +125,13 @@ impl BuiltIn {
         name: "text",
         array: false,
     };
+
+    /// Whether a column of the type `base` (domains resolved) reads what the source prints of `ours` as that very value.
+    ///
+    /// The type's own input function is then as strict about it as we are.
+    pub(crate) fn reads(ours: &Column, base: Oid) -> bool {
+        Self::of(base) == Some(Self::held(ours))
+    }
 
     /// Whether the text of a value depends on a collation when it is compared.
     pub(crate) fn is_collatable(self) -> bool {

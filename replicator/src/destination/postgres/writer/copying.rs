@@ -1,5 +1,6 @@
 //! Copies of tables: begun, chunk by chunk, finished.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use walproto::{Lsn, Oid};
@@ -111,19 +112,17 @@ impl Writer {
         if !chunk.comes_after(ledger::last_chunk(db, slot, oid, part).await?)? {
             return Ok(());
         }
-        let mut lines = Vec::with_capacity(chunk.lines().len());
-        for row in chunk.rows() {
-            let row = row?;
-            let kinds = table.columns.iter().map(|column| column.kind);
-            line(row.iter().zip(kinds), &mut lines)
-                .map_err(|error| Error::person(format!("table {table}, copy: {error}")))?;
-        }
         let Some(db) = &mut self.session else {
             return Err(Error::retry(
                 "the session at the destination server was lost",
             ));
         };
-        let sql = self.statements.target(db, table).await?.copy_in();
+        let (sql, reads) = self.statements.copy_in(db, table).await?;
+        let lines = if reads {
+            Cow::Borrowed(chunk.lines())
+        } else {
+            Cow::Owned(lines(chunk)?)
+        };
         match db.copy_in(&sql, &lines).await {
             Ok(copied) if copied == chunk.count() => {}
             Ok(copied) => {
@@ -133,7 +132,13 @@ impl Writer {
                 ))
                 .with_hint("a trigger on the table may leave rows out"));
             }
-            Err(error) => return Err(failure(format!("table {table}, copy"), error)),
+            Err(error) => {
+                if reads {
+                    // What we would have refused, we can name by table and column.
+                    chunk.rows().try_for_each(|row| row.map(drop))?;
+                }
+                return Err(failure(format!("table {table}, copy"), error));
+            }
         }
         ledger::put_chunk(db, slot, oid, part, chunk.number()).await
     }
@@ -160,3 +165,19 @@ impl Writer {
         ledger::delete_chunks(db, slot, oid).await
     }
 }
+
+/// The rows of a chunk once each value was looked at, as lines that mean the same.
+fn lines(chunk: &Chunk) -> Result<Vec<u8>> {
+    let table = chunk.table();
+    let mut lines = Vec::with_capacity(chunk.lines().len());
+    for row in chunk.rows() {
+        let row = row?;
+        let kinds = table.columns.iter().map(|column| column.kind);
+        line(row.iter().zip(kinds), &mut lines)
+            .map_err(|error| Error::person(format!("table {table}, copy: {error}")))?;
+    }
+    Ok(lines)
+}
+
+#[cfg(test)]
+mod tests;
