@@ -1,6 +1,7 @@
 //! What every destination promises, played on the trait for each product. What only one of them does is beside it.
 
 pub(crate) mod batch;
+pub(crate) mod copies;
 pub(crate) mod start;
 pub(crate) mod values;
 
@@ -31,6 +32,9 @@ pub(crate) trait Ground: Sized {
 
     /// Whether the floating point numbers 0 and -0 are two keys.
     const TWO_ZEROS: bool = true;
+
+    /// Whether rows of a copy may come over several sessions.
+    const ANOTHER: bool = true;
 
     /// Names that no table or column can have.
     const NO_NAMES: &[&str] = &[];
@@ -70,6 +74,17 @@ macro_rules! every_case {
                 changes_of_several_tables_among_each_other_end_as_they_would_one_by_one,
                 the_one_change_of_many_that_does_not_fit_is_named,
                 conflicts_are_resolved_in_the_sources_favour_where_that_is_asked_for;
+            copies: a_chunk_is_in_once_however_often_it_is_handed_in,
+                a_chunk_before_its_turn_is_refused,
+                what_one_row_of_a_chunk_meets_keeps_all_of_it_out,
+                a_copy_that_begins_anew_starts_with_nothing,
+                a_table_of_ours_is_made_again_for_other_columns_or_another_key,
+                a_table_of_somebody_elses_stays_as_it_is_and_must_be_wide_enough,
+                rows_without_a_copy_that_has_begun_are_refused,
+                a_copy_that_is_finished_streams_and_has_no_chunks,
+                who_was_taken_over_copies_nothing_more,
+                several_sessions_copy_one_table_at_the_same_time,
+                a_destination_of_the_first_layout_is_gone_on_with;
             start: a_first_start_leaves_a_position_and_a_ledger_that_a_later_one_finds,
                 a_first_copy_that_starts_over_drops_what_it_made_and_nothing_else,
                 the_source_of_a_first_copy_can_be_taken_over_too,

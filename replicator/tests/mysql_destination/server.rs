@@ -4,11 +4,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use replicator::{Destination, MysqlDestination, MysqlOptions, Outcome};
-use testdata::MariaDb;
+use testdata::{MariaDb, Proxy};
 use walproto::Lsn;
 
 use crate::Stage;
-use crate::every_destination::{Ground, apply, insert, int, keyed, streaming, text};
+use crate::every_destination::{
+    Ground, apply, chunk, insert, int, keyed, keyless, streaming, text,
+};
 
 async fn refusal(url: String) -> String {
     let error = MysqlDestination::open(MysqlOptions::new(url))
@@ -141,4 +143,49 @@ async fn a_deadlock_and_a_lock_are_worth_another_try() {
     other.batch("ROLLBACK").unwrap();
     apply(&mut destination, &row, 0x120, batch).await.unwrap();
     assert_eq!(stage.look("SELECT count(*) FROM t"), ["0"]);
+}
+
+/// The commit has happened, and nobody hears of it.
+#[tokio::test]
+async fn a_chunk_whose_commit_has_no_answer_is_in_once_when_it_is_handed_in_again() {
+    let stage = Stage::on(Arc::new(MariaDb::start()));
+    let log = keyless();
+    let proxy = Proxy::to(stage.server.port());
+    let (mut main, row) = streaming(&stage, &[&log]).await;
+    main.begin_copy(&row, &log, Lsn(100)).await.unwrap();
+    let url = stage.server.url(&stage.database);
+    let (there, here) = (stage.server.port().to_string(), proxy.port().to_string());
+    let options = MysqlOptions::new(url.replace(&there, &here)).wait(Duration::from_secs(60));
+    let mut copier = MysqlDestination::open(options).await.unwrap();
+    let mut gate = stage.connect();
+    // Rows are taken from now on, and no commit is.
+    for step in ["START", "FLUSH", "BLOCK_DDL", "BLOCK_COMMIT"] {
+        gate.batch(&format!("BACKUP STAGE {step}")).unwrap();
+    }
+    let (held, only) = (row.clone(), chunk(&log, 0, 1, &["1\ta", "2\tb"]));
+    let again = only.clone();
+    let copying = tokio::spawn(async move {
+        let done = copier.copy(&held, only).await;
+        (copier, done)
+    });
+    let waits = format!(
+        "SELECT count(*) FROM information_schema.processlist WHERE db = '{}' AND info LIKE 'COMMIT%'",
+        stage.database
+    );
+    while stage.look(&waits) != ["1"] {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    proxy.freeze();
+    gate.batch("BACKUP STAGE END").unwrap();
+    while stage.look("SELECT count(*) FROM log") != ["2"] {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    proxy.cut();
+    proxy.thaw();
+    let (mut copier, done) = copying.await.unwrap();
+    let error = done.unwrap_err();
+    assert_eq!(error.exit_code(), 1, "{error}");
+    copier.copy(&row, again).await.unwrap();
+    let rows = stage.look("SELECT * FROM log ORDER BY at");
+    assert_eq!(rows, ["1|a", "2|b"]);
 }

@@ -25,8 +25,8 @@ use testdata::{Server, Version};
 use walproto::{Lsn, Oid};
 
 use every_destination::{
-    Ground, INT, TEXT, apply, delete, everything, insert, int, intent, keyed, keyless, named,
-    streaming, text, update,
+    Ground, INT, TEXT, apply, chunk, delete, everything, insert, int, intent, keyed, keyless,
+    named, streaming, text, update,
 };
 
 every_case!(crate::Stage);

@@ -292,3 +292,99 @@ async fn a_server_is_known_by_its_certificate_where_that_is_asked_for() {
     assert!(error.to_string().contains("28P01"), "{error:?}");
     assert_eq!(error.exit_code(), 2);
 }
+
+/// The server takes a session in the middle of COPY for one at work, however long nothing comes.
+#[tokio::test]
+async fn a_session_that_stands_still_in_a_chunk_is_ended() {
+    for stage in stages() {
+        let log = keyless();
+        let proxy = Proxy::to(stage.server.port());
+        let (mut main, row) = streaming(&stage, &[&log]).await;
+        main.begin_copy(&row, &log, Lsn(100)).await.unwrap();
+        let mut stopped = open_through(&stage, &proxy).await;
+        proxy.throttle(Some(200_000));
+        let lines: Vec<String> = (0..20_000).map(|at| format!("{at}\t{at:0100}")).collect();
+        let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+        let big = chunk(&log, 1, 1, &lines);
+        let held = row.clone();
+        let copying = tokio::spawn(async move { stopped.copy(&held, big).await });
+        let copies =
+            "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'COPY%' AND state = 'active'";
+        while look(&stage, copies) != ["1"] {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        proxy.freeze();
+        // Those of another slot's are left alone.
+        let start = Instant::now();
+        let mut newcomer = open(&stage).await;
+        let row = newcomer.raise_epoch("s", "newcomer").await.unwrap();
+        assert!(start.elapsed() < Duration::from_secs(15), "waited for");
+        newcomer.begin_copy(&row, &log, Lsn(100)).await.unwrap();
+        newcomer
+            .copy(&row, chunk(&log, 0, 1, &["1\tnew"]))
+            .await
+            .unwrap();
+        proxy.cut();
+        assert!(copying.await.unwrap().is_err());
+        assert_eq!(look(&stage, "SELECT * FROM log"), ["1|new"]);
+    }
+}
+
+async fn open_through(stage: &Stage, proxy: &Proxy) -> PostgresDestination {
+    let url = stage.server.url("postgres");
+    let (there, here) = (stage.server.port().to_string(), proxy.port().to_string());
+    let options = PostgresOptions::new(url.replace(&there, &here), "s");
+    PostgresDestination::open(options.wait(Duration::from_secs(1)))
+        .await
+        .unwrap()
+}
+
+/// The commit has happened, and nobody hears of it.
+#[tokio::test]
+async fn a_chunk_whose_commit_has_no_answer_is_in_once_when_it_is_handed_in_again() {
+    for stage in stages() {
+        let log = keyless();
+        let proxy = Proxy::to(stage.server.port());
+        let (mut main, row) = streaming(&stage, &[&log]).await;
+        main.begin_copy(&row, &log, Lsn(100)).await.unwrap();
+        // A deferred trigger runs within COMMIT.
+        meddle(
+            &stage,
+            "CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS
+               $$BEGIN PERFORM pg_catalog.pg_advisory_xact_lock_shared(7); RETURN NULL; END$$;
+             CREATE CONSTRAINT TRIGGER wait AFTER INSERT ON log DEFERRABLE INITIALLY DEFERRED FOR EACH ROW
+               EXECUTE FUNCTION wait()",
+        );
+        let url = stage.server.url("postgres");
+        let (there, here) = (stage.server.port().to_string(), proxy.port().to_string());
+        let options = PostgresOptions::new(url.replace(&there, &here), "s");
+        let mut copier = PostgresDestination::open(options.wait(Duration::from_secs(60)))
+            .await
+            .unwrap();
+        let mut gate = common::connect(&stage.server, "postgres");
+        gate.batch("SELECT pg_advisory_lock(7)").unwrap();
+        let (held, only) = (row.clone(), chunk(&log, 0, 1, &["1\ta", "2\tb"]));
+        let again = only.clone();
+        let copying = tokio::spawn(async move {
+            let done = copier.copy(&held, only).await;
+            (copier, done)
+        });
+        let waits = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND objid = 7";
+        while look(&stage, waits) != ["1"] {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        proxy.freeze();
+        gate.batch("SELECT pg_advisory_unlock(7)").unwrap();
+        while look(&stage, "SELECT count(*) FROM log") != ["2"] {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        proxy.cut();
+        proxy.thaw();
+        let (mut copier, done) = copying.await.unwrap();
+        let error = done.unwrap_err();
+        assert_eq!(error.exit_code(), 1, "{error}");
+        copier.copy(&row, again).await.unwrap();
+        let rows = look(&stage, "SELECT * FROM log ORDER BY at");
+        assert_eq!(rows, ["1|a", "2|b"]);
+    }
+}

@@ -33,6 +33,8 @@ struct Stage(TempDir);
 impl Ground for Stage {
     type Destination = SqliteDestination;
 
+    const ANOTHER: bool = false;
+
     fn all() -> impl Iterator<Item = Self> {
         std::iter::once_with(|| Self(folder()))
     }

@@ -5,7 +5,7 @@ use walproto::{Lsn, Oid};
 
 use super::session::{Session, column};
 use crate::error::{Error, Result};
-use crate::position::{PositionRow, SCHEMA_VERSION, State, TableRow, TableState};
+use crate::position::{PositionRow, SCHEMA_VERSION, State, TableRow, TableState, unknown_table};
 use crate::table::Table;
 
 /// The tables' ledger first: without it there is no position.
@@ -238,11 +238,21 @@ pub(super) async fn delete_position(db: &mut Session, slot: &str) -> Result<()> 
     db.change(sql, vec![slot.into()]).await.map(drop)
 }
 
+const TABLES: &str = "SELECT `oid`, `relfilenode`, `schema`, `name`, `identity`, `destination`, `columns`, `key`,
+                      `made_by_us`, `state`, `reason`, `sync_position` FROM `_replicator_tables` WHERE `slot` = ?";
+
 pub(super) async fn tables(db: &mut Session, slot: &str) -> Result<Vec<TableRow>> {
-    let sql = "SELECT `oid`, `relfilenode`, `schema`, `name`, `identity`, `destination`, `columns`, `key`, `made_by_us`,
-               `state`, `reason`, `sync_position` FROM `_replicator_tables` WHERE `slot` = ? ORDER BY `schema`, `name`";
-    let rows = db.rows(sql, vec![slot.into()]).await?;
+    let sql = format!("{TABLES} ORDER BY `schema`, `name`");
+    let rows = db.rows(&sql, vec![slot.into()]).await?;
     rows.iter().map(read_table).collect()
+}
+
+/// One of them.
+pub(super) async fn table(db: &mut Session, slot: &str, oid: Oid) -> Result<TableRow> {
+    let sql = format!("{TABLES} AND `oid` = ?");
+    let rows = db.rows(&sql, vec![slot.into(), oid.0.into()]).await?;
+    let row = rows.first().ok_or_else(|| unknown_table(slot, oid))?;
+    read_table(row)
 }
 
 fn read_table(row: &Row) -> Result<TableRow> {

@@ -5,7 +5,7 @@ use walproto::{Lsn, Oid};
 
 use super::session::{Session, column};
 use crate::error::{Error, Result};
-use crate::position::{PositionRow, SCHEMA_VERSION, State, TableRow, TableState};
+use crate::position::{PositionRow, SCHEMA_VERSION, State, TableRow, TableState, unknown_table};
 use crate::table::Table;
 
 const CREATE: &str = "
@@ -128,6 +128,36 @@ pub(super) async fn settled(db: &mut Session, slot: &str) -> Result<Option<Posit
     rows.first().map(|row| read_position(slot, row)).transpose()
 }
 
+/// What sessions that share the row of slot `$1` hold besides, so that they can be found: of a row only those who wait
+/// are known.
+const SHARED: &str = "hashtextextended('_replicator_position ' || $1, 0)";
+
+/// The row, which nobody changes until the end of the transaction: others may copy at the same time.
+pub(super) async fn shared(db: &mut Session, slot: &str) -> Result<Option<PositionRow>> {
+    let sql =
+        format!("{POSITION} AND pg_advisory_xact_lock_shared({SHARED}) IS NOT NULL FOR SHARE");
+    let rows = db
+        .rows(sqlx::query(sqlx::AssertSqlSafe(sql)).bind(slot))
+        .await?;
+    rows.first().map(|row| read_position(slot, row)).transpose()
+}
+
+/// The sessions that share the row now, as far as they are the role's own.
+pub(super) async fn sharers(db: &mut Session, slot: &str) -> Result<Vec<(i32, String)>> {
+    let sql = format!(
+        "SELECT a.pid, a.backend_start::text FROM pg_locks l JOIN pg_stat_get_activity(NULL) a ON a.pid = l.pid
+         WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1 AND a.backend_start IS NOT NULL
+           AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+           AND (l.classid::bigint << 32 | l.objid::bigint) = {SHARED}"
+    );
+    let rows = db
+        .rows(sqlx::query(sqlx::AssertSqlSafe(sql)).bind(slot))
+        .await?;
+    rows.iter()
+        .map(|row| Ok((column(row, 0)?, column(row, 1)?)))
+        .collect()
+}
+
 fn read_position(slot: &str, row: &PgRow) -> Result<PositionRow> {
     let timeline: i64 = column(row, 2)?;
     Ok(PositionRow {
@@ -223,12 +253,25 @@ pub(super) async fn delete_position(db: &mut Session, slot: &str) -> Result<()> 
     db.change(sqlx::query(sql).bind(slot)).await.map(drop)
 }
 
+const TABLES: &str = "SELECT oid, relfilenode, \"schema\", name, identity, destination, columns, \"key\", made_by_us,
+                      state, reason, sync_position FROM public._replicator_tables WHERE slot = $1";
+
 pub(super) async fn tables(db: &mut Session, slot: &str) -> Result<Vec<TableRow>> {
-    let sql = "SELECT oid, relfilenode, \"schema\", name, identity, destination, columns, \"key\", made_by_us, state,
-               reason, sync_position FROM public._replicator_tables WHERE slot = $1
-               ORDER BY \"schema\" COLLATE \"C\", name COLLATE \"C\"";
-    let rows = db.rows(sqlx::query(sql).bind(slot)).await?;
+    let sql = format!("{TABLES} ORDER BY \"schema\" COLLATE \"C\", name COLLATE \"C\"");
+    let query = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(slot);
+    let rows = db.rows(query).await?;
     rows.iter().map(read_table).collect()
+}
+
+/// One of them.
+pub(super) async fn table(db: &mut Session, slot: &str, oid: Oid) -> Result<TableRow> {
+    let sql = format!("{TABLES} AND oid = $2");
+    let query = sqlx::query(sqlx::AssertSqlSafe(sql))
+        .bind(slot)
+        .bind(i64::from(oid.0));
+    let rows = db.rows(query).await?;
+    let row = rows.first().ok_or_else(|| unknown_table(slot, oid))?;
+    read_table(row)
 }
 
 fn read_table(row: &PgRow) -> Result<TableRow> {
@@ -315,15 +358,6 @@ pub(super) async fn set_state(
         .bind(slot)
         .bind(i64::from(oid.0));
     db.change(query).await.map(|rows| rows == 1)
-}
-
-/// The row, which nobody changes until the end of the transaction: others may copy at the same time.
-pub(super) async fn shared(db: &mut Session, slot: &str) -> Result<Option<PositionRow>> {
-    let sql = format!("{POSITION} FOR SHARE");
-    let rows = db
-        .rows(sqlx::query(sqlx::AssertSqlSafe(sql)).bind(slot))
-        .await?;
-    rows.first().map(|row| read_position(slot, row)).transpose()
 }
 
 /// The last chunk of a part; 0 before the first.

@@ -181,13 +181,16 @@ impl Writer {
         ledger::position(db, slot).await
     }
 
-    /// Ends the session that the row was written by last; who may not do that has to wait.
+    /// Ends the session that the row was written by last, and those that copy under it; who may not do that has to wait.
+    ///
+    /// A session that was stopped in the middle of COPY is not idle for the server, and would be waited for for ever.
     async fn end_holder(&mut self, slot: &str) -> Result<()> {
         let db = self.db().await?;
-        let Some((backend, since)) = ledger::backend(db, slot).await? else {
-            return Ok(());
-        };
-        terminate(db, backend, &since).await;
+        let mut holders = ledger::sharers(db, slot).await?;
+        holders.extend(ledger::backend(db, slot).await?);
+        for (backend, since) in holders {
+            terminate(db, backend, &since).await;
+        }
         Ok(())
     }
 

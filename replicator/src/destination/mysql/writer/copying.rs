@@ -39,9 +39,7 @@ impl Writer {
         let db = self.db().await?;
         ledger::create_chunks(db).await?;
         held.still_holds(ledger::position(db, slot).await?)?;
-        let rows = ledger::tables(db, slot).await?;
-        let row = rows.into_iter().find(|row| row.table.oid == oid);
-        let row = row.ok_or_else(|| unknown_table(slot, oid))?;
+        let row = ledger::table(db, slot, oid).await?;
         let found = lookup::find(db, &table.destination).await?;
         let same = row.table.columns == table.columns && row.table.key == table.key;
         match found {
@@ -102,6 +100,7 @@ impl Writer {
         let (slot, oid, part) = (&held.slot, table.oid, chunk.part());
         let (db, statements) = self.parts()?;
         held.still_holds(ledger::shared(db, slot).await?)?;
+        ledger::table(db, slot, oid).await?.copies(chunk)?;
         if !chunk.comes_after(ledger::last_chunk(db, slot, oid, part).await?)? {
             return Ok(());
         }
