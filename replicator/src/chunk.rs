@@ -97,8 +97,13 @@ impl Chunk {
     ///
     /// A value that PostgreSQL does not print so, named by table and column.
     pub fn rows(&self) -> impl Iterator<Item = Result<Vec<Value>>> {
+        self.each()
+            .map(|line| copy::row(line, &self.table, self.lsn))
+    }
+
+    /// The lines, each with its newline.
+    pub(crate) fn each(&self) -> impl Iterator<Item = &[u8]> {
         // A newline within a value is written as a backslash and a letter.
-        let lines = self.lines.split_inclusive(|byte| *byte == b'\n');
-        lines.map(|line| copy::row(line, &self.table, self.lsn))
+        self.lines.split_inclusive(|byte| *byte == b'\n')
     }
 }

@@ -260,7 +260,8 @@ impl Kind {
         Ok(Value::Blob(blob))
     }
 
-    fn str(self, text: &[u8]) -> Result<&str, ValueError> {
+    /// A text that every destination can hold.
+    pub(crate) fn str(self, text: &[u8]) -> Result<&str, ValueError> {
         if text.contains(&0) {
             return Err(self.error(Problem::ZeroByte, text));
         }

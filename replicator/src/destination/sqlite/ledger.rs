@@ -5,7 +5,7 @@ use walproto::{Lsn, Oid};
 
 use super::file::failure;
 use crate::error::{Error, Result};
-use crate::position::{PositionRow, SCHEMA_VERSION, State, TableRow, TableState};
+use crate::position::{PositionRow, SCHEMA_VERSION, State, TableRow, TableState, unknown_table};
 use crate::table::Table;
 
 const CREATE: &str = "
@@ -183,10 +183,24 @@ pub(super) fn delete_position(db: &Connection, slot: &str) -> Result<()> {
     db.execute(sql, [slot]).map(drop).map_err(broken)
 }
 
+const TABLES: &str = "SELECT oid, relfilenode, \"schema\", name, identity, destination, columns, \"key\", made_by_us,
+                      state, reason, sync_position FROM _replicator_tables WHERE slot = ?";
+
+/// One of the ledger's tables.
+pub(super) fn table(db: &Connection, slot: &str, oid: Oid) -> Result<TableRow> {
+    let sql = format!("{TABLES} AND oid = ?");
+    let found = db.prepare_cached(&sql).and_then(|mut select| {
+        let row = select.query_row(params![slot, oid.0], |row| Ok(read_table(row)));
+        row.optional()
+    });
+    found
+        .map_err(broken)?
+        .unwrap_or_else(|| Err(unknown_table(slot, oid)))
+}
+
 pub(super) fn tables(db: &Connection, slot: &str) -> Result<Vec<TableRow>> {
-    let sql = "SELECT oid, relfilenode, \"schema\", name, identity, destination, columns, \"key\", made_by_us, state,
-               reason, sync_position FROM _replicator_tables WHERE slot = ? ORDER BY \"schema\", name";
-    let mut statement = db.prepare_cached(sql).map_err(broken)?;
+    let sql = format!("{TABLES} ORDER BY \"schema\", name");
+    let mut statement = db.prepare_cached(&sql).map_err(broken)?;
     let rows = statement
         .query_map([slot], |row| Ok(read_table(row)))
         .map_err(broken)?;

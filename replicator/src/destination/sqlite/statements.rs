@@ -1,5 +1,6 @@
 //! Operations on their way through prepared statements, each with its row count checked.
 
+mod lines;
 mod together;
 
 use std::collections::HashMap;
@@ -211,7 +212,13 @@ impl<'db> Statements<'db> {
             }
             Action::Truncate => {}
         }
-        match (statement.raw_execute(), &operation.action) {
+        let done = statement.raw_execute();
+        self.met(done, operation)
+    }
+
+    /// What a statement that was carried out met, where it did not touch exactly one row.
+    fn met(&mut self, done: rusqlite::Result<usize>, operation: &Operation) -> Result<Option<Met>> {
+        match (done, &operation.action) {
             (Ok(_), Action::Truncate) | (Ok(1), _) => Ok(None),
             (Ok(rows), _) => Ok(Some(Met::Rows(rows))),
             (Err(error), _) if is_duplicate(&error) => {

@@ -15,7 +15,7 @@ use crate::destination::{OTHERS, not_empty};
 use crate::dialect::{Dialect, Shape, sqlite};
 use crate::error::{Error, Result};
 use crate::fail_point;
-use crate::plan::{Action, Operation};
+use crate::plan::Operation;
 use crate::position::{PositionRow, State, TableRow, TableState, unknown_table};
 use crate::table::Table;
 use crate::value::Value;
@@ -229,9 +229,7 @@ impl<'db> Writer<'db> {
         self.transaction(|writer| {
             writer.holds(held)?;
             ledger::create(writer.db)?;
-            let rows = ledger::tables(writer.db, slot)?;
-            let row = rows.into_iter().find(|row| row.table.oid == oid);
-            let row = row.ok_or_else(|| unknown_table(slot, oid))?;
+            let row = ledger::table(writer.db, slot, oid)?;
             let is_there = writer.object(&table.destination)?.is_some();
             let same = row.table.columns == table.columns && row.table.key == table.key;
             if row.made_by_us && !(same && is_there) {
@@ -270,18 +268,11 @@ impl<'db> Writer<'db> {
         self.statements.on_conflict(OnConflict::Stop);
         self.transaction(|writer| {
             writer.holds(held)?;
+            ledger::table(writer.db, slot, oid)?.copies(chunk)?;
             if !chunk.comes_after(ledger::last_chunk(writer.db, slot, oid, part)?)? {
                 return Ok(());
             }
-            for values in chunk.rows() {
-                let action = Action::Insert { values: values? };
-                let operation = Operation {
-                    table: Arc::clone(table),
-                    lsn: chunk.lsn(),
-                    action,
-                };
-                writer.statements.run(&operation)?;
-            }
+            writer.statements.copy(chunk)?;
             ledger::put_chunk(writer.db, slot, oid, part, chunk.number())?;
             fail_point!("chunk-before-commit");
             Ok(())

@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use super::super::file;
 use super::*;
+use crate::plan::Action;
 use crate::table::Column;
 use walproto::Lsn;
 
@@ -313,4 +314,72 @@ fn a_conflict_stops_unless_it_is_to_be_applied() {
     writer.rollback().unwrap();
     let error = batch(&mut writer, &row, 300, vec![update(1, whole(2, "other"))]).unwrap_err();
     assert_eq!(error.exit_code(), 3, "{error}");
+}
+
+/// Rows of the copy, as COPY sends them.
+fn chunk(number: u64, lines: &[u8]) -> Chunk {
+    let mut chunk = Chunk::new(table(), Lsn(100), 0, number);
+    for line in lines.split_inclusive(|byte| *byte == b'\n') {
+        chunk.push(line);
+    }
+    chunk
+}
+
+#[test]
+fn a_chunk_whose_commit_has_no_answer_is_in_once_when_it_is_handed_in_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let db = open(folder.path());
+    let mut writer = Writer::new(&db);
+    let row = prepare(&mut writer);
+    writer.begin_copy(&row, &table(), Lsn(100)).unwrap();
+    for (number, fault) in [(1, Fault::After), (2, Fault::Before)] {
+        let line = format!("{number}\ta\n");
+        let chunk = chunk(number, line.as_bytes());
+        writer.fault = Some(fault);
+        let error = writer.copy(&row, &chunk).unwrap_err();
+        assert_eq!(error.kind(), crate::ErrorKind::Retry, "{error}");
+        for _ in 0..2 {
+            writer.copy(&row, &chunk).unwrap();
+        }
+        assert_eq!(rows(&db), i64::try_from(number).unwrap());
+    }
+}
+
+#[test]
+fn rows_of_a_copy_are_bound_as_the_values_that_they_are() {
+    let folder = tempfile::tempdir().unwrap();
+    let db = open(folder.path());
+    let mut writer = Writer::with_longest(&db, 40);
+    let row = prepare(&mut writer);
+    writer.begin_copy(&row, &table(), Lsn(100)).unwrap();
+    let lines = b"1\t\\N\n2\t\\\\N\n3\ta\\tb\\n\\r\\b\\f\\v\\\\\n4\t\n5\t\\\\.\n";
+    writer.copy(&row, &chunk(1, lines)).unwrap();
+    let texts = |db: &Connection| -> Vec<Option<String>> {
+        let mut select = db.prepare("SELECT name FROM t ORDER BY id").unwrap();
+        let rows = select.query_map([], |row| row.get(0)).unwrap();
+        rows.map(|row| row.unwrap()).collect()
+    };
+    let texts = texts(&db);
+    let texts: Vec<_> = texts.iter().map(Option::as_deref).collect();
+    let third = "a\tb\n\r\u{8}\u{c}\u{b}\\";
+    assert_eq!(
+        texts,
+        [None, Some("\\N"), Some(third), Some(""), Some("\\.")]
+    );
+
+    let long = format!("6\t{}\n", "x".repeat(41));
+    for (lines, says) in [
+        (long.as_bytes(), "column name has 41 bytes"),
+        (b"6\t\xFF\n", "column name"),
+        (b"6\t\0\n", "zero byte"),
+        (b"+6\ta\n", "is not what PostgreSQL prints for type integer"),
+        (b"6\ta\tb\n", "does not have 2 columns"),
+        (b"6\n", "does not have 2 columns"),
+        (b"6\ta\n1\tb\n", "a row with id = 1 is there already"),
+    ] {
+        let error = writer.copy(&row, &chunk(2, lines)).unwrap_err();
+        assert!(error.to_string().contains(says), "{error}");
+        assert_eq!(error.exit_code(), 3, "{error}");
+        assert_eq!(rows(&db), 5);
+    }
 }
