@@ -1,6 +1,7 @@
 //! The publication we make: lists its tables, is marked as ours, and keeps the source application working.
 
 mod columns;
+mod unfit;
 
 use walstream::{Client, quote_identifier, quote_literal};
 
@@ -10,6 +11,7 @@ use crate::names::TableName;
 use crate::selection::Selection;
 use crate::source::{ATTEMPTS, is_about_a_gone_table, literals, missing_field};
 use columns::Publishes;
+pub(crate) use unfit::check as check_fit;
 
 /// Comment that marks a publication as ours, so that `drop` and a later start know it.
 const MARK: &str = "made by replicator";
@@ -79,6 +81,7 @@ pub(crate) async fn create(
     selection: &Selection,
     keyless: Keyless,
 ) -> Result<Made> {
+    unfit::check_named(client, selection, &[]).await?;
     let mut chosen = candidates(client).await?;
     selection.check(&chosen.iter().map(Candidate::name).collect::<Vec<_>>())?;
     let some = !chosen.is_empty();
@@ -225,6 +228,7 @@ pub(crate) async fn check_selection(
         return Ok(());
     }
     let published = published_names(client, publications).await?;
+    unfit::check_named(client, selection, &published).await?;
     let candidates = candidates(client).await?;
     let mut known: Vec<TableName> = candidates.iter().map(Candidate::name).collect();
     known.extend(published.iter().cloned());

@@ -13,6 +13,7 @@ use crate::destination::{Destination, Existing};
 use crate::error::{Error, Result};
 use crate::fail_point;
 use crate::position::{PositionRow, State};
+use crate::publication;
 use crate::selection::WhereFrom;
 use crate::source::{Published, Source};
 use crate::table::Table;
@@ -27,6 +28,8 @@ pub(super) async fn first(
     publications: &[String],
 ) -> Result<Snapshot> {
     // Refuse what can be refused before anything is written.
+    let copied = config.copy == Copy::Yes;
+    publication::check_fit(source.client(), publications, &config.selection, copied).await?;
     named(config, destination, &source.published(publications).await?)?;
     let holder = Client::connect_replication(connection).await?;
     let intent = intent(config, source, system, publications).await?;
@@ -201,6 +204,7 @@ pub(super) async fn adopt(
             config.slot
         )));
     };
+    publication::check_fit(source.client(), publications, &config.selection, false).await?;
     let published = source.published(publications).await?;
     let tables = named(config, destination, &published)?;
     // Its position lies above the slot's own, so cleaning takes the slot for older than the intent: never dropped.
