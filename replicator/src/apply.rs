@@ -31,7 +31,7 @@ use crate::start::Started;
 use builder::Builder;
 use measure::Measure;
 use parcel::Closed;
-use retry::Retry;
+pub(crate) use retry::Retry;
 use singly::Poison;
 pub(crate) use until::target;
 use watch::Watch;

@@ -18,26 +18,27 @@ pub struct Chunk {
     lsn: Lsn,
     part: u32,
     number: u64,
-    lines: Vec<u8>,
+    /// Shared, because a chunk is kept until it is known to be in.
+    lines: Arc<Vec<u8>>,
     count: u64,
 }
 
 impl Chunk {
     /// An empty one: the `number`th, from 1, of a part of the table's rows as of `lsn`.
-    pub const fn new(table: Arc<Table>, lsn: Lsn, part: u32, number: u64) -> Self {
+    pub fn new(table: Arc<Table>, lsn: Lsn, part: u32, number: u64) -> Self {
         Self {
             table,
             lsn,
             part,
             number,
-            lines: Vec::new(),
+            lines: Arc::default(),
             count: 0,
         }
     }
 
     /// Adds a row: a line of COPY's text format, with its newline.
     pub fn push(&mut self, line: &[u8]) {
-        self.lines.extend_from_slice(line);
+        Arc::make_mut(&mut self.lines).extend_from_slice(line);
         self.count += 1;
     }
 

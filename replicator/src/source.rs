@@ -332,26 +332,39 @@ async fn fingerprint(
 /// The query that reads a table's published rows and columns, in the order of [`Table::columns`].
 pub(crate) fn copy_query(published: &PublishedTable) -> String {
     let PublishedTable {
-        table,
-        filter,
-        partitioned,
+        table, partitioned, ..
     } = published;
-    let columns: Vec<String> = table
+    // The rows of a table's heirs are published under their own names; those of partitions under the root's.
+    let only = if *partitioned { "" } else { "ONLY " };
+    let name = format!(
+        "{only}{}.{}",
+        quote_identifier(&table.schema),
+        quote_identifier(&table.name)
+    );
+    part_query(published, &name, None)
+}
+
+/// As [`copy_query`], from one of the places that hold the rows, and only those for which `range` is true.
+pub(crate) fn part_query(published: &PublishedTable, from: &str, range: Option<&str>) -> String {
+    let columns: Vec<String> = published
+        .table
         .columns
         .iter()
         .map(|column| quote_identifier(&column.name))
         .collect();
-    // The rows of a table's heirs are published under their own names; those of partitions under the root's.
-    let only = if *partitioned { "" } else { "ONLY " };
-    let filter = filter
+    let filter = published
+        .filter
         .as_ref()
-        .map(|filter| format!(" WHERE {filter}"))
-        .unwrap_or_default();
+        .map(|filter| format!("({filter})"));
+    let conditions: Vec<&str> = filter.as_deref().into_iter().chain(range).collect();
+    let conditions = if conditions.is_empty() {
+        String::new()
+    } else {
+        format!(" WHERE {}", conditions.join(" AND "))
+    };
     format!(
-        "COPY (SELECT {} FROM {only}{}.{}{filter}) TO STDOUT",
-        columns.join(", "),
-        quote_identifier(&table.schema),
-        quote_identifier(&table.name)
+        "COPY (SELECT {} FROM {from}{conditions}) TO STDOUT",
+        columns.join(", ")
     )
 }
 
@@ -372,7 +385,7 @@ pub(crate) fn literals(names: &[String]) -> String {
         .join(", ")
 }
 
-fn parse<T: std::str::FromStr>(text: &str) -> Result<T> {
+pub(crate) fn parse<T: std::str::FromStr>(text: &str) -> Result<T> {
     text.parse().map_err(|_| {
         Error::person(format!(
             "the source's catalog said {text:?} where a number was expected"

@@ -37,7 +37,10 @@ pub(crate) struct Started {
 }
 
 /// Brings slot, publication and destination together, whatever an earlier start left behind.
-pub(crate) async fn start(config: &Config, destination: &mut impl Destination) -> Result<Started> {
+pub(crate) async fn start<D: Destination + 'static>(
+    config: &Config,
+    destination: &mut D,
+) -> Result<Started> {
     let connection = config.connection()?;
     walstream::check_slot_name(&config.slot)?;
     let mut source = Source::new(Client::connect(&connection).await?).selecting(&config.selection);

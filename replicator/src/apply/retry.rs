@@ -13,7 +13,7 @@ use crate::shutdown::Shutdown;
 const SAID: Duration = Duration::from_secs(30);
 
 /// Attempts after an error of the destination's, until one succeeds.
-pub(super) struct Retry {
+pub(crate) struct Retry {
     policy: Backoff,
     series: Option<Series>,
 }
@@ -25,7 +25,7 @@ struct Series {
 }
 
 impl Retry {
-    pub(super) const fn new(policy: Backoff) -> Self {
+    pub(crate) const fn new(policy: Backoff) -> Self {
         Self {
             policy,
             series: None,
@@ -33,7 +33,7 @@ impl Retry {
     }
 
     /// Waits before the next attempt; gives the error back when there is to be none.
-    pub(super) async fn pause(&mut self, error: Error, shutdown: &mut Shutdown) -> Result<()> {
+    pub(crate) async fn pause(&mut self, error: Error, shutdown: &mut Shutdown) -> Result<()> {
         if error.kind() != ErrorKind::Retry || shutdown.is_asked() {
             return Err(error);
         }
@@ -64,12 +64,12 @@ impl Retry {
     }
 
     /// Whether the last attempt failed.
-    pub(super) const fn is_on(&self) -> bool {
+    pub(crate) const fn is_on(&self) -> bool {
         self.series.is_some()
     }
 
     /// An attempt succeeded.
-    pub(super) fn over(&mut self) {
+    pub(crate) fn over(&mut self) {
         if let Some(series) = self.series.take() {
             let lost_for = rounded(series.began.elapsed());
             tracing::info!(?lost_for, "the destination takes changes again");

@@ -15,9 +15,12 @@ use crate::start::make_slot;
 pub(crate) struct Snapshot {
     pub(crate) holder: Client,
     pub(crate) lsn: Lsn,
-    /// For `SET TRANSACTION SNAPSHOT`.
-    id: String,
+    pub(crate) id: SnapshotId,
 }
+
+/// For `SET TRANSACTION SNAPSHOT`, as long as its [`Snapshot`] lives.
+#[derive(Clone, Debug)]
+pub(crate) struct SnapshotId(String);
 
 impl Snapshot {
     /// Makes the slot `name`, which goes with the session if it is `temporary`.
@@ -40,7 +43,7 @@ impl Snapshot {
         let id = rows.first().and_then(|row| row.get(0)).unwrap_or_default();
         Ok(Self {
             lsn: created.consistent_point,
-            id: id.to_owned(),
+            id: SnapshotId(id.to_owned()),
             holder,
         })
     }
@@ -55,7 +58,9 @@ impl Snapshot {
             .await
             .map_err(Error::from)
     }
+}
 
+impl SnapshotId {
     /// Another session that sees it.
     pub(crate) async fn session(&self, connection: &Config) -> Result<Client> {
         let mut client = Client::connect(connection).await?;
@@ -65,7 +70,7 @@ impl Snapshot {
         // Without row security: a policy that would leave rows out is an error, and not a copy without them.
         let sql = format!(
             "SET TRANSACTION SNAPSHOT {}; SET LOCAL row_security = off",
-            walstream::quote_literal(&self.id)
+            walstream::quote_literal(&self.0)
         );
         client.execute(&sql).await?;
         Ok(client)
