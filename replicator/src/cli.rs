@@ -1,8 +1,10 @@
 //! The command line: what can be asked for, and how it becomes a [`Config`](crate::Config).
 
 mod aliases;
+mod bars;
 mod decode;
 mod list;
+mod rate;
 mod record;
 mod run;
 mod tail;
@@ -15,6 +17,7 @@ use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use crate::error::Error;
 
 pub use aliases::Aliases;
+pub use bars::{Bars, Log};
 pub use decode::DecodeArgs;
 pub use list::List;
 pub use record::RecordArgs;

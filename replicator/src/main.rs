@@ -5,8 +5,8 @@ use std::process::ExitCode;
 
 #[cfg(feature = "sqlite")]
 use replicator::cli::DemoArgs;
-use replicator::cli::{Cli, Command, DropArgs, RecordArgs, RunArgs, TailArgs};
-use replicator::{Config, Error, Result, ShutdownHandle};
+use replicator::cli::{Bars, Cli, Command, DropArgs, RecordArgs, RunArgs, TailArgs};
+use replicator::{Config, CopyHandle, Error, Result, ShutdownHandle};
 use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
@@ -25,9 +25,11 @@ fn main() -> ExitCode {
         Command::Tail(_) => "warn",
         _ => "info",
     };
+    let bars = Bars::new();
+    let log = bars.log();
     tracing_subscriber::fmt()
         .with_env_filter(logs.unwrap_or_else(|_| EnvFilter::new(default)))
-        .with_writer(std::io::stderr)
+        .with_writer(move || log.clone())
         .with_ansi(std::io::stderr().is_terminal())
         .with_target(false)
         .init();
@@ -43,7 +45,7 @@ fn main() -> ExitCode {
     let done = runtime.block_on(async {
         aliases?.say();
         match cli.command {
-            Command::Run(args) => run(args).await,
+            Command::Run(args) => run(args, &bars).await,
             Command::Drop(args) => drop(args).await,
             Command::Tail(args) => tail(args).await,
             Command::Record(args) => record(args).await,
@@ -58,14 +60,18 @@ fn main() -> ExitCode {
     }
 }
 
-async fn run(args: RunArgs) -> Result<()> {
+async fn run(args: RunArgs, bars: &Bars) -> Result<()> {
     let (handle, shutdown) = ShutdownHandle::new();
     listen(handle)?;
-    let summary = replicator::run(Config::from(args), shutdown).await?;
+    let copy = CopyHandle::new();
+    pause_on_signals(copy.clone())?;
+    let json = args.json;
+    let config = Config::from(args).copy_handle(&copy);
+    let summary = replicator::run(bars.show(config, json), shutdown).await;
+    bars.clear();
+    let summary = summary?;
     if summary.position.is_zero() {
-        tracing::info!(
-            "stopped before the stream began; a copy that was under way starts over next time"
-        );
+        tracing::info!("stopped before the stream began; the next run goes on");
         return Ok(());
     }
     tracing::info!(
@@ -117,6 +123,23 @@ fn listen(handle: ShutdownHandle) -> Result<()> {
             asked = true;
             tracing::info!("finishing; a second signal ends at once");
             handle.shut_down();
+        }
+    });
+    Ok(())
+}
+
+/// SIGUSR1 pauses copies, SIGUSR2 lets them go on.
+fn pause_on_signals(copy: CopyHandle) -> Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let cannot = |error: std::io::Error| Error::retry("cannot listen to signals").caused_by(error);
+    let mut pause = signal(SignalKind::user_defined1()).map_err(cannot)?;
+    let mut resume = signal(SignalKind::user_defined2()).map_err(cannot)?;
+    tokio::spawn(async move {
+        loop {
+            tokio::select! {
+                _ = pause.recv() => copy.pause(),
+                _ = resume.recv() => copy.resume(),
+            }
         }
     });
     Ok(())

@@ -5,7 +5,7 @@ use std::time::Duration;
 use walstream::{Client, quote_literal};
 
 use crate::apply::{self, Summary};
-use crate::config::{Config, DEFAULT_PUBLICATION as DEFAULT};
+use crate::config::{Config, Copy, DEFAULT_PUBLICATION as DEFAULT};
 use crate::destination::{self, Destination};
 use crate::error::{Error, Result};
 use crate::publication;
@@ -28,6 +28,7 @@ use crate::start;
 pub async fn run(config: Config, shutdown: Shutdown) -> Result<Summary> {
     // Before a file is made for a source that cannot be meant.
     config.connection()?;
+    check_end(&config)?;
     check_spool(&config)?;
     let quarantine = quarantine(&config)?;
     let destination = destination::open(&config).await?;
@@ -49,9 +50,21 @@ pub async fn run_into(
     shutdown: Shutdown,
 ) -> Result<Summary> {
     config.connection()?;
+    check_end(&config)?;
     check_spool(&config)?;
     let quarantine = quarantine(&config)?;
     into(config, destination, quarantine, shutdown).await
+}
+
+/// A run has one end.
+fn check_end(config: &Config) -> Result<()> {
+    if config.copy == Copy::Only && config.until.is_some() {
+        return Err(Error::usage(
+            "--copy only ends where the copy is complete, and --until is where the stream ends",
+        )
+        .with_hint("leave out one of both"));
+    }
+    Ok(())
 }
 
 fn check_spool(config: &Config) -> Result<()> {
@@ -97,8 +110,33 @@ async fn into(
         destination.close().await?;
         return Ok(Summary::default());
     };
+    if config.copy == Copy::Only {
+        return copied_only(&config, started, destination).await;
+    }
     tracing::info!(slot = config.slot, position = %started.position.lsn, tables = started.tables.len(), "streaming");
     apply::apply(&config, started, destination, quarantine, &mut shutdown).await
+}
+
+/// Ends with the copy. The slot stays where the position is: nothing that came later was read.
+async fn copied_only(
+    config: &Config,
+    started: start::Started,
+    destination: impl Destination,
+) -> Result<Summary> {
+    let position = started.position.lsn;
+    let tables = started.tables.len();
+    started.stream.finish().await?;
+    destination.close().await?;
+    tracing::info!(
+        slot = config.slot,
+        %position,
+        tables,
+        "every table is copied; a run without --copy only streams from here, and until then the slot holds back WAL at the source"
+    );
+    Ok(Summary {
+        position,
+        ..Summary::default()
+    })
 }
 
 /// What [`remove`] removed.

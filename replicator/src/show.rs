@@ -44,6 +44,18 @@
 //! took effect is told later, by `stream_commit`, `stream_prepare` or `stream_abort`. What lies in a transaction that is
 //! sent whole has `commit_time`.
 //!
+//! `run --json` has these of a copy. Rows and bytes are those that are in, bytes as COPY counts them; what is estimated is
+//! what the source's statistics say of whole tables, its bytes those on the source's disk, and `null` where they say
+//! nothing. Every second there is a `copy_progress`.
+//!
+//! | `kind` | members besides `kind` |
+//! |---|---|
+//! | `copy_begun` | `tables` (their number), `estimated_rows`, `estimated_bytes`, `workers`, `rate` (bytes in a second, `null` without), `wal_kept` (the bytes of `max_slot_wal_keep_size`, `null` for no limit) |
+//! | `copy_table_begun` | `schema`, `table`, `rows`, `bytes`, `estimated_rows`, `estimated_bytes`, `percent`, `elapsed_seconds`; comes again if the table is copied from its beginning again |
+//! | `copy_progress` | `tables_done`, `tables`, `rows`, `bytes`, `estimated_rows`, `estimated_bytes`, `percent`, `rows_per_second` and `bytes_per_second` (of the last half minute), `remaining_seconds` (or `null`), `elapsed_seconds`, `paused`, `running` (objects like `copy_table_begun`) |
+//! | `copy_table_done` | as `copy_table_begun` |
+//! | `copy_done` | as `copy_progress`, with the rates over all |
+//!
 //! `new`, `key` and `old` are objects from column to value. A value is the type's text form as a string, whatever the
 //! type, so nothing is lost to a script's idea of numbers; NULL is `null`. Columns that were not sent are not there: an
 //! unchanged TOASTed value, named in the list `unchanged` instead, and in `key` everything outside the key. Bytes that
@@ -52,6 +64,7 @@
 
 mod binary;
 mod color;
+mod copying;
 mod error;
 pub(crate) mod json;
 mod line;

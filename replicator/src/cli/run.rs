@@ -9,6 +9,7 @@ use walstream::walproto::Lsn;
 
 use super::SourceArgs;
 use super::list::{self, List};
+use super::rate::rate;
 use crate::config::{
     Compression, Config, Copy, Keyless, OnConflict, OnMisfit, PATIENCE, Streaming, Until,
 };
@@ -18,6 +19,7 @@ use crate::names::{ColumnName, TableName, TablePattern};
 const WHAT_IS_REPLICATED: &str = "What is replicated";
 const NAMES_AT_THE_DESTINATION: &str = "Names at the destination";
 const BEGINNING_AND_END: &str = "Beginning and end";
+const COPY: &str = "Copy";
 const WHAT_DOES_NOT_FIT: &str = "What does not fit";
 const STREAM: &str = "Stream";
 const MEMORY_DISK_AND_BATCHES: &str = "Memory, disk and batches";
@@ -91,6 +93,26 @@ pub struct RunArgs {
     /// Whether rows that are there are copied first; `no` also accepts existing tables and slots
     #[arg(long, help_heading = BEGINNING_AND_END, env = "REPLICATOR_COPY", value_enum, default_value = "yes")]
     pub copy: CopyArg,
+    /// How many tables, or parts of one, are copied at a time
+    #[arg(
+        long, help_heading = COPY,
+        env = "REPLICATOR_COPY_WORKERS",
+        value_name = "COUNT",
+        default_value_t = 2,
+        value_parser = clap::value_parser!(u8).range(1..=64)
+    )]
+    pub copy_workers: u8,
+    /// Most that is copied in a second by all of them, as 20MB or 512KiB; no limit without this
+    #[arg(
+        long, help_heading = COPY,
+        env = "REPLICATOR_COPY_RATE",
+        value_name = "BYTES/S",
+        value_parser = rate
+    )]
+    pub copy_rate: Option<u64>,
+    /// Progress of a copy as JSON objects on standard output, one a line, for programs
+    #[arg(long, help_heading = COPY, env = "REPLICATOR_JSON")]
+    pub json: bool,
     /// Whether tables are made there; with `no` they must be there, and empty if rows are copied
     #[arg(
         long, help_heading = BEGINNING_AND_END,
@@ -268,6 +290,8 @@ pub enum CopyArg {
     Yes,
     /// The destination has them already
     No,
+    /// Copy them and stop; a later run streams from there
+    Only,
 }
 
 /// `--auto-create`
@@ -326,7 +350,9 @@ impl From<RunArgs> for Config {
             .copy(match args.copy {
                 CopyArg::Yes => Copy::Yes,
                 CopyArg::No => Copy::No,
+                CopyArg::Only => Copy::Only,
             })
+            .copy_workers(usize::from(args.copy_workers))
             .auto_create(args.auto_create == AutoCreateArg::Yes)
             .on_conflict(match args.on_conflict {
                 OnConflictArg::Stop => OnConflict::Stop,
@@ -364,6 +390,7 @@ impl From<RunArgs> for Config {
         for (from, to) in List::all(args.map_table) {
             config = config.map_table(from, to);
         }
+        config.copy_rate = args.copy_rate;
         config.quarantine = args.quarantine;
         config.skip = args.skip;
         if let Some(seconds) = args.connect_timeout {

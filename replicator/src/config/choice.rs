@@ -43,6 +43,8 @@ pub enum Copy {
     Yes,
     /// Never: the destination has them. Existing tables and slots are accepted.
     No,
+    /// As `Yes`, and then stop. Slot and position stay, so that a later run streams from there.
+    Only,
 }
 
 /// What to do when a streamed change meets another destination than it expects: an insert onto a row that is there,

@@ -27,7 +27,8 @@ pub(super) async fn tables(source: &mut Source, tables: &[&TableRow]) -> Result<
         let number = |at| found?.get(at)?.parse().ok();
         Estimate {
             oid,
-            name: row.table.to_string(),
+            schema: row.table.schema.clone(),
+            name: row.table.name.clone(),
             rows: number(1),
             bytes: number(2).unwrap_or(0),
         }

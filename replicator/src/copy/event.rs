@@ -44,7 +44,9 @@ pub struct CopyPlan {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct CopyTable {
-    /// As `schema.table`.
+    /// Its schema at the source.
+    pub schema: String,
+    /// Its name there.
     pub table: String,
     /// Rows so far.
     pub rows: u64,

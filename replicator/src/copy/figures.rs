@@ -20,6 +20,7 @@ pub(super) struct Figures {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Estimate {
     pub(super) oid: Oid,
+    pub(super) schema: String,
     pub(super) name: String,
     pub(super) rows: Option<u64>,
     pub(super) bytes: u64,
@@ -244,6 +245,7 @@ impl Entry {
 
     fn shown(&self, now: Instant) -> CopyTable {
         CopyTable {
+            schema: self.estimate.schema.clone(),
             table: self.estimate.name.clone(),
             rows: self.rows,
             bytes: self.bytes,
@@ -256,7 +258,7 @@ impl Entry {
 }
 
 /// So many in a second; what took no time is all of them.
-pub(super) fn rate(count: u64, time: Duration) -> u64 {
+pub(crate) fn rate(count: u64, time: Duration) -> u64 {
     let millis = time.as_millis().max(1);
     u64::try_from(u128::from(count) * 1000 / millis).unwrap_or(u64::MAX)
 }
@@ -270,7 +272,8 @@ mod tests {
     fn table(oid: u32, rows: Option<u64>, bytes: u64) -> Estimate {
         Estimate {
             oid: Oid(oid),
-            name: format!("public.t{oid}"),
+            schema: "public".to_owned(),
+            name: format!("t{oid}"),
             rows,
             bytes,
         }

@@ -30,7 +30,7 @@ impl Lines {
         match event {
             CopyEvent::Begun(plan) => begun(plan),
             CopyEvent::TableBegun(it) => tracing::info!(
-                table = it.table,
+                table = format!("{}.{}", it.schema, it.table),
                 rows = about(it.estimated_rows),
                 size = size(it.estimated_bytes),
                 "copying"
@@ -105,7 +105,7 @@ fn progress(it: &CopyProgress) {
 
 fn table_done(it: &CopyTable) {
     tracing::info!(
-        table = it.table,
+        table = format!("{}.{}", it.schema, it.table),
         rows = it.rows,
         bytes = it.bytes,
         time = span(it.elapsed),

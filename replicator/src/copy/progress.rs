@@ -20,13 +20,35 @@ use crate::position::TableRow;
 use crate::show::people::size;
 use crate::source::Source;
 
-/// Told of every [`CopyEvent`].
+/// Told of every [`CopyEvent`], and how they are logged.
 #[derive(Clone)]
-pub(crate) struct OnCopy(Arc<dyn Fn(&CopyEvent) + Send + Sync>);
+pub(crate) struct OnCopy {
+    told: Arc<dyn Fn(&CopyEvent) + Send + Sync>,
+    lines: Arc<Lines>,
+}
 
 impl OnCopy {
     pub(crate) fn new(told: impl Fn(&CopyEvent) + Send + Sync + 'static) -> Self {
-        Self(Arc::new(told))
+        Self::logging(Lines::new(false, Instant::now()), told)
+    }
+
+    pub(crate) fn logging(lines: Lines, told: impl Fn(&CopyEvent) + Send + Sync + 'static) -> Self {
+        Self {
+            told: Arc::new(told),
+            lines: Arc::new(lines),
+        }
+    }
+
+    fn event(&self, event: &CopyEvent) {
+        self.lines.write(event, Instant::now());
+        (self.told)(event);
+    }
+}
+
+/// The log alone.
+impl Default for OnCopy {
+    fn default() -> Self {
+        Self::logging(Lines::new(true, Instant::now()), |_| {})
     }
 }
 
@@ -44,8 +66,7 @@ pub(crate) struct Progress(Arc<Shared>);
 struct Shared {
     figures: Mutex<Figures>,
     pace: Pace,
-    told: Option<OnCopy>,
-    lines: Lines,
+    told: OnCopy,
 }
 
 /// How often it is told how far a copy is.
@@ -73,8 +94,7 @@ impl Progress {
         let progress = Self(Arc::new(Shared {
             figures: Mutex::new(figures),
             pace: Pace::new(config.copy_rate, config.copy_handle.clone()),
-            told: config.on_copy.clone(),
-            lines: Lines::new(config.on_copy.is_none(), Instant::now()),
+            told: config.on_copy.clone().unwrap_or_default(),
         }));
         progress.tell(&CopyEvent::Begun(plan));
         Ok(progress)
@@ -151,10 +171,7 @@ impl Progress {
     }
 
     fn tell(&self, event: &CopyEvent) {
-        self.0.lines.write(event, Instant::now());
-        if let Some(OnCopy(told)) = &self.0.told {
-            told(event);
-        }
+        self.0.told.event(event);
     }
 
     fn figures(&self) -> MutexGuard<'_, Figures> {

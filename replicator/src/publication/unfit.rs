@@ -82,7 +82,9 @@ pub(crate) async fn check(
         };
         if kind == "f" {
             found.add(
-                format!("{whose} is foreign: its changes happen elsewhere and are not in the stream"),
+                format!(
+                    "{whose} is foreign: its changes happen elsewhere and are not in the stream"
+                ),
                 format!("replicate {leaf} from where its rows lie, and detach it here"),
             );
         } else if persistence != "p" {
@@ -121,13 +123,13 @@ pub(crate) async fn check(
         return Ok(());
     }
     let what = found.what.join("; ");
-    Err(
-        Error::person(format!("not everything that is published can be replicated: {what}"))
-            .with_hint(format!(
-                "{}; or leave out such a table, with --exclude-tables",
-                found.remedies.join("; ")
-            )),
-    )
+    Err(Error::person(format!(
+        "not everything that is published can be replicated: {what}"
+    ))
+    .with_hint(format!(
+        "{}; or leave out such a table, with --exclude-tables",
+        found.remedies.join("; ")
+    )))
 }
 
 /// Sees that what `--tables` names one by one is of a kind that the server publishes, or published already.

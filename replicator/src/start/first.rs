@@ -108,8 +108,8 @@ async fn make(
     tables: &[Arc<Table>],
 ) -> Result<()> {
     let existing = match (config.copy, config.auto_create) {
-        (Copy::Yes, true) => Existing::Refuse,
-        (Copy::Yes, false) => Existing::Fill,
+        (Copy::Yes | Copy::Only, true) => Existing::Refuse,
+        (Copy::Yes | Copy::Only, false) => Existing::Fill,
         (Copy::No, true) => Existing::Accept,
         (Copy::No, false) => Existing::Expect,
     };
