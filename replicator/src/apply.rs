@@ -3,11 +3,15 @@
 //! The order of events, and what a crash between any two of them leaves behind, stands in the crate's documentation.
 
 mod again;
+mod aside;
 mod batch;
 mod builder;
+mod isolate;
+mod joiner;
 mod measure;
 mod parcel;
 mod retry;
+mod side;
 mod singly;
 mod until;
 mod watch;
@@ -17,24 +21,27 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use tokio::sync::mpsc;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior};
 use walstream::walproto::Lsn;
 use walstream::{Event, Stream, Token, Transaction};
 
-use crate::config::Config;
+use crate::config::{Config, OnTableError};
 use crate::destination::Destination;
 use crate::error::{Error, Result};
 use crate::quarantine::Quarantine;
 use crate::shutdown::{Shutdown, ShutdownHandle};
 use crate::start::Started;
+use aside::Aside;
 use builder::Builder;
+use joiner::Joiner;
 use measure::Measure;
 use parcel::Closed;
 pub(crate) use retry::Retry;
 use singly::Poison;
 pub(crate) use until::target;
-use watch::Watch;
+use watch::{Known, Watch};
 use writer::{Stored, Writer};
 
 /// What a run did.
@@ -87,6 +94,19 @@ pub(crate) async fn apply<D: Destination + 'static>(
         lsn: position.lsn,
         at: Instant::now(),
     });
+    let known = Known::new(position.fingerprint.clone());
+    let (side, asked) = side::channel();
+    let (looks, looked) = mpsc::channel(1);
+    let busy = Arc::new(AtomicBool::new(false));
+    let joiner = Joiner {
+        config: config.clone(),
+        connection: connection.clone(),
+        publications: publications.clone(),
+        held: position.clone(),
+        side,
+        known: known.clone(),
+        busy: Arc::clone(&busy),
+    };
     let mut apply = Apply {
         config,
         stream,
@@ -94,7 +114,7 @@ pub(crate) async fn apply<D: Destination + 'static>(
             source,
             connection,
             publications,
-            position.fingerprint.clone(),
+            known,
             config.reconnect.min(DEAF),
         ),
         builder: Builder {
@@ -112,6 +132,9 @@ pub(crate) async fn apply<D: Destination + 'static>(
         leave: Arc::clone(&leave),
         written: None,
         writer: JoinSet::new(),
+        looks,
+        busy,
+        joiner: JoinSet::new(),
     };
     let writer = Writer {
         destination,
@@ -125,9 +148,13 @@ pub(crate) async fn apply<D: Destination + 'static>(
         leave,
         stored,
         measure,
+        side: asked,
+        aside: Aside::default(),
+        isolates: config.on_table_error == OnTableError::Isolate,
         waiting: None,
     };
     apply.writer.spawn(writer.run(inbox));
+    apply.joiner.spawn(joiner.run(looked));
     apply.run(shutdown).await
 }
 
@@ -154,6 +181,11 @@ struct Apply<'a> {
     written: Option<Result<Summary>>,
     /// That task; it ends with us, whatever becomes of us.
     writer: JoinSet<Result<Summary>>,
+    /// Lets the task that copies tables know that there was a look at the publications, and whether they changed.
+    looks: mpsc::Sender<bool>,
+    /// Whether it is at work.
+    busy: Arc<AtomicBool>,
+    joiner: JoinSet<Result<()>>,
 }
 
 /// Why the stream is not read any more.
@@ -170,6 +202,8 @@ impl Apply<'_> {
     async fn run(mut self, shutdown: &mut Shutdown) -> Result<Summary> {
         let streamed = self.stream(shutdown).await;
         self.handle.shut_down();
+        // What it was copying is copied anew by the next start.
+        self.joiner.abort_all();
         if streamed.is_ok() {
             // What is begun is finished, and what waits behind it comes again; where nothing waits, what remains is the
             // idle position, its confirmation and CopyDone.
@@ -237,9 +271,16 @@ impl Apply<'_> {
                     return Ok(End::Writer);
                 }
                 _ = watch.tick() => {
-                    self.watch.look().await?;
+                    let changed = self.watch.look().await?;
+                    self.looked(changed);
                     Ok(())
                 }
+                Some(ended) = self.joiner.join_next() => match ended {
+                    Ok(Err(error)) => return Err(error),
+                    ended => return Err(joined(Some(ended.map(|_| Ok(Summary::default()))))
+                        .err()
+                        .unwrap_or_else(Error::source_ended)),
+                },
                 event = self.stream.next_event() => match event? {
                     // Servers of 14 send what was not published as transactions without content.
                     Some(Event::Transaction(transaction)) if transaction.is_empty() => {
@@ -256,7 +297,8 @@ impl Apply<'_> {
                     }
                     Some(Event::Reconnected(reconnected)) => {
                         self.timeline = reconnected.timeline;
-                        self.watch.look_anew().await?;
+                        let changed = self.watch.look_anew().await?;
+                        self.looked(changed);
                         Ok(())
                     }
                     Some(_) => Ok(()),
@@ -274,6 +316,13 @@ impl Apply<'_> {
                 self.written = Some(joined(self.writer.join_next().await));
                 return Ok(End::Writer);
             }
+        }
+    }
+
+    /// What the task that copies tables has no ear for now, it hears after the next look.
+    fn looked(&self, changed: bool) {
+        if !self.busy.load(Ordering::Relaxed) {
+            let _ = self.looks.try_send(changed);
         }
     }
 

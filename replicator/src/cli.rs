@@ -15,6 +15,7 @@ use std::path::PathBuf;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use crate::error::Error;
+use crate::names::TableName;
 
 pub use aliases::Aliases;
 pub use bars::{Bars, Log};
@@ -22,8 +23,8 @@ pub use decode::DecodeArgs;
 pub use list::List;
 pub use record::RecordArgs;
 pub use run::{
-    AutoCreateArg, CompressionArg, CopyArg, KeylessArg, OnConflictArg, OnMisfitArg, RunArgs,
-    StreamingArg,
+    AutoCreateArg, CompressionArg, CopyArg, KeylessArg, OnConflictArg, OnMisfitArg,
+    OnTableErrorArg, RunArgs, StreamingArg,
 };
 pub use tail::TailArgs;
 
@@ -69,6 +70,8 @@ impl Cli {
 pub enum Command {
     /// Copy what is there, then stream changes until stopped
     Run(RunArgs),
+    /// Copy tables anew, by the run that goes on or by the next one
+    Resync(ResyncArgs),
     /// Remove slot, publication (only if ours) and our tables' rows at the destination
     Drop(DropArgs),
     /// Show changes as they are committed, without moving or making anything lasting
@@ -128,6 +131,45 @@ pub struct DropArgs {
         value_name = "URL"
     )]
     pub destination: Option<String>,
+}
+
+/// Options of `resync`.
+#[derive(Debug, Args)]
+pub struct ResyncArgs {
+    /// PostgreSQL that is read from, as postgres://user@host:port/database
+    #[arg(
+        long,
+        env = "REPLICATOR_SOURCE",
+        hide_env_values = true,
+        value_name = "URL"
+    )]
+    pub source: String,
+    /// Where it is written to (a URL as for `run`)
+    #[arg(
+        long,
+        env = "REPLICATOR_DESTINATION",
+        hide_env_values = true,
+        value_name = "URL"
+    )]
+    pub destination: String,
+    /// Replication slot of the run
+    #[arg(
+        long,
+        env = "REPLICATOR_SLOT",
+        default_value = "replicator",
+        value_name = "NAME"
+    )]
+    pub slot: String,
+    /// Tables to copy anew, as schema.table,…
+    #[arg(long, required = true, value_name = "TABLES", value_parser = list::names)]
+    pub table: Vec<List<TableName>>,
+}
+
+impl ResyncArgs {
+    /// The tables.
+    pub fn tables(&self) -> Vec<TableName> {
+        List::all(self.table.clone()).collect()
+    }
 }
 
 /// Options of `demo`.

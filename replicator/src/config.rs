@@ -12,7 +12,9 @@ use crate::copy::{CopyEvent, CopyHandle, OnCopy};
 use crate::error::Result;
 use crate::names::{ColumnName, Names, TableName, TablePattern};
 use crate::selection::Selection;
-pub use choice::{Compression, Copy, Keyless, OnConflict, OnMisfit, Streaming, Until};
+pub use choice::{
+    Compression, Copy, Keyless, OnConflict, OnMisfit, OnTableError, Streaming, Until,
+};
 
 /// The publication that is read, and made, when none is named.
 pub(crate) const DEFAULT_PUBLICATION: &str = "replicator";
@@ -42,6 +44,7 @@ pub struct Config {
     pub(crate) auto_create: bool,
     pub(crate) on_conflict: OnConflict,
     pub(crate) on_misfit: OnMisfit,
+    pub(crate) on_table_error: OnTableError,
     pub(crate) quarantine: Option<PathBuf>,
     pub(crate) skip: Vec<Lsn>,
     pub(crate) until: Option<Until>,
@@ -82,6 +85,7 @@ impl Config {
             auto_create: true,
             on_conflict: OnConflict::default(),
             on_misfit: OnMisfit::default(),
+            on_table_error: OnTableError::default(),
             quarantine: None,
             skip: Vec::new(),
             until: None,
@@ -102,6 +106,13 @@ impl Config {
             destination_timeout: Duration::from_secs(30),
             idle_interval: Duration::from_secs(10),
         }
+    }
+
+    /// What to do when changes of one table cannot be applied.
+    #[must_use]
+    pub const fn on_table_error(mut self, policy: OnTableError) -> Self {
+        self.on_table_error = policy;
+        self
     }
 
     /// The replication slot, `replicator` without this; also the name of the position row.

@@ -239,7 +239,7 @@ pub trait Destination: Send {
     /// Forgets the slot: its position row and its tables in the ledger. The tables themselves stay.
     fn forget(&mut self, slot: &str) -> impl Future<Output = Result<()>> + Send;
 
-    /// Marks a table as not followed any more. A run does not ask for it yet.
+    /// Marks a table as not followed any more.
     fn stop_table(
         &mut self,
         slot: &str,
@@ -248,6 +248,20 @@ pub trait Destination: Send {
     ) -> impl Future<Output = Result<()>> + Send {
         let _ = (slot, oid, reason);
         async { Err(Error::person("this destination cannot stop a table")) }
+    }
+
+    /// Marks a table to be copied anew by whoever follows the slot; its rows stay until that begins.
+    ///
+    /// `now` is the number of the source's table from then on: another one where a table was made again under its name.
+    /// What else the ledger says of it stays, so that [`begin_copy`](Self::begin_copy) sees the difference.
+    fn ask_copy(
+        &mut self,
+        slot: &str,
+        oid: Oid,
+        now: Oid,
+    ) -> impl Future<Output = Result<()>> + Send {
+        let _ = (slot, oid, now);
+        async { Err(Error::person("this destination cannot copy a table anew")) }
     }
 
     /// All rows of a table in chunks, for comparing; no batch may be open meanwhile. A run does not ask for it.

@@ -224,6 +224,20 @@ impl Ledger {
         }
     }
 
+    /// As [`Destination::ask_copy`](crate::Destination::ask_copy).
+    ///
+    /// # Errors
+    ///
+    /// The table is not known.
+    pub fn ask_copy(&mut self, slot: &str, oid: Oid, now: Oid) -> Result<()> {
+        let row = self.tables.remove(&(slot.to_owned(), oid.0));
+        let mut row = row.ok_or_else(|| unknown_table(slot, oid))?;
+        row.table.oid = now;
+        row.state = TableState::Copying;
+        self.tables.insert((slot.to_owned(), now.0), row);
+        Ok(())
+    }
+
     /// All of it, on one line.
     pub fn to_json(&self) -> String {
         let positions = self.positions.values().map(PositionRecord::of).collect();

@@ -166,6 +166,7 @@
 
 mod anonymise;
 mod apply;
+mod changes;
 mod chunk;
 pub mod cli;
 pub mod compare;
@@ -189,6 +190,7 @@ mod publication;
 mod quarantine;
 mod raw;
 pub mod record;
+mod resync;
 mod run;
 mod selection;
 pub mod show;
@@ -202,7 +204,9 @@ mod value;
 pub use anonymise::{AnonymiseConfig, anonymise};
 pub use apply::Summary;
 pub use chunk::Chunk;
-pub use config::{Compression, Config, Copy, Keyless, OnConflict, OnMisfit, Streaming, Until};
+pub use config::{
+    Compression, Config, Copy, Keyless, OnConflict, OnMisfit, OnTableError, Streaming, Until,
+};
 pub use copy::{CopyEvent, CopyHandle, CopyPlan, CopyProgress, CopyTable};
 pub use decode::{DecodeConfig, decode};
 #[cfg(feature = "mysql")]
@@ -226,6 +230,7 @@ pub use names::{ColumnName, Names, TableName, TablePattern};
 pub use plan::{Action, Operation};
 pub use position::{PositionRow, State, TableRow, TableState};
 pub use record::{RecordConfig, Recorded, record};
+pub use resync::resync;
 pub use run::{Removed, remove, run, run_into};
 pub use shutdown::{Shutdown, ShutdownHandle};
 pub use table::{Column, Table};

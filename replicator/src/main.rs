@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 #[cfg(feature = "sqlite")]
 use replicator::cli::DemoArgs;
-use replicator::cli::{Bars, Cli, Command, DropArgs, RecordArgs, RunArgs, TailArgs};
+use replicator::cli::{Bars, Cli, Command, DropArgs, RecordArgs, ResyncArgs, RunArgs, TailArgs};
 use replicator::{Config, CopyHandle, Error, Result, ShutdownHandle};
 use tracing_subscriber::EnvFilter;
 
@@ -47,6 +47,7 @@ fn main() -> ExitCode {
         match cli.command {
             Command::Run(args) => run(args, &bars).await,
             Command::Drop(args) => drop(args).await,
+            Command::Resync(args) => resync(args).await,
             Command::Tail(args) => tail(args).await,
             Command::Record(args) => record(args).await,
             Command::Decode(args) => args.run(std::io::stdout().lock()),
@@ -173,6 +174,17 @@ async fn drop(args: DropArgs) -> Result<()> {
     match destination {
         Some(_) => say("position at the destination", removed.position),
         None => println!("position at the destination: kept, as no --destination was given"),
+    }
+    Ok(())
+}
+
+async fn resync(args: ResyncArgs) -> Result<()> {
+    let tables = args.tables();
+    replicator::resync(&args.source, &args.destination, &args.slot, &tables).await?;
+    for table in tables {
+        println!(
+            "table {table}: to be copied anew by the run that follows the slot, or the next one"
+        );
     }
     Ok(())
 }

@@ -2,10 +2,13 @@
 //!
 //! Asked over a second connection, because the replication connection is busy with the stream.
 
+use std::collections::HashMap;
+
 use walstream::walproto::{Lsn, Oid};
 use walstream::{Client, quote_identifier, quote_literal};
 
 use crate::error::{Error, Result};
+use crate::names::TableName;
 use crate::publication;
 use crate::selection::Selection;
 use crate::table::{Column, Table};
@@ -35,6 +38,13 @@ pub(crate) struct PublishedTable {
     pub(crate) filter: Option<String>,
     /// A partitioned table published under its own name; its rows lie in its partitions.
     pub(crate) partitioned: bool,
+}
+
+impl Published {
+    /// What it says of a table.
+    pub(crate) fn find(&self, oid: Oid) -> Option<&PublishedTable> {
+        self.tables.iter().find(|it| it.table.oid == oid)
+    }
 }
 
 impl Source {
@@ -146,6 +156,35 @@ impl Source {
     /// Tables that could be replicated and are not, see [`publication::left_out`].
     pub(crate) async fn left_out(&mut self, publications: &[String]) -> Result<Vec<String>> {
         publication::left_out(&mut self.client, publications, &self.selection).await
+    }
+
+    /// Whether there is a table of that name.
+    pub(crate) async fn has(&mut self, name: &TableName) -> Result<bool> {
+        let sql = format!(
+            "SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+             WHERE n.nspname = {} AND c.relname = {} AND c.relkind IN ('r', 'p')",
+            quote_literal(&name.schema),
+            quote_literal(&name.table)
+        );
+        Ok(!self.client.query(&sql).await?.is_empty())
+    }
+
+    /// Those of these tables that are there, and whether they are unlogged: of them nothing is in the stream.
+    pub(crate) async fn unlogged(&mut self, oids: &[Oid]) -> Result<HashMap<Oid, bool>> {
+        if oids.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let oids: Vec<String> = oids.iter().map(|oid| oid.0.to_string()).collect();
+        let sql = format!(
+            "SELECT oid, relpersistence = 'u' FROM pg_class WHERE oid IN ({})",
+            oids.join(", ")
+        );
+        let rows = self.client.query(&sql).await?;
+        let read = |row: &walstream::Row| -> Result<_> {
+            let oid = Oid(parse(row.get(0).ok_or_else(|| missing_field(0))?)?);
+            Ok((oid, row.get(1) == Some("t")))
+        };
+        rows.iter().map(read).collect()
     }
 
     /// Whether publications, tables, filters and column lists are as they were.
@@ -320,12 +359,21 @@ async fn fingerprint(
            WHERE p.pubname IN ({names}) AND NOT {listed}
            {schemas}
            UNION
-           SELECT concat_ws(' ', 'publishes', t.schemaname, t.tablename)
-           FROM pg_publication_tables t WHERE t.pubname IN ({names}) AND NOT {published}
+           SELECT concat_ws(' ', 'publishes', c.oid, t.schemaname, t.tablename)
+           FROM pg_publication_tables t
+           JOIN pg_namespace n ON n.nspname = t.schemaname
+           JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = t.tablename WHERE t.pubname IN ({names}) AND NOT {published}
          ) AS lines ORDER BY line COLLATE \"C\""
     );
     let rows = client.query(&sql).await?;
-    let lines: Vec<&str> = rows.iter().filter_map(|row| row.get(0)).collect();
+    let lines = rows.iter().filter_map(|row| row.get(0)).map(str::to_owned);
+    // Without this a table that is not left out any more could not be told from one that was published since.
+    let left_out = selection.without_tables.iter();
+    let mut lines: Vec<String> = left_out
+        .map(|pattern| format!("except {pattern}"))
+        .chain(lines)
+        .collect();
+    lines.sort_unstable();
     Ok(lines.join("\n"))
 }
 

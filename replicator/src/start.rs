@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use walstream::{Client, Slot, SlotState, Stream, SystemIdentity};
 
+use crate::changes;
 use crate::config::{Config, Copy};
 use crate::copy::{Copying, Snapshot};
 use crate::destination::Destination;
@@ -124,7 +125,8 @@ pub(crate) async fn start<D: Destination + 'static>(
             return Err(error);
         }
     };
-    started.tables = Tables::new(tables, &config.selection);
+    changes::say_stopped(&tables);
+    started.tables = Tables::new(tables);
     Ok(started)
 }
 

@@ -78,13 +78,16 @@ impl<D: Destination> Writer<D> {
         self.begin(next).await.map_err(Failure::Destination)?;
         let mut chunk = Vec::with_capacity(CHUNK);
         let mut bytes = 0;
+        let tables = self.tables.now();
         for transaction in batch {
             let commit = transaction.commit_lsn();
             let mut walk = transaction.changes().map_err(Error::from)?;
             while let Some((_, change)) = walk.next().map_err(Error::from)? {
-                self.tables.follow(commit, &change, |operation| {
-                    bytes += operation.size();
-                    chunk.push(operation);
+                tables.follow(commit, &change, |operation| {
+                    if let Some(operation) = self.aside.pass(operation) {
+                        bytes += operation.size();
+                        chunk.push(operation);
+                    }
                 })?;
                 if chunk.len() >= CHUNK || bytes >= CHUNK_BYTES {
                     *changes += chunk.len() as u64;
@@ -123,8 +126,7 @@ impl<D: Destination> Writer<D> {
             };
             match now {
                 Ok(Some(now)) if now == *next => {
-                    self.poison.passed(now.lsn);
-                    self.position = now;
+                    self.stands_at(now);
                     return Ok(true);
                 }
                 Ok(Some(now)) if now == self.position => {

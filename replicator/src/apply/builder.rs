@@ -90,10 +90,11 @@ impl Builder {
         fresh: impl Fn() -> Open,
     ) -> Result<(), Stopped> {
         let commit = transaction.commit_lsn();
+        let tables = self.tables.now();
         let mut walk = transaction.changes().map_err(|_| Stopped::Raw)?;
         while let Some((_, change)) = walk.next().map_err(|_| Stopped::Raw)? {
             let Open { parcel, bytes } = open;
-            let followed = self.tables.follow(commit, &change, |operation| {
+            let followed = tables.follow(commit, &change, |operation| {
                 *bytes += operation.size();
                 parcel.operations.push(operation);
             });

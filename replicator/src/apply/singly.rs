@@ -148,6 +148,7 @@ impl<D: Destination> Writer<D> {
             match failed.take() {
                 None => self.skip(one).await?,
                 Some(error) if self.poison.takes(&error) => self.leave_out(one).await?,
+                Some(error) if self.isolates => self.isolate(one, error).await?,
                 Some(error) => return Err(ways_on(error, one.commit_lsn())),
             }
         }
@@ -191,13 +192,16 @@ impl<D: Destination> Writer<D> {
         let slot = self.poison.slot.clone();
         let of = Origin::new(&slot, transaction);
         self.begin(next).await.map_err(Failure::Destination)?;
+        let tables = self.tables.now();
         let (mut chunk, mut lsns, mut bytes) = (Vec::new(), Vec::new(), 0);
         let mut walk = transaction.changes().map_err(Error::from)?;
         while let Some((lsn, change)) = walk.next().map_err(Error::from)? {
-            self.tables.follow(commit, &change, |operation| {
-                bytes += operation.size();
-                chunk.push(operation);
-                lsns.push(lsn);
+            tables.follow(commit, &change, |operation| {
+                if let Some(operation) = self.aside.pass(operation) {
+                    bytes += operation.size();
+                    chunk.push(operation);
+                    lsns.push(lsn);
+                }
             })?;
             if chunk.len() >= CHUNK || bytes >= CHUNK_BYTES {
                 self.attempt(&of, &mut chunk, &lsns, done).await?;
@@ -268,7 +272,7 @@ impl<D: Destination> Writer<D> {
         while let Some((lsn, change)) = walk.next()? {
             if matches!(change, Change::Relation(_)) {
                 // Told once for all that follows: what comes after this transaction could not be read without it.
-                self.tables.follow(commit, &change, |_| {})?;
+                self.tables.now().follow(commit, &change, |_| {})?;
             }
             left_out += u64::from(self.poison.file()?.skipped(&of, lsn, &change)?);
         }

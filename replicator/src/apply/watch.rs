@@ -1,6 +1,7 @@
 //! Looking, while the stream runs, whether the publications are what they were.
 
 use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -12,14 +13,35 @@ use crate::start;
 /// How long the source may take to answer; its own limit for locks is shorter.
 const ANSWER: Duration = Duration::from_secs(30);
 
+/// The fingerprint of what is published that the ledger was brought to last.
+#[derive(Clone, Debug)]
+pub(super) struct Known(Arc<Mutex<String>>);
+
+impl Known {
+    pub(super) fn new(fingerprint: String) -> Self {
+        Self(Arc::new(Mutex::new(fingerprint)))
+    }
+
+    pub(super) fn get(&self) -> String {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    pub(super) fn set(&self, fingerprint: String) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = fingerprint;
+    }
+}
+
 /// The session that asks the source, and what it heard so far.
 pub(super) struct Watch {
     pub(super) source: Source,
     /// Leads to the source.
     connection: walstream::Config,
     publications: Vec<String>,
-    /// What the publications were when the destination was filled.
-    fingerprint: String,
+    /// What the ledger was brought to.
+    known: Known,
     /// Source tables of which was said that they are not replicated.
     left_out: HashSet<String>,
     /// Whether the session that asks is good.
@@ -35,14 +57,14 @@ impl Watch {
         source: Source,
         connection: walstream::Config,
         publications: Vec<String>,
-        fingerprint: String,
+        known: Known,
         patience: Duration,
     ) -> Self {
         Self {
             source,
             connection,
             publications,
-            fingerprint,
+            known,
             left_out: HashSet::new(),
             asks: true,
             deaf: None,
@@ -52,13 +74,13 @@ impl Watch {
 
     /// As [`look`](Self::look), over another session: what was published while nobody looked decides what the next
     /// changes mean.
-    pub(super) async fn look_anew(&mut self) -> Result<()> {
+    pub(super) async fn look_anew(&mut self) -> Result<bool> {
         self.asks = false;
         self.look().await
     }
 
-    /// Looks at the publications, over another session if the last one is lost.
-    pub(super) async fn look(&mut self) -> Result<()> {
+    /// Looks at the publications, whether something about them changed; over another session if the last one is lost.
+    pub(super) async fn look(&mut self) -> Result<bool> {
         let looking = async {
             if !self.asks {
                 self.source.renew(&self.connection).await?;
@@ -67,12 +89,12 @@ impl Watch {
             self.compare().await
         };
         let error = match tokio::time::timeout(ANSWER, looking).await {
-            Ok(Ok(())) => {
+            Ok(Ok(changed)) => {
                 self.deaf = None;
-                return Ok(());
+                return Ok(changed);
             }
             // Somebody holds a lock on a table; the next look will tell.
-            Ok(Err(error)) if error.is_locked_out() => return Ok(()),
+            Ok(Err(error)) if error.is_locked_out() => return Ok(false),
             Ok(Err(error)) if error.is_source_lost() => error,
             Ok(Err(error)) => return Err(error),
             // Its session hangs while the stream may go on; nothing else would ever notice.
@@ -87,19 +109,17 @@ impl Watch {
             return Err(error);
         }
         tracing::warn!(%error, "the source cannot be asked about its publications; trying again");
-        Ok(())
+        Ok(false)
     }
 
-    /// Publications, tables, filters and column lists must be what they were.
-    async fn compare(&mut self) -> Result<()> {
+    /// Whether publications, tables, filters and column lists are not what they were.
+    async fn compare(&mut self) -> Result<bool> {
         let publications = &self.publications;
         if let Some(name) = self.source.missing(publications).await?.first() {
             return Err(start::publication_missing(name, true));
         }
         let fingerprint = self.source.fingerprint(publications).await?;
-        if fingerprint != self.fingerprint {
-            return Err(start::publication_changed(&self.fingerprint, &fingerprint));
-        }
+        let changed = fingerprint != self.known.get();
         let left_out = self.source.left_out(publications).await?;
         let new = left_out
             .into_iter()
@@ -112,6 +132,6 @@ impl Watch {
                 "not replicated: these tables are not in the publication"
             );
         }
-        Ok(())
+        Ok(changed)
     }
 }

@@ -8,16 +8,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use walstream::walproto::Lsn;
 use walstream::{Token, Transaction};
 
 use super::Summary;
+use super::aside::Aside;
 use super::batch::Batch;
 use super::measure::Measure;
 use super::parcel::{Inbox, Parcel};
 use super::retry::Retry;
+use super::side::Work;
 use super::singly::Poison;
 use crate::destination::{Destination, Outcome};
 use crate::error::{Error, ErrorKind, Result};
@@ -47,6 +49,11 @@ pub(super) struct Writer<D> {
     pub(super) leave: Arc<AtomicBool>,
     pub(super) stored: watch::Sender<Stored>,
     pub(super) measure: Measure,
+    /// Copies beside the stream.
+    pub(super) side: mpsc::Receiver<Work>,
+    pub(super) aside: Aside,
+    /// Whether a table that is at fault does not end the run.
+    pub(super) isolates: bool,
     /// Came while a batch was put together, and is the next one's first.
     pub(super) waiting: Option<Parcel>,
 }
@@ -97,10 +104,33 @@ impl<D: Destination> Writer<D> {
         })
     }
 
+    /// The next parcel; until it comes, and between any two, what is to be done beside the stream.
     async fn next(&mut self, inbox: &mut Inbox) -> Option<Parcel> {
-        match self.waiting.take() {
-            Some(parcel) => Some(parcel),
-            None => inbox.next().await,
+        loop {
+            if let Ok(work) = self.side.try_recv() {
+                self.aside(work).await;
+            }
+            if let Some(parcel) = self.waiting.take() {
+                return Some(parcel);
+            }
+            // What waits for copies is bounded, and so is not the time that a copy takes.
+            let full = self.aside.is_full();
+            let work = tokio::select! {
+                biased;
+                parcel = inbox.next(), if !full => return parcel,
+                () = self.shutdown.asked(), if full => {
+                    self.leave.store(true, Ordering::Relaxed);
+                    return None;
+                }
+                work = self.side.recv(), if !self.side.is_closed() => work,
+            };
+            if let Some(work) = work {
+                self.aside(work).await;
+            } else if self.aside.is_full() {
+                return None;
+            } else {
+                return inbox.next().await;
+            }
         }
     }
 
@@ -202,8 +232,14 @@ impl<D: Destination> Writer<D> {
             }
             batch.join(&mut parcel);
             let Parcel {
-                operations, room, ..
+                mut operations,
+                room,
+                ..
             } = parcel;
+            if self.aside.is_on() {
+                let all = operations.into_iter();
+                operations = all.filter_map(|it| self.aside.pass(it)).collect();
+            }
             batch.changes += operations.len() as u64;
             if !operations.is_empty() {
                 let done = self.destination.execute(operations).await;
@@ -228,6 +264,7 @@ impl<D: Destination> Writer<D> {
     /// Waits for as long as another program holds the destination: the stream lives on meanwhile, and starting again
     /// would wait too.
     pub(super) async fn begin(&mut self, next: &PositionRow) -> Result<()> {
+        self.aside.begun();
         let mut said = false;
         loop {
             let begin = self.destination.begin(&self.position, next);
@@ -255,12 +292,18 @@ impl<D: Destination> Writer<D> {
     pub(super) async fn commit(&mut self) -> Result<()> {
         match self.destination.commit().await? {
             Outcome::Committed(row) => {
-                self.poison.passed(row.lsn);
-                self.position = row;
+                self.stands_at(row);
                 Ok(())
             }
             Outcome::NotCommitted(error) => Err(error.found_at_end()),
         }
+    }
+
+    /// What was open is in, and this is the row now.
+    pub(super) fn stands_at(&mut self, row: PositionRow) {
+        self.poison.passed(row.lsn);
+        self.aside.committed();
+        self.position = row;
     }
 
     /// Rolls back after an error, which is what the user has to read; says whether it could be done.

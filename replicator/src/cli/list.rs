@@ -34,6 +34,11 @@ pub(super) fn patterns(text: &str) -> Result<List<TablePattern>> {
     List::read(text, str::parse)
 }
 
+/// `s.t,…`
+pub(super) fn names(text: &str) -> Result<List<TableName>> {
+    List::read(text, str::parse)
+}
+
 /// `s.t.c,…`
 pub(super) fn columns(text: &str) -> Result<List<ColumnName>> {
     List::read(text, str::parse)

@@ -11,7 +11,8 @@ use super::SourceArgs;
 use super::list::{self, List};
 use super::rate::rate;
 use crate::config::{
-    Compression, Config, Copy, Keyless, OnConflict, OnMisfit, PATIENCE, Streaming, Until,
+    Compression, Config, Copy, Keyless, OnConflict, OnMisfit, OnTableError, PATIENCE, Streaming,
+    Until,
 };
 use crate::names::{ColumnName, TableName, TablePattern};
 
@@ -132,6 +133,14 @@ pub struct RunArgs {
     /// What to do about values that the destination's type cannot hold exactly
     #[arg(long, help_heading = WHAT_DOES_NOT_FIT, env = "REPLICATOR_ON_MISFIT", value_enum, default_value = "fail")]
     pub on_misfit: OnMisfitArg,
+    /// What to do when changes of one table cannot be applied
+    #[arg(
+        long, help_heading = WHAT_DOES_NOT_FIT,
+        env = "REPLICATOR_ON_TABLE_ERROR",
+        value_enum,
+        default_value = "stop"
+    )]
+    pub on_table_error: OnTableErrorArg,
     /// Leave out what the destination refuses, and write it whole to this file
     #[arg(long, help_heading = WHAT_DOES_NOT_FIT, env = "REPLICATOR_QUARANTINE", value_name = "FILE")]
     pub quarantine: Option<PathBuf>,
@@ -323,6 +332,15 @@ pub enum OnMisfitArg {
     Clamp,
 }
 
+/// `--on-table-error`
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum OnTableErrorArg {
+    /// End the run
+    Stop,
+    /// Stop that table, and go on with the others
+    Isolate,
+}
+
 /// `--streaming`
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub enum StreamingArg {
@@ -362,6 +380,10 @@ impl From<RunArgs> for Config {
                 OnMisfitArg::Fail => OnMisfit::Fail,
                 OnMisfitArg::Text => OnMisfit::Text,
                 OnMisfitArg::Clamp => OnMisfit::Clamp,
+            })
+            .on_table_error(match args.on_table_error {
+                OnTableErrorArg::Stop => OnTableError::Stop,
+                OnTableErrorArg::Isolate => OnTableError::Isolate,
             })
             .memory(args.memory.saturating_mul(1 << 20))
             .takeover(Duration::from_secs(args.takeover))

@@ -74,6 +74,16 @@ pub enum OnMisfit {
     Clamp,
 }
 
+/// What to do when changes of one table cannot be applied: a conflict, a refused row, a definition that changed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnTableError {
+    /// End the run there, so that all tables stay at one moment of the source.
+    #[default]
+    Stop,
+    /// Stop that table, with the reason in the ledger, and go on with the others.
+    Isolate,
+}
+
 /// Whether large transactions are sent before they commit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Streaming {

@@ -59,6 +59,7 @@ impl Copying<'_> {
         progress: &Progress,
     ) -> Result<(), Failure> {
         let Self { config, held, .. } = self;
+        let is_first = first.is_some();
         let mut snapshot = match first {
             Some(snapshot) => snapshot,
             None => Snapshot::now(self.connection, source, &config.slot)
@@ -71,7 +72,8 @@ impl Copying<'_> {
                 .map_err(Failure::source)?;
         let (handle, stop) = ShutdownHandle::new();
         let (jobs, gone) = jobs(pending, published);
-        for table in &gone {
+        // Some may be published only since the slot was made: a snapshot of now has those.
+        for table in gone.iter().filter(|_| !is_first) {
             let why = "it was dropped, or is not published any more";
             let order = Order::Stop {
                 oid: table.oid,

@@ -238,6 +238,10 @@ impl Destination for Any {
         each!(self, it => it.stop_table(slot, oid, reason).await)
     }
 
+    async fn ask_copy(&mut self, slot: &str, oid: Oid, now: Oid) -> Result<()> {
+        each!(self, it => it.ask_copy(slot, oid, now).await)
+    }
+
     async fn read(&mut self, table: &Arc<Table>) -> Result<Rows> {
         each!(self, it => it.read(table).await)
     }

@@ -281,6 +281,12 @@ impl Destination for PostgresDestination {
             .await
     }
 
+    async fn ask_copy(&mut self, slot: &str, oid: Oid, now: Oid) -> Result<()> {
+        let slot = slot.to_owned();
+        self.call(|mut writer| async move { writer.ask_copy(&slot, oid, now).await })
+            .await
+    }
+
     async fn read(&mut self, table: &Arc<Table>) -> Result<Rows> {
         let table = Arc::clone(table);
         let mut writer = Arc::clone(&self.writer).lock_owned().await;

@@ -299,6 +299,12 @@ impl Destination for SqliteDestination {
             .await
     }
 
+    async fn ask_copy(&mut self, slot: &str, oid: Oid, now: Oid) -> Result<()> {
+        let slot = slot.to_owned();
+        self.call(move |writer| writer.ask_copy(&slot, oid, now))
+            .await
+    }
+
     async fn read(&mut self, table: &Arc<Table>) -> Result<Rows> {
         let table = Arc::clone(table);
         let (rows, receiver) = tokio::sync::mpsc::channel(4);

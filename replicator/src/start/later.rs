@@ -2,11 +2,13 @@
 
 use walstream::{Client, Limits, Stream, StreamOptions, SystemIdentity};
 
-use super::{Started, check_system, holder, publication_changed};
+use super::{Started, check_system, holder};
+use crate::changes;
 use crate::config::Config;
-use crate::destination::Destination;
+use crate::destination::{Destination, Outcome};
 use crate::error::{Error, Result, START_ANEW};
 use crate::follow::Tables;
+use crate::position::PositionRow;
 use crate::selection::WhereFrom;
 use crate::source::Source;
 use crate::table::Table;
@@ -52,7 +54,6 @@ pub(super) async fn later(
         ))
         .with_hint(START_ANEW));
     }
-    let fingerprint = source.fingerprint(&publications).await?;
     let tables: Vec<Table> = destination
         .tables(&config.slot)
         .await?
@@ -62,11 +63,6 @@ pub(super) async fn later(
     // Before the publications are compared, which are what they were while the options may not be.
     config.selection.agrees(tables.iter(), WhereFrom::Ledger)?;
     same_names(config, destination, &tables)?;
-    if position.fingerprint != fingerprint {
-        return Err(publication_changed(&position.fingerprint, &fingerprint).with_hint(format!(
-            "if only --exclude-tables changed, give it as when the destination was filled; {START_ANEW}"
-        )));
-    }
     let left = history
         .iter()
         .find(|switch| switch.timeline == position.timeline)
@@ -98,6 +94,11 @@ pub(super) async fn later(
         ))
         .with_hint(format!("somebody else read or remade the slot, or the destination was restored; {START_ANEW}")));
     }
+    let was = position.fingerprint.clone();
+    let mut found = changes::find(config, &mut source, destination, &publications, &was).await?;
+    destination.name_tables(&config.names, &mut found.join)?;
+    let now = changes::settle(config, destination, found).await?;
+    let position = published(destination, position, now.fingerprint).await?;
     Ok(Started {
         stream,
         source,
@@ -107,6 +108,26 @@ pub(super) async fn later(
         tables: Tables::default(),
         publications,
     })
+}
+
+/// Writes down what is published, once the ledger has what follows from it.
+async fn published(
+    destination: &mut impl Destination,
+    position: PositionRow,
+    fingerprint: String,
+) -> Result<PositionRow> {
+    if position.fingerprint == fingerprint {
+        return Ok(position);
+    }
+    let next = PositionRow {
+        fingerprint,
+        ..position.clone()
+    };
+    destination.begin(&position, &next).await?;
+    match destination.commit().await? {
+        Outcome::Committed(row) => Ok(row),
+        Outcome::NotCommitted(error) => Err(error),
+    }
 }
 
 /// Refuses names that are not those under which the tables are at the destination: which of both is meant, only the

@@ -8,10 +8,12 @@ mod conflict;
 mod destination;
 mod gap;
 mod input;
+mod joining;
 mod publication;
 mod schema;
 mod slot;
 mod source;
+mod tables;
 
 use common::Site;
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use testdata::Version;
 
 use crate::assert_nothing_left;
-use crate::common::{PATIENCE, Site};
+use crate::common::Site;
 
 #[test]
 fn a_publication_that_was_asked_for_must_exist() {
@@ -79,59 +79,6 @@ fn a_publication_dropped_under_a_run_stops_it() {
         site.start_anew(&[]);
         assert_eq!(site.t().len(), if busy { 3 } else { 2 }, "on {version}");
     }
-}
-
-#[test]
-fn a_table_added_to_the_publication_stops_the_run() {
-    let site = Site::new();
-    site.sql("CREATE TABLE other (id int PRIMARY KEY)");
-    site.sql("CREATE PUBLICATION mine FOR TABLE t");
-    let arguments = ["--publication", "mine"];
-    let running = site.streaming(&arguments);
-    site.sql("ALTER PUBLICATION mine ADD TABLE other");
-    site.sql("INSERT INTO other VALUES (1)");
-    running
-        .wait(PATIENCE)
-        .failed(3, &["other"])
-        .hinted(&["drop", "run"]);
-    site.catch_up(&arguments)
-        .failed(3, &["changed"])
-        .hinted(&["drop", "run"]);
-    site.start_anew(&arguments);
-    assert_eq!(site.rows("SELECT id FROM other"), ["1"]);
-    assert_eq!(
-        site.publications(),
-        ["mine"],
-        "the user's publication is gone"
-    );
-}
-
-#[test]
-fn a_new_table_of_a_publication_for_all_tables_stops_the_run() {
-    let site = Site::new();
-    site.sql("CREATE PUBLICATION mine FOR ALL TABLES");
-    let arguments = ["--publication", "mine"];
-    let running = site.streaming(&arguments);
-    site.sql("CREATE TABLE other (id int PRIMARY KEY); INSERT INTO other VALUES (1)");
-    running
-        .wait(PATIENCE)
-        .failed(3, &["other"])
-        .hinted(&["drop", "run"]);
-    site.start_anew(&arguments);
-    assert_eq!(site.rows("SELECT id FROM other"), ["1"]);
-}
-
-#[test]
-fn a_row_filter_that_changed_stops_the_next_run() {
-    let site = Site::new();
-    site.sql("CREATE PUBLICATION mine FOR TABLE t WHERE (id < 100)");
-    site.caught_up(&["--publication", "mine"]);
-    site.sql("ALTER PUBLICATION mine SET TABLE t WHERE (id < 2)");
-    site.catch_up(&["--publication", "mine"])
-        .failed(3, &["changed", "100"])
-        .hinted(&["drop", "run"]);
-    site.start_anew(&["--publication", "mine"]);
-    assert_eq!(site.t(), ["1|one"]);
 }
 
 #[test]

@@ -93,19 +93,6 @@ fn a_renamed_table() {
 }
 
 #[test]
-fn a_dropped_table() {
-    let site = Site::new();
-    site.sql("CREATE TABLE other (id int PRIMARY KEY)");
-    let running = site.streaming(&[]);
-    site.sql("DROP TABLE t");
-    running
-        .wait(PATIENCE)
-        .failed(3, &["changed"])
-        .hinted(&["drop", "run"]);
-    assert_eq!(site.t(), ["1|one", "2|two"]);
-}
-
-#[test]
 fn a_relation_that_means_the_same_is_no_change() {
     let site = Site::new();
     let running = site.streaming(&[]);

@@ -170,6 +170,15 @@ impl Outcome {
         self
     }
 
+    /// Asserts that one line of the log has all of these.
+    #[track_caller]
+    pub(crate) fn logged(&self, words: &[&str]) -> &Self {
+        let mut lines = self.stderr.lines();
+        let said = lines.any(|line| words.iter().all(|word| line.contains(word)));
+        assert!(said, "{words:?} is not said: {}", self.stderr);
+        self
+    }
+
     /// It ended with this exit code and exactly one error, which has all these words in it.
     pub(crate) fn failed(&self, code: i32, words: &[&str]) -> &Self {
         let errors = self.lines("error:");

@@ -83,7 +83,7 @@ fn of_a_publication_that_is_there_tables_are_left_out_here() {
 
         let stored = site.stored();
         let words = [
-            "publishes hr secret",
+            "no longer: except hr.secret",
             "--exclude-tables",
             "as when the destination was filled",
         ];

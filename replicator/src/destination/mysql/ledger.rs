@@ -401,6 +401,18 @@ pub(super) async fn stop_table(db: &mut Session, slot: &str, oid: Oid, reason: &
     db.change(sql, values).await.map(drop)
 }
 
+/// `false` if there is no such table.
+pub(super) async fn ask_copy(db: &mut Session, slot: &str, oid: Oid, now: Oid) -> Result<bool> {
+    let sql = "UPDATE `_replicator_tables` SET `oid` = ?, `state` = ?, `reason` = NULL WHERE `slot` = ? AND `oid` = ?";
+    let values = vec![
+        now.0.into(),
+        TableState::Copying.name().into(),
+        slot.into(),
+        oid.0.into(),
+    ];
+    db.change(sql, values).await.map(|rows| rows == 1)
+}
+
 pub(super) async fn delete_tables(db: &mut Session, slot: &str) -> Result<()> {
     if has_chunks(db).await? {
         let sql = "DELETE FROM `_replicator_chunks` WHERE `slot` = ?";

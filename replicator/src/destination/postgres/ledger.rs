@@ -412,6 +412,17 @@ pub(super) async fn stop_table(db: &mut Session, slot: &str, oid: Oid, reason: &
     db.change(query).await.map(drop)
 }
 
+/// `false` if there is no such table.
+pub(super) async fn ask_copy(db: &mut Session, slot: &str, oid: Oid, now: Oid) -> Result<bool> {
+    let sql = "UPDATE public._replicator_tables SET oid = $1, state = $2, reason = NULL WHERE slot = $3 AND oid = $4";
+    let query = sqlx::query(sql)
+        .bind(i64::from(now.0))
+        .bind(TableState::Copying.name())
+        .bind(slot)
+        .bind(i64::from(oid.0));
+    db.change(query).await.map(|rows| rows == 1)
+}
+
 pub(super) async fn delete_tables(db: &mut Session, slot: &str) -> Result<()> {
     if db.change(sqlx::query(CHUNKS)).await? > 0 {
         let sql = "DELETE FROM public._replicator_chunks WHERE slot = $1";

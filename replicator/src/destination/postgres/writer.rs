@@ -360,6 +360,15 @@ impl Writer {
         self.end(done).await
     }
 
+    pub(super) async fn ask_copy(&mut self, slot: &str, oid: Oid, now: Oid) -> Result<()> {
+        self.start().await?;
+        let done = match ledger::ask_copy(self.db().await?, slot, oid, now).await {
+            Ok(false) => Err(crate::position::unknown_table(slot, oid)),
+            done => done.map(drop),
+        };
+        self.end(done).await
+    }
+
     /// Sends all rows of a table until nobody listens.
     pub(super) async fn read(&mut self, table: &Arc<Table>, to: &Sender<Result<Vec<Vec<Value>>>>) {
         if let Err(error) = self.read_rows(table, to).await {

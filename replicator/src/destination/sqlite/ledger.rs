@@ -327,6 +327,15 @@ pub(super) fn stop_table(db: &Connection, slot: &str, oid: Oid, reason: &str) ->
         .map_err(broken)
 }
 
+/// `false` if there is no such table.
+pub(super) fn ask_copy(db: &Connection, slot: &str, oid: Oid, now: Oid) -> Result<bool> {
+    let sql = "UPDATE _replicator_tables SET oid = ?, state = ?, reason = NULL WHERE slot = ? AND oid = ?";
+    let values = params![now.0, TableState::Copying.name(), slot, oid.0];
+    db.execute(sql, values)
+        .map(|rows| rows == 1)
+        .map_err(broken)
+}
+
 pub(super) fn delete_tables(db: &Connection, slot: &str) -> Result<()> {
     for sql in [
         "DELETE FROM _replicator_tables WHERE slot = ?",

@@ -449,6 +449,16 @@ impl<'db> Writer<'db> {
         self.transaction(|writer| ledger::stop_table(writer.db, slot, oid, reason))
     }
 
+    pub(super) fn ask_copy(&mut self, slot: &str, oid: Oid, now: Oid) -> Result<()> {
+        self.transaction(|writer| {
+            if ledger::ask_copy(writer.db, slot, oid, now)? {
+                Ok(())
+            } else {
+                Err(unknown_table(slot, oid))
+            }
+        })
+    }
+
     /// Sends all rows of a table until nobody listens.
     pub(super) fn read(&mut self, table: &Table, to: &Sender<Result<Vec<Vec<Value>>>>) {
         if let Err(error) = self.read_rows(table, to) {
