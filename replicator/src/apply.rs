@@ -61,7 +61,12 @@ pub struct Summary {
 const MOST_IDLE: usize = 10_000;
 
 /// How often the publications are looked at while streaming: from 18 on the server is silent about a missing one.
-const WATCH: Duration = Duration::from_secs(10);
+const WATCH: Duration = if cfg!(feature = "failpoints") {
+    // Tests of what it finds wait for it.
+    Duration::from_secs(1)
+} else {
+    Duration::from_secs(10)
+};
 
 /// How often the server is asked how far it is while a target is waited for.
 const PING: Duration = Duration::from_millis(200);

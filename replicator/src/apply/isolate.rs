@@ -92,10 +92,10 @@ impl<D: Destination> Writer<D> {
                     met.push(oid);
                 }
                 let same = run.last().is_none_or(|last| last.table.oid == oid);
-                if !same || run.len() >= 1000 {
-                    if let Some(fault) = self.carry_out(std::mem::take(&mut run)).await? {
-                        return Ok((Some(fault), met));
-                    }
+                if (!same || run.len() >= 1000)
+                    && let Some(fault) = self.carry_out(std::mem::take(&mut run)).await?
+                {
+                    return Ok((Some(fault), met));
                 }
                 run.push(operation);
             }

@@ -292,6 +292,9 @@ impl<D: Destination> Writer<D> {
         self.retry.over();
         fail_point!("joined");
         self.aside.joined(oid);
+        if let Some(table) = self.tables.now().table(oid) {
+            tracing::info!(%table, position = %at, "joined the others");
+        }
         Ok(())
     }
 

@@ -4,6 +4,7 @@ pub(crate) mod compare;
 pub(crate) mod conflict;
 pub(crate) mod crash;
 pub(crate) mod everything;
+pub(crate) mod joining;
 pub(crate) mod keys;
 #[cfg_attr(
     not(feature = "mysql"),

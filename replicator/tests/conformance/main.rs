@@ -29,6 +29,7 @@ macro_rules! most_cases {
             size: sixteen_hundred_columns, four_hundred_texts, a_hundred_megabytes;
             conflict: a_row_too_many, a_row_too_few, a_key_taken_from_elsewhere;
             crash: killed_in_the_middle;
+            joining: under_load;
         }
     };
 }

@@ -149,6 +149,19 @@ impl<P: Place> Stage<P> {
         assert_eq!(finished.signal, Some(6), "{place}: {}", finished.log);
     }
 
+    /// Replicates until it dies there, when it comes by; with a table at fault stopped alone.
+    #[cfg(feature = "failpoints")]
+    pub(crate) fn start_at(&self, place: &str) -> Running {
+        let mut command = self.job.command(&["--on-table-error", "isolate"]);
+        command.env("REPLICATOR_FAILPOINT", place);
+        self.job.start_command(command)
+    }
+
+    /// The source as a URL.
+    pub(crate) fn url(&self) -> String {
+        self.job.source().to_owned()
+    }
+
     /// Replicates, and must stop for a person with these words.
     pub(crate) fn stops(&self, words: &[&str]) -> Finished {
         let finished = self.job.run(&["--until", "current"]);
