@@ -129,6 +129,46 @@
 //! at the next start; its change comes again. Where the destination is lost and the run goes on, lines of an attempt are
 //! taken back once the position row has told that nothing came of it.
 //!
+//! With [`OnTableError::Isolate`] the table at fault is stopped and the others go on:
+//!
+//! | step | a crash after it leaves | the next start | killed at |
+//! |---|---|---|---|
+//! | 1. the transaction is tried again by itself, the changes of one table after the other, and rolled back: so the table is known | nothing | the same | at random |
+//! | 2. the ledger has the table as stopped, with the reason | a position before the transaction, a table that gets nothing more | applies the transaction without the table | `table-isolated` |
+//! | 3. the transaction is applied without the table, as a batch | data and position that agree | skips | `committed` |
+//!
+//! ## Tables that come and go
+//!
+//! At the end of a later start's checks, and whenever a look at the publications finds another fingerprint, the ledger is
+//! compared with what is published, by the source's object numbers:
+//!
+//! | step | a crash after it leaves | the next start | killed at |
+//! |---|---|---|---|
+//! | 1. tables that were dropped, renamed, taken out (and put back), made unlogged, made again under their name, or that are published in another way are stopped, with the reason | some of them stopped | stops the others | at random |
+//! | 2. per new table: ledger row (`copying`) and table | tables that wait for their rows | copies them | `table-joins` |
+//! | 3. the position row gets the new fingerprint | a ledger that has all that follows from it | goes on | at random |
+//!
+//! The fingerprint comes last, and what the ledger has already is no news, so every step may be repeated. A publication
+//! that is another one, or publishes other kinds of changes, ends the run: that is about all tables. A stopped table comes
+//! back only by being copied anew, which [`resync()`] asks for: it sets the state `copying`, and that is all it does. One
+//! that was made again at the source takes the row, and the place at the destination, of the old one only then.
+//!
+//! While the stream goes on, tables in state `copying` are copied by a task of its own, which hands what is to be
+//! written to the task that writes the destination; that does it between two batches. Changes of such a table are not
+//! applied but kept, up to 64 MiB of all such tables; beyond it the stream waits for the copies.
+//!
+//! | step | a crash after it leaves | the next start | killed at |
+//! |---|---|---|---|
+//! | 1. changes of the table are kept from here on; the position moves past them | the state `copying` | copies the table anew | `set-aside` |
+//! | 2. a temporary slot is made, and its snapshot: newer than all that was received before step 1. The copy is begun, and what was kept and committed before the snapshot is forgotten | an empty table | the same | `copy-begun` |
+//! | 3. chunks | a part of the rows | the same | `copy-middle`, `copied` |
+//! | 4. what was kept is applied, in one transaction that leaves the position as it is | the table as of the position, in state `copying` | the same | `catching-up`, `caught-up` |
+//! | 5. the table becomes `streaming`, with the position as its sync position; its changes are applied with all others again | a table like all others | goes on | `joined` |
+//!
+//! So there is no second stream to bring to where the first one is, and no moment at which anybody waits for anybody: what
+//! is kept ends exactly where the position is. A commit of step 4 whose answer is lost needs no second look, because
+//! the table is copied anew after any error there.
+//!
 //! ## A lost source
 //!
 //! A run goes on by itself when the source was lost, for as long as [`Config::reconnect`] says; what the stream checks
