@@ -11,7 +11,7 @@ use std::sync::Arc;
 use walstream::walproto::Oid;
 
 use crate::config::Config;
-use crate::destination::{Destination, Existing};
+use crate::destination::Destination;
 use crate::error::{Result, START_ANEW};
 use crate::fail_point;
 use crate::names::TableName;
@@ -86,11 +86,7 @@ pub(crate) async fn settle(
     for (table, why) in &changes.left {
         tracing::warn!(%table, "published, but not followed: {why}");
     }
-    let existing = if config.auto_create {
-        Existing::Refuse
-    } else {
-        Existing::Fill
-    };
+    let existing = config.existing_to_copy();
     for table in changes.join {
         let mut rows = changes.rows.iter();
         if let Some(other) = rows.find(|row| row.table.destination == table.destination) {

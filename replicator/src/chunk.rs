@@ -9,6 +9,9 @@ use crate::error::{Error, Result};
 use crate::table::Table;
 use crate::value::Value;
 
+/// A part that no copy has. That it is written down says that the rows stay which a table had before its copy.
+pub(crate) const KEPT: u32 = u32::MAX;
+
 /// Rows of a table's copy that are written together.
 ///
 /// They are held as the source sent them, because a destination may be able to take them so.

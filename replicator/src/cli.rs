@@ -23,7 +23,7 @@ pub use decode::DecodeArgs;
 pub use list::List;
 pub use record::RecordArgs;
 pub use run::{
-    AutoCreateArg, CompressionArg, CopyArg, KeylessArg, OnConflictArg, OnMisfitArg,
+    AutoCreateArg, CompressionArg, CopyArg, ExistingArg, KeylessArg, OnConflictArg, OnMisfitArg,
     OnTableErrorArg, RunArgs, StreamingArg,
 };
 pub use tail::TailArgs;

@@ -9,11 +9,12 @@ use walstream::walproto::Lsn;
 use walstream::{Backoff, Reconnect};
 
 use crate::copy::{CopyEvent, CopyHandle, OnCopy};
+use crate::destination::Existing;
 use crate::error::Result;
 use crate::names::{ColumnName, Names, TableName, TablePattern};
 use crate::selection::Selection;
 pub use choice::{
-    Compression, Copy, Keyless, OnConflict, OnMisfit, OnTableError, Streaming, Until,
+    Compression, Copy, ExistingRows, Keyless, OnConflict, OnMisfit, OnTableError, Streaming, Until,
 };
 
 /// The publication that is read, and made, when none is named.
@@ -42,6 +43,7 @@ pub struct Config {
     pub(crate) copy_handle: CopyHandle,
     pub(crate) on_copy: Option<OnCopy>,
     pub(crate) auto_create: bool,
+    pub(crate) existing: ExistingRows,
     pub(crate) on_conflict: OnConflict,
     pub(crate) on_misfit: OnMisfit,
     pub(crate) on_table_error: OnTableError,
@@ -83,6 +85,7 @@ impl Config {
             copy_handle: CopyHandle::new(),
             on_copy: None,
             auto_create: true,
+            existing: ExistingRows::default(),
             on_conflict: OnConflict::default(),
             on_misfit: OnMisfit::default(),
             on_table_error: OnTableError::default(),
@@ -226,12 +229,19 @@ impl Config {
 
     /// Whether tables that are not at the destination are made there, as they are without this.
     ///
-    /// With `false` all must be there and be able to hold what they are to hold; those that are copied into must be
-    /// empty, and nobody else may write them until the first copy is complete: when it has to start over, it empties
-    /// them. The refusal of one that is not there says what would make it.
+    /// With `false` all must be there. One that is there must be able to hold what it is to hold; what becomes of rows in
+    /// it says [`existing`](Self::existing). Nobody else may write tables until their first copy is complete: when it
+    /// has to start over, it empties them. The refusal of one that is not there says what would make it.
     #[must_use]
     pub const fn auto_create(mut self, yes: bool) -> Self {
         self.auto_create = yes;
+        self
+    }
+
+    /// What becomes of the rows of tables that are at the destination already and are to be copied into.
+    #[must_use]
+    pub const fn existing(mut self, rows: ExistingRows) -> Self {
+        self.existing = rows;
         self
     }
 
@@ -382,6 +392,26 @@ impl Config {
     pub const fn idle_interval(mut self, interval: Duration) -> Self {
         self.idle_interval = interval;
         self
+    }
+
+    /// What is done about a destination table that is there already.
+    pub(crate) const fn existing_tables(&self) -> Existing {
+        match self.copy {
+            Copy::No if self.auto_create => Existing::Accept,
+            Copy::No => Existing::Expect,
+            Copy::Yes | Copy::Only => self.existing_to_copy(),
+        }
+    }
+
+    /// The same of one that is copied into.
+    pub(crate) const fn existing_to_copy(&self) -> Existing {
+        let makes = self.auto_create;
+        match self.existing {
+            ExistingRows::Fail if makes => Existing::Refuse,
+            ExistingRows::Fail => Existing::Fill,
+            ExistingRows::Truncate => Existing::Empty { makes },
+            ExistingRows::Keep => Existing::Keep { makes },
+        }
     }
 
     /// What becomes of a lost connection.

@@ -27,7 +27,7 @@ use walproto::{Lsn, Oid};
 
 use crate::chunk::Chunk;
 use crate::dialect::ANOTHER_NAME;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, START_ANEW};
 use crate::names::{Names, TableName};
 use crate::plan::Operation;
 use crate::position::{PositionRow, TableRow};
@@ -108,8 +108,8 @@ pub trait Destination: Send {
     ///
     /// # Errors
     ///
-    /// A table of that name that is here already is refused, unless `existing` accepts it and its columns can hold
-    /// what we store; then it is not ours.
+    /// A table of that name that is here already is refused, unless `existing` accepts its rows and its columns can hold
+    /// what we store; then it is not ours. If its rows are to stay, that is written down too.
     fn create_table(
         &mut self,
         slot: &str,
@@ -140,12 +140,13 @@ pub trait Destination: Send {
     ) -> impl Future<Output = Result<PositionRow>> + Send;
 
     /// Begins the copy of a table, for the first time or anew: the table is made again if `table` has other columns or
-    /// another key than the ledger's, else emptied; the ledger has it as it is now, in state `copying`, with `at` as its sync position and no chunks.
+    /// another key than the ledger's, else emptied (unless [its rows stay](Existing::keeps)); the ledger has it as it is now, in state `copying`, with `at` as its sync position and no chunks.
     ///
     /// # Errors
     ///
     /// The position row must still have the epoch of `held`; else somebody took over, and nothing is changed. A table that
-    /// somebody else made must be able to hold the columns.
+    /// somebody else made must be able to hold the columns. One whose rows stay is copied into only once: which rows a
+    /// copy left that was broken off, nothing tells.
     fn begin_copy(
         &mut self,
         held: &PositionRow,
@@ -304,7 +305,7 @@ pub enum Outcome {
 /// What to do about a destination table that is there already.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Existing {
-    /// Stop: somebody else's rows must not be mixed with ours.
+    /// Take over one without rows, and stop at one with rows: somebody else's must not be mixed with ours.
     #[default]
     Refuse,
     /// Take it over as it is, and never drop it (`--copy no`).
@@ -314,26 +315,64 @@ pub enum Existing {
     Expect,
     /// As `Expect`, for one that is to be copied into: it must be empty (`--auto-create no`).
     Fill,
+    /// Take it over, whatever rows it has; its copy begins with emptying it (`--existing truncate`).
+    Empty {
+        /// Whether one that is not there is made.
+        makes: bool,
+    },
+    /// Take it over; its rows stay when it is copied into (`--existing keep`).
+    Keep {
+        /// Whether one that is not there is made.
+        makes: bool,
+    },
 }
 
 impl Existing {
     /// Whether a table that is not there is made.
     pub const fn makes(self) -> bool {
-        matches!(self, Self::Refuse | Self::Accept)
+        match self {
+            Self::Refuse | Self::Accept => true,
+            Self::Expect | Self::Fill => false,
+            Self::Empty { makes } | Self::Keep { makes } => makes,
+        }
+    }
+
+    /// Whether one that holds rows is refused.
+    pub const fn wants_empty(self) -> bool {
+        matches!(self, Self::Refuse | Self::Fill)
+    }
+
+    /// Whether its rows stay when it is copied into.
+    pub const fn keeps(self) -> bool {
+        matches!(self, Self::Keep { .. })
     }
 }
 
-/// What to do about a table that somebody else made.
-const OTHERS: &str = "drop or rename it, or use --copy no to go on with the rows it has, or --auto-create no to fill it \
-                      if it is empty";
+/// What to do about something of somebody else's that is no table.
+const OTHERS: &str = "drop or rename it, or give the table another name with --map-table";
 
-/// The refusal of a table that [`Existing::Fill`] finds rows in.
+/// The refusal of a table that must be empty and holds rows.
 fn not_empty(table: &Table) -> Error {
     Error::person(format!(
         "the destination's table {} holds rows, and those of table {table} are to be copied into it",
         table.destination
     ))
-    .with_hint("empty it, or use --copy no to go on with the rows it has")
+    .with_hint(
+        "empty it; or use --existing truncate to have that done, --existing keep to let them stay beside ours, or \
+         --copy no if they are the source's rows already",
+    )
+}
+
+/// The refusal of a second copy into a table whose own rows stay.
+pub(crate) fn rows_are_mixed(table: &Table) -> Error {
+    Error::person(format!(
+        "a copy of table {table} was begun beside the rows that the destination's table {} had (--existing keep), and \
+         nothing tells any more which rows are whose",
+        table.destination
+    ))
+    .with_hint(format!(
+        "nothing was deleted: take out of it what the copy brought, or all of it; then {START_ANEW}"
+    ))
 }
 
 /// Rows of a table on their way out.

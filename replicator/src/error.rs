@@ -60,6 +60,25 @@ impl Error {
         }))
     }
 
+    /// Several that have one thing to be mended first each, as one: of the first kind, each with its hint.
+    pub(crate) fn all(errors: Vec<Self>) -> Self {
+        let mut errors = errors;
+        if errors.len() < 2 {
+            return errors
+                .pop()
+                .unwrap_or_else(|| Self::person("nothing is wrong"));
+        }
+        let kind = errors.first().map_or(ErrorKind::Person, Self::kind);
+        let messages: Vec<String> = errors.iter().map(Self::to_string).collect();
+        let mut hints: Vec<&str> = Vec::new();
+        for hint in errors.iter().filter_map(Self::hint) {
+            if !hints.contains(&hint) {
+                hints.push(hint);
+            }
+        }
+        Self::new(kind, messages.join("; ")).with_hint(hints.join("; "))
+    }
+
     /// Worth another try.
     pub fn retry(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::Retry, message)

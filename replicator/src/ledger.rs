@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use walproto::{Lsn, Oid};
 
-use crate::chunk::Chunk;
+use crate::chunk::{Chunk, KEPT};
+use crate::destination::rows_are_mixed;
 use crate::error::{Error, Result};
 use crate::position::{PositionRow, State, TableRow, TableState, unknown_table};
 use crate::table::{Column, Table};
@@ -88,6 +89,16 @@ impl Ledger {
         self.tables.insert((slot.to_owned(), table.oid.0), row);
     }
 
+    /// Writes down that the rows stay which a table had before its copy ([`Existing::keeps`](crate::Existing::keeps)).
+    pub fn keep_rows(&mut self, slot: &str, oid: Oid) {
+        self.chunks.insert((slot.to_owned(), oid.0, KEPT), 1);
+    }
+
+    /// Whether they stay: [`begin_copy`](crate::Destination::begin_copy) then leaves them alone.
+    pub fn keeps_rows(&self, slot: &str, oid: Oid) -> bool {
+        self.chunks.contains_key(&(slot.to_owned(), oid.0, KEPT))
+    }
+
     /// Forgets the tables of a slot and gives them back: those made by us are to be dropped by
     /// [`Destination::drop_made_tables`](crate::Destination::drop_made_tables).
     pub fn remove_tables(&mut self, slot: &str) -> Vec<TableRow> {
@@ -121,10 +132,14 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// Another replicator took over, or the table is not known.
+    /// Another replicator took over, the table is not known, or its own rows stay and a copy was begun beside them.
     pub fn begin_copy(&mut self, held: &PositionRow, table: &Table, at: Lsn) -> Result<TableRow> {
         held.still_holds(self.position(&held.slot).cloned())?;
+        let kept = self.keeps_rows(&held.slot, table.oid);
         let row = self.row(&held.slot, table.oid)?;
+        if kept && row.sync_position.is_some() {
+            return Err(rows_are_mixed(table));
+        }
         let before = row.clone();
         *row = TableRow {
             table: table.clone(),
@@ -132,8 +147,9 @@ impl Ledger {
             sync_position: Some(at),
             ..before.clone()
         };
-        self.chunks
-            .retain(|(slot, oid, _), _| (slot, *oid) != (&held.slot, table.oid.0));
+        self.chunks.retain(|(slot, of, part), _| {
+            *part == KEPT || (slot, *of) != (&held.slot, table.oid.0)
+        });
         Ok(before)
     }
 
@@ -166,7 +182,7 @@ impl Ledger {
         row.state = TableState::Streaming;
         row.sync_position = Some(at);
         self.chunks
-            .retain(|(slot, of, _), _| (slot, *of) != (&held.slot, oid.0));
+            .retain(|(slot, of, part), _| *part == KEPT || (slot, *of) != (&held.slot, oid.0));
         Ok(())
     }
 

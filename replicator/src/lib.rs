@@ -245,7 +245,8 @@ pub use anonymise::{AnonymiseConfig, anonymise};
 pub use apply::Summary;
 pub use chunk::Chunk;
 pub use config::{
-    Compression, Config, Copy, Keyless, OnConflict, OnMisfit, OnTableError, Streaming, Until,
+    Compression, Config, Copy, ExistingRows, Keyless, OnConflict, OnMisfit, OnTableError,
+    Streaming, Until,
 };
 pub use copy::{CopyEvent, CopyHandle, CopyPlan, CopyProgress, CopyTable};
 pub use decode::{DecodeConfig, decode};

@@ -11,8 +11,8 @@ use super::SourceArgs;
 use super::list::{self, List};
 use super::rate::rate;
 use crate::config::{
-    Compression, Config, Copy, Keyless, OnConflict, OnMisfit, OnTableError, PATIENCE, Streaming,
-    Until,
+    Compression, Config, Copy, ExistingRows, Keyless, OnConflict, OnMisfit, OnTableError, PATIENCE,
+    Streaming, Until,
 };
 use crate::names::{ColumnName, TableName, TablePattern};
 
@@ -114,7 +114,7 @@ pub struct RunArgs {
     /// Progress of a copy as JSON objects on standard output, one a line, for programs
     #[arg(long, help_heading = COPY, env = "REPLICATOR_JSON")]
     pub json: bool,
-    /// Whether tables are made there; with `no` they must be there, and empty if rows are copied
+    /// Whether tables are made there; with `no` they must be there
     #[arg(
         long, help_heading = BEGINNING_AND_END,
         env = "REPLICATOR_AUTO_CREATE",
@@ -122,6 +122,9 @@ pub struct RunArgs {
         default_value = "yes"
     )]
     pub auto_create: AutoCreateArg,
+    /// What becomes of rows in a table that is there already, before rows are copied into it
+    #[arg(long, help_heading = BEGINNING_AND_END, env = "REPLICATOR_EXISTING", value_enum, default_value = "fail")]
+    pub existing: ExistingArg,
     /// What to do when the destination does not have the row that a change expects
     #[arg(
         long, help_heading = WHAT_DOES_NOT_FIT,
@@ -312,6 +315,17 @@ pub enum AutoCreateArg {
     No,
 }
 
+/// `--existing`
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum ExistingArg {
+    /// A table with rows is refused; an empty one is filled
+    Fail,
+    /// Delete them when the copy of the table begins
+    Truncate,
+    /// Let them stay beside ours; a copy that is interrupted then needs a person
+    Keep,
+}
+
 /// `--on-conflict`
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub enum OnConflictArg {
@@ -372,6 +386,11 @@ impl From<RunArgs> for Config {
             })
             .copy_workers(usize::from(args.copy_workers))
             .auto_create(args.auto_create == AutoCreateArg::Yes)
+            .existing(match args.existing {
+                ExistingArg::Fail => ExistingRows::Fail,
+                ExistingArg::Truncate => ExistingRows::Truncate,
+                ExistingArg::Keep => ExistingRows::Keep,
+            })
             .on_conflict(match args.on_conflict {
                 OnConflictArg::Stop => OnConflict::Stop,
                 OnConflictArg::Apply => OnConflict::Apply,

@@ -47,6 +47,20 @@ pub enum Copy {
     Only,
 }
 
+/// What becomes of the rows of a destination table that is there already and is to be copied into. One without rows is
+/// filled, whatever is chosen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ExistingRows {
+    /// Nothing: such a table is refused by name.
+    #[default]
+    Fail,
+    /// They are deleted at the beginning of the table's copy, which the log says before.
+    Truncate,
+    /// They stay, and ours come beside them; a key that is there already is a conflict. A copy that does not come to its
+    /// end cannot tell whose rows are whose, and is not begun again.
+    Keep,
+}
+
 /// What to do when a streamed change meets another destination than it expects: an insert onto a row that is there,
 /// an update or delete of one that is not.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -10,7 +10,7 @@ use super::{holder, usable};
 use crate::config::{Config, Copy};
 use crate::copy::Snapshot;
 use crate::destination::{Destination, Existing};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::fail_point;
 use crate::position::{PositionRow, State};
 use crate::publication;
@@ -28,7 +28,7 @@ pub(super) async fn first(
     publications: &[String],
 ) -> Result<Snapshot> {
     // Refuse what can be refused before anything is written.
-    let copied = config.copy == Copy::Yes;
+    let copied = config.copy != Copy::No;
     publication::check_fit(source.client(), publications, &config.selection, copied).await?;
     named(config, destination, &source.published(publications).await?)?;
     let holder = Client::connect_replication(connection).await?;
@@ -107,13 +107,9 @@ async fn make(
     destination: &mut impl Destination,
     tables: &[Arc<Table>],
 ) -> Result<()> {
-    let existing = match (config.copy, config.auto_create) {
-        (Copy::Yes | Copy::Only, true) => Existing::Refuse,
-        (Copy::Yes | Copy::Only, false) => Existing::Fill,
-        (Copy::No, true) => Existing::Accept,
-        (Copy::No, false) => Existing::Expect,
-    };
+    let existing = config.existing_tables();
     let mut missing: Vec<Error> = Vec::new();
+    let mut unfit: Vec<Error> = Vec::new();
     for table in tables {
         match destination
             .create_table(&config.slot, table, existing)
@@ -121,9 +117,15 @@ async fn make(
         {
             // All that are, at once: whoever makes them has to be asked only once.
             Err(error) if error.missing_table().is_some() => missing.push(error),
+            Err(error) if matches!(error.kind(), ErrorKind::Person | ErrorKind::Usage) => {
+                unfit.push(error);
+            }
             done => done?,
         }
         fail_point!("table-made");
+    }
+    if !unfit.is_empty() {
+        return Err(Error::all(unfit));
     }
     if missing.len() > 1 {
         let all = missing.iter().filter_map(Error::missing_table);
@@ -134,7 +136,20 @@ async fn make(
         ))
         .with_hint(format!("this would do: {}", sql.join("; "))));
     }
-    missing.pop().map_or(Ok(()), Err)
+    missing.pop().map_or(Ok(()), Err)?;
+    if let Existing::Empty { .. } = existing {
+        let rows = destination.tables(&config.slot).await?;
+        let theirs = rows.iter().filter(|row| !row.made_by_us);
+        let tables: Vec<&str> = theirs.map(|row| &*row.table.destination).collect();
+        if !tables.is_empty() {
+            let tables = tables.join(", ");
+            tracing::warn!(
+                tables,
+                "there already: each is emptied when its copy begins (--existing truncate)"
+            );
+        }
+    }
+    Ok(())
 }
 
 /// Why the slot was not made; the session that was to make it is in a failed transaction and cannot ask.

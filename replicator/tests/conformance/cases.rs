@@ -1,5 +1,6 @@
 //! What is played, by subject.
 
+pub(crate) mod both_ways;
 pub(crate) mod compare;
 pub(crate) mod conflict;
 pub(crate) mod crash;

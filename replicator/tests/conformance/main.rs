@@ -38,6 +38,8 @@ macro_rules! most_cases {
 macro_rules! other_cases {
     ($place:ty $(, $attributes:tt)?) => {
         cases! { $place $(, $attributes)?;
+            both_ways: row_filters, column_lists, partitions, generated_columns, inheritance,
+                replica_identities, no_columns;
             compare: planted_faults_are_found;
             names: hostile_names_are_only_names, names_without_room, the_longest_names,
                 tables_that_differ_in_case, columns_that_differ_in_case,

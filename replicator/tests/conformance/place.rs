@@ -86,6 +86,8 @@ pub(crate) struct Limits {
     pub(crate) long_names: Room,
     /// Names that it cannot give to tables and columns, each with the words of the refusal.
     pub(crate) odd_names: &'static [(&'static str, &'static [&'static str])],
+    /// A table without columns.
+    pub(crate) no_columns: Room,
     /// A table of 400 columns of text.
     pub(crate) texts: Room,
     /// A table of 1600 columns.

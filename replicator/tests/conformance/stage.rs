@@ -5,7 +5,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use testdata::{Client, Server, Version};
 
-use crate::common::{Finished, Job, Running, connect, differences, published, quiet, source_rows};
+use crate::common::{
+    Finished, Job, Rows, Running, connect, differences, published, quiet, source_rows,
+};
 use crate::place::{Place, Room};
 
 /// What one case plays on.
@@ -130,6 +132,14 @@ impl<P: Place> Stage<P> {
         let tables = published(&mut self.source, self.publication);
         let name = |table: &crate::common::Table| self.place.name(&table.schema, &table.name);
         tables.iter().map(name).collect()
+    }
+
+    /// Name and rows of each published table, as they lie at the place.
+    pub(crate) fn held(&mut self) -> Vec<(String, Rows)> {
+        let tables = published(&mut self.source, self.publication);
+        let held = tables.iter();
+        held.map(|table| (table.name.clone(), self.place.rows(table)))
+            .collect()
     }
 
     /// How many columns the only published table has.

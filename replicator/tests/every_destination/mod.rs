@@ -90,6 +90,8 @@ macro_rules! every_case {
                 the_source_of_a_first_copy_can_be_taken_over_too,
                 an_intent_is_never_written_over_a_position_nor_a_position_taken_for_an_intent,
                 a_table_that_somebody_else_made_stops_with_the_way_out,
+                rows_that_are_to_go_go_when_the_copy_begins,
+                rows_that_are_to_stay_stay_and_a_copy_beside_them_is_begun_once,
                 forgetting_a_slot_keeps_its_tables_and_other_slots, a_stopped_table_says_why,
                 a_newer_layout_of_our_tables_is_left_alone,
                 half_of_our_tables_is_not_a_new_destination,

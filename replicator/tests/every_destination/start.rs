@@ -210,7 +210,7 @@ pub(crate) async fn an_intent_is_never_written_over_a_position_nor_a_position_ta
 
 pub(crate) async fn a_table_that_somebody_else_made_stops_with_the_way_out<G: Ground>(ground: &G) {
     ground.meddle(&format!(
-        "CREATE TABLE t ({}, more text); CREATE VIEW log AS SELECT 1",
+        "CREATE TABLE t ({}, more text); CREATE VIEW log AS SELECT 1; INSERT INTO t (id) VALUES (7)",
         G::KEYED
     ));
     let mut destination = ground.open().await;
@@ -219,13 +219,12 @@ pub(crate) async fn a_table_that_somebody_else_made_stops_with_the_way_out<G: Gr
         .create_table("s", &keyed(), Existing::Refuse)
         .await
         .unwrap_err();
-    assert!(
-        plain(&error).contains("table t that we did not make"),
-        "{error}"
-    );
-    assert!(error.hint().unwrap().contains("--copy no"));
+    assert!(plain(&error).contains("table t holds rows"), "{error}");
+    for way in ["--existing truncate", "--existing keep", "--copy no"] {
+        assert!(error.hint().unwrap().contains(way));
+    }
     assert_eq!(error.exit_code(), 3);
-    for existing in [Existing::Refuse, Existing::Accept] {
+    for existing in EVERY {
         let error = destination
             .create_table("s", &keyless(), existing)
             .await
@@ -242,8 +241,112 @@ pub(crate) async fn a_table_that_somebody_else_made_stops_with_the_way_out<G: Gr
         destination.drop_made_tables("s").await.unwrap(),
         Vec::<String>::new()
     );
-    assert_eq!(ground.look("SELECT count(*) FROM t"), ["0"]);
+    assert_eq!(ground.look("SELECT count(*) FROM t"), ["1"]);
     assert_eq!(destination.tables("s").await.unwrap(), []);
+
+    // Without rows nobody's are mixed with ours.
+    ground.meddle("DELETE FROM t");
+    for existing in EVERY {
+        let taken = destination.create_table("s", &keyed(), existing).await;
+        taken.unwrap();
+        assert!(!destination.tables("s").await.unwrap()[0].made_by_us);
+        destination.drop_made_tables("s").await.unwrap();
+    }
+}
+
+const EVERY: [Existing; 6] = [
+    Existing::Refuse,
+    Existing::Accept,
+    Existing::Expect,
+    Existing::Fill,
+    Existing::Empty { makes: true },
+    Existing::Keep { makes: true },
+];
+
+/// A table with a row that somebody else put there, taken over so.
+async fn taken<G: Ground>(ground: &G, existing: Existing) -> (G::Destination, PositionRow) {
+    ground.meddle(&format!(
+        "CREATE TABLE t ({}); INSERT INTO t VALUES (7, 'theirs')",
+        G::KEYED
+    ));
+    let mut destination = ground.open().await;
+    let row = destination.write_intent(&intent()).await.unwrap();
+    let taken = destination.create_table("s", &keyed(), existing).await;
+    taken.unwrap();
+    assert_eq!(ground.look("SELECT id FROM t"), ["7"]);
+    let lsn = Lsn(100);
+    let row = destination.activate(&PositionRow { lsn, ..row }).await;
+    (destination, row.unwrap())
+}
+
+pub(crate) async fn rows_that_are_to_go_go_when_the_copy_begins<G: Ground>(ground: &G) {
+    let t = keyed();
+    let (mut destination, row) = taken(ground, Existing::Empty { makes: false }).await;
+    // As often as the copy is begun.
+    for _ in 0..2 {
+        let begun = destination.begin_copy(&row, &t, Lsn(100)).await;
+        begun.unwrap();
+        assert_eq!(ground.look("SELECT count(*) FROM t"), ["0"]);
+        let copied = destination.copy(&row, chunk(&t, 0, 1, &["1\ta"])).await;
+        copied.unwrap();
+    }
+    let finished = destination.finish_copy(&row, t.oid, Lsn(100)).await;
+    finished.unwrap();
+    assert_eq!(ground.look("SELECT id FROM t"), ["1"]);
+    assert!(!destination.tables("s").await.unwrap()[0].made_by_us);
+}
+
+pub(crate) async fn rows_that_are_to_stay_stay_and_a_copy_beside_them_is_begun_once<G: Ground>(
+    ground: &G,
+) {
+    let t = keyed();
+    let (mut destination, row) = taken(ground, Existing::Keep { makes: false }).await;
+    let begun = destination.begin_copy(&row, &t, Lsn(100)).await;
+    begun.unwrap();
+    let copied = destination.copy(&row, chunk(&t, 0, 1, &["1\ta"])).await;
+    copied.unwrap();
+    let ids = || ground.look("SELECT id FROM t ORDER BY id");
+    assert_eq!(ids(), ["1", "7"]);
+    // A key that is there already.
+    let rows = chunk(&t, 0, 2, &["2\tb", "7\tours", "8\tc"]);
+    let error = destination.copy(&row, rows).await.unwrap_err();
+    assert_eq!(error.exit_code(), 3);
+    let said = format!("{error} {:?}", std::error::Error::source(&error));
+    assert!(said.contains("table public.t"), "{said}");
+    assert!(said.contains('7'), "{said}");
+    assert_eq!(ids(), ["1", "7"]);
+    drop(destination);
+
+    // Whose rows are these? Whether the copy is broken off or complete.
+    let mut destination = ground.open().await;
+    let begun = destination.begin_copy(&row, &t, Lsn(200)).await;
+    let error = begun.unwrap_err();
+    assert!(
+        plain(&error).contains("table t had (--existing keep)"),
+        "{error}"
+    );
+    assert_eq!(error.exit_code(), 3);
+    assert!(error.hint().unwrap().contains("nothing was deleted"));
+    let finished = destination.finish_copy(&row, t.oid, Lsn(100)).await;
+    finished.unwrap();
+    let begun = destination.begin_copy(&row, &t, Lsn(200)).await;
+    assert_eq!(begun.unwrap_err().exit_code(), 3);
+    assert_eq!(ids(), ["1", "7"]);
+    let row = &destination.tables("s").await.unwrap()[0];
+    assert_eq!(row.state, TableState::Streaming);
+
+    // Forgotten with the slot: another start decides anew.
+    destination.forget("s").await.unwrap();
+    assert_eq!(ids(), ["1", "7"]);
+    let row = destination.write_intent(&intent()).await.unwrap();
+    let taken = destination
+        .create_table("s", &t, Existing::Empty { makes: true })
+        .await;
+    taken.unwrap();
+    let row = destination.activate(&row).await.unwrap();
+    let begun = destination.begin_copy(&row, &t, Lsn(300)).await;
+    begun.unwrap();
+    assert_eq!(ids(), [""; 0]);
 }
 
 /// Products quote names in their own ways.

@@ -6,9 +6,11 @@ mod faults_common;
 
 mod aliases;
 mod auto_create;
+mod existing;
 mod names;
 mod selection;
 mod tls;
+mod unfit;
 
 use faults_common::{Outcome, Running, Site, program};
 

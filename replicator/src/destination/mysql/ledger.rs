@@ -4,6 +4,7 @@ use mysql_async::{Row, Value};
 use walproto::{Lsn, Oid};
 
 use super::session::{Session, column};
+use crate::chunk::KEPT;
 use crate::error::{Error, Result};
 use crate::position::{PositionRow, SCHEMA_VERSION, State, TableRow, TableState, unknown_table};
 use crate::table::Table;
@@ -382,8 +383,8 @@ pub(super) async fn put_chunk(
 }
 
 pub(super) async fn delete_chunks(db: &mut Session, slot: &str, oid: Oid) -> Result<()> {
-    let sql = "DELETE FROM `_replicator_chunks` WHERE `slot` = ? AND `oid` = ?";
-    db.change(sql, vec![slot.into(), oid.0.into()])
+    let sql = "DELETE FROM `_replicator_chunks` WHERE `slot` = ? AND `oid` = ? AND `part` <> ?";
+    db.change(sql, vec![slot.into(), oid.0.into(), KEPT.into()])
         .await
         .map(drop)
 }

@@ -4,6 +4,7 @@ use sqlx::postgres::PgRow;
 use walproto::{Lsn, Oid};
 
 use super::session::{Session, column};
+use crate::chunk::KEPT;
 use crate::error::{Error, Result};
 use crate::position::{PositionRow, SCHEMA_VERSION, State, TableRow, TableState, unknown_table};
 use crate::table::Table;
@@ -396,8 +397,11 @@ pub(super) async fn put_chunk(
 }
 
 pub(super) async fn delete_chunks(db: &mut Session, slot: &str, oid: Oid) -> Result<()> {
-    let sql = "DELETE FROM public._replicator_chunks WHERE slot = $1 AND oid = $2";
-    let query = sqlx::query(sql).bind(slot).bind(i64::from(oid.0));
+    let sql = "DELETE FROM public._replicator_chunks WHERE slot = $1 AND oid = $2 AND part <> $3";
+    let query = sqlx::query(sql)
+        .bind(slot)
+        .bind(i64::from(oid.0))
+        .bind(i64::from(KEPT));
     db.change(query).await.map(drop)
 }
 

@@ -4,6 +4,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use walproto::{Lsn, Oid};
 
 use super::file::failure;
+use crate::chunk::KEPT;
 use crate::error::{Error, Result};
 use crate::position::{PositionRow, SCHEMA_VERSION, State, TableRow, TableState, unknown_table};
 use crate::table::Table;
@@ -313,8 +314,8 @@ pub(super) fn put_chunk(
 }
 
 pub(super) fn delete_chunks(db: &Connection, slot: &str, oid: Oid) -> Result<()> {
-    let sql = "DELETE FROM _replicator_chunks WHERE slot = ? AND oid = ?";
-    db.execute(sql, params![slot, oid.0])
+    let sql = "DELETE FROM _replicator_chunks WHERE slot = ? AND oid = ? AND part <> ?";
+    db.execute(sql, params![slot, oid.0, KEPT])
         .map(drop)
         .map_err(broken)
 }

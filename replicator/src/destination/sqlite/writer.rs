@@ -9,9 +9,9 @@ use walproto::{Lsn, Oid};
 use super::file::failure;
 use super::statements::{LONGEST, Statements};
 use super::{Existing, Outcome, Refused, existing, ledger};
-use crate::chunk::Chunk;
+use crate::chunk::{Chunk, KEPT};
 use crate::config::OnConflict;
-use crate::destination::{OTHERS, not_empty};
+use crate::destination::{OTHERS, not_empty, rows_are_mixed};
 use crate::dialect::{Dialect, Shape, sqlite};
 use crate::error::{Error, Result};
 use crate::fail_point;
@@ -161,15 +161,18 @@ impl<'db> Writer<'db> {
                 return Err(Error::person(format!("the destination's table {name:?} belongs to slot {maker}"))
                     .with_hint("replicate into another file, or drop the other slot and the table first"));
             }
-            if kind != "table" || existing == Existing::Refuse {
+            if kind != "table" {
                 return Err(Error::person(format!(
                     "the destination has a {kind} {name:?} that we did not make, and table {table} would need that name"
                 ))
                 .with_hint(OTHERS));
             }
             existing::check(writer.db, table)?;
-            if existing == Existing::Fill && !writer.is_empty(table)? {
+            if existing.wants_empty() && !writer.is_empty(table)? {
                 return Err(not_empty(table));
+            }
+            if existing.keeps() {
+                ledger::put_chunk(writer.db, slot, table.oid, KEPT, 1)?;
             }
             ledger::put_table(writer.db, slot, table, false, &TableState::Copying)
         })
@@ -234,6 +237,11 @@ impl<'db> Writer<'db> {
             let same = row.table.columns == table.columns && row.table.key == table.key;
             if row.made_by_us && !(same && is_there) {
                 writer.make_again(table)?;
+            } else if ledger::last_chunk(writer.db, slot, oid, KEPT)? > 0 {
+                existing::check(writer.db, table)?;
+                if row.sync_position.is_some() {
+                    return Err(rows_are_mixed(table));
+                }
             } else {
                 existing::check(writer.db, table)?;
                 let sql = sqlite::Sqlite.statement(table, &Shape::Truncate);

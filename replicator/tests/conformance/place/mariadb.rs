@@ -94,6 +94,7 @@ pub(super) const LIMITS: Limits = Limits {
         ("\u{10FFFF}", &["U+10FFFF"]),
     ],
     columns: Room::Refused(&["1600 columns"]),
+    no_columns: Room::Refused(&["bare"]),
     texts: Room::Refused(&["400"]),
     values: Room::Enough,
     keys: Room::RefusedWithItsRow(&["public.t", "k", "characters"]),

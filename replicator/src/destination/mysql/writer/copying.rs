@@ -5,13 +5,14 @@ use std::sync::Arc;
 use walproto::{Lsn, Oid};
 
 use super::Writer;
-use crate::chunk::Chunk;
+use crate::chunk::{Chunk, KEPT};
 use crate::destination::mysql::failure::failure;
 use crate::destination::mysql::{ledger, lookup};
+use crate::destination::rows_are_mixed;
 use crate::dialect::mysql::quoted;
 use crate::error::{Error, Result};
 use crate::fail_point;
-use crate::position::{PositionRow, TableState, unknown_table};
+use crate::position::{PositionRow, TableRow, TableState, unknown_table};
 use crate::table::Table;
 
 impl Writer {
@@ -42,6 +43,10 @@ impl Writer {
         let row = ledger::table(db, slot, oid).await?;
         let found = lookup::find(db, &table.destination).await?;
         let same = row.table.columns == table.columns && row.table.key == table.key;
+        let kept = ledger::last_chunk(db, slot, oid, KEPT).await? > 0;
+        if kept && row.sync_position.is_some() {
+            return Err(rows_are_mixed(table));
+        }
         match found {
             Some(found) if same || !row.made_by_us => {
                 found.target(db, table)?;
@@ -66,7 +71,7 @@ impl Writer {
             }
         }
         self.start().await?;
-        let done = self.clear_for_copy(held, table, row.made_by_us, at).await;
+        let done = self.clear_for_copy(held, table, &row, kept, at).await;
         self.end(done).await
     }
 
@@ -74,16 +79,19 @@ impl Writer {
         &mut self,
         held: &PositionRow,
         table: &Arc<Table>,
-        made_by_us: bool,
+        row: &TableRow,
+        kept: bool,
         at: Lsn,
     ) -> Result<()> {
         let (slot, oid) = (&held.slot, table.oid);
         let (db, _) = self.parts()?;
         held.still_holds(ledger::shared(db, slot).await?)?;
-        let name = &table.destination;
-        let gone = db.run_text(&format!("DELETE FROM {}", quoted(name))).await;
-        gone.map_err(|error| failure(format!("could not empty {name}"), error))?;
-        ledger::put_table(db, slot, table, made_by_us, &TableState::Copying).await?;
+        if !kept {
+            let name = &table.destination;
+            let gone = db.run_text(&format!("DELETE FROM {}", quoted(name))).await;
+            gone.map_err(|error| failure(format!("could not empty {name}"), error))?;
+        }
+        ledger::put_table(db, slot, table, row.made_by_us, &TableState::Copying).await?;
         ledger::set_state(db, slot, oid, &TableState::Copying, at).await?;
         ledger::delete_chunks(db, slot, oid).await
     }

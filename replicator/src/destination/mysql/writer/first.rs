@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use super::Writer;
+use crate::chunk::KEPT;
 use crate::destination::mysql::failure::{failure, is_there};
 use crate::destination::mysql::session::Session;
 use crate::destination::mysql::{ledger, lookup};
@@ -67,6 +68,9 @@ impl Writer {
     ) -> Result<()> {
         self.statements.clear();
         ledger::create(self.db().await?).await?;
+        if existing.keeps() {
+            ledger::create_chunks(self.db().await?).await?;
+        }
         self.start().await?;
         let done = self.note(slot, table, existing).await;
         let is_new = self.end(done).await?;
@@ -122,15 +126,18 @@ impl Writer {
             ));
         }
         let kind = found.kind();
-        if kind != "table" || existing == Existing::Refuse {
+        if kind != "table" {
             return Err(Error::person(format!(
                 "the destination has a {kind} {name} that we did not make, and table {table} would need that name"
             ))
             .with_hint(OTHERS));
         }
         found.target(db, table)?;
-        if existing == Existing::Fill && !is_empty(db, table).await? {
+        if existing.wants_empty() && !is_empty(db, table).await? {
             return Err(not_empty(table));
+        }
+        if existing.keeps() {
+            ledger::put_chunk(db, slot, table.oid, KEPT, 1).await?;
         }
         ledger::put_table(db, slot, table, false, &TableState::Copying).await?;
         Ok(false)

@@ -7,10 +7,11 @@ use walproto::{Lsn, Oid};
 
 use super::Writer;
 use super::first::making;
-use crate::chunk::Chunk;
+use crate::chunk::{Chunk, KEPT};
 use crate::destination::postgres::session::failure;
 use crate::destination::postgres::values::line;
 use crate::destination::postgres::{ledger, lookup};
+use crate::destination::rows_are_mixed;
 use crate::dialect::postgres::{Postgres, qualified};
 use crate::dialect::{Dialect, Shape};
 use crate::error::{Error, Result};
@@ -61,7 +62,14 @@ impl Writer {
         let row = ledger::table(db, slot, oid).await?;
         let found = lookup::find(db, &table.destination).await?;
         let same = row.table.columns == table.columns && row.table.key == table.key;
+        let kept = ledger::last_chunk(db, slot, oid, KEPT).await? > 0;
         match found {
+            Some(found) if kept => {
+                found.check(table)?;
+                if row.sync_position.is_some() {
+                    return Err(rows_are_mixed(table));
+                }
+            }
             Some(found) if same || !row.made_by_us => {
                 found.check(table)?;
                 let sql = Postgres.statement(table, &Shape::Truncate);

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::Writer;
+use crate::chunk::KEPT;
 use crate::config::OnMisfit;
 use crate::destination::postgres::session::{Session, column, failure};
 use crate::destination::postgres::{ledger, lookup};
@@ -98,15 +99,19 @@ impl Writer {
             ));
         }
         let kind = found.kind();
-        if kind != "table" || existing == Existing::Refuse {
+        if kind != "table" {
             return Err(Error::person(format!(
                 "the destination has a {kind} {name} that we did not make, and table {table} would need that name"
             ))
             .with_hint(OTHERS));
         }
         found.check(table)?;
-        if existing == Existing::Fill && !is_empty(db, table).await? {
+        if existing.wants_empty() && !is_empty(db, table).await? {
             return Err(not_empty(table));
+        }
+        if existing.keeps() {
+            ledger::create_chunks(db).await?;
+            ledger::put_chunk(db, slot, table.oid, KEPT, 1).await?;
         }
         ledger::put_table(db, slot, table, false, &TableState::Copying).await
     }
