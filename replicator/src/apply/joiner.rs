@@ -93,6 +93,7 @@ impl Joiner {
             held: &self.held,
         };
         let copied = copying.all(&mut source, &mut self.side, None).await;
+        let copied = copied.map_err(|error| self.side.failure(error));
         match (copied, &*pending) {
             (Err(error), [table])
                 if error.kind() == ErrorKind::Person

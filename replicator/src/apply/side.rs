@@ -1,7 +1,7 @@
 //! Work beside the stream: copies of single tables, carried out by the task that writes the destination, between two
 //! batches and over the same session. So there is one writer, and a copy holds up a batch by a chunk at most.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{mpsc, oneshot};
 use walstream::walproto::{Lsn, Oid};
@@ -36,20 +36,46 @@ pub(super) enum Work {
 }
 
 /// The destination, as who copies beside the stream sees it. What needs the position row is done under the writer's.
+///
+/// Errors that may pass are tried again behind it. What comes through is final for the copy that is going on, however it
+/// began, and so is none that a copy tries again: a table that could not catch up is copied anew from its beginning.
 #[derive(Clone, Debug)]
-pub(super) struct Side(mpsc::Sender<Work>);
+pub(super) struct Side {
+    work: mpsc::Sender<Work>,
+    /// The last error as it was.
+    failed: Arc<Mutex<Option<Error>>>,
+}
 
 pub(super) fn channel() -> (Side, mpsc::Receiver<Work>) {
     let (sender, receiver) = mpsc::channel(1);
-    (Side(sender), receiver)
+    let side = Side {
+        work: sender,
+        failed: Arc::default(),
+    };
+    (side, receiver)
 }
 
 impl Side {
     async fn ask<T>(&self, work: impl FnOnce(Reply<T>) -> Work) -> Result<T> {
         let (reply, answer) = oneshot::channel();
         let ended = || Error::retry("the task that writes the destination has ended");
-        self.0.send(work(reply)).await.map_err(|_| ended())?;
+        self.work.send(work(reply)).await.map_err(|_| ended())?;
         answer.await.map_err(|_| ended())?
+    }
+
+    /// As [`ask`](Self::ask), for what is a part of a copy.
+    async fn order(&self, work: impl FnOnce(Reply<()>) -> Work) -> Result<()> {
+        self.ask(work).await.map_err(|error| {
+            let last = Error::person(error.to_string());
+            *self.failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+            last
+        })
+    }
+
+    /// Why a copy failed.
+    pub(super) fn failure(&self, error: Error) -> Error {
+        let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
+        failed.take().unwrap_or(error)
     }
 
     /// Lets changes of a table wait from now on. What was received before committed before any later snapshot.
@@ -115,16 +141,16 @@ impl Destination for Side {
     }
 
     async fn begin_copy(&mut self, _held: &PositionRow, table: &Arc<Table>, at: Lsn) -> Result<()> {
-        self.ask(|reply| Work::BeginCopy(Arc::clone(table), at, reply))
+        self.order(|reply| Work::BeginCopy(Arc::clone(table), at, reply))
             .await
     }
 
     async fn copy(&mut self, _held: &PositionRow, chunk: Chunk) -> Result<()> {
-        self.ask(|reply| Work::Copy(chunk, reply)).await
+        self.order(|reply| Work::Copy(chunk, reply)).await
     }
 
     async fn finish_copy(&mut self, _held: &PositionRow, oid: Oid, _at: Lsn) -> Result<()> {
-        self.ask(|reply| Work::FinishCopy(oid, reply)).await
+        self.order(|reply| Work::FinishCopy(oid, reply)).await
     }
 
     async fn begin(&mut self, _expected: &PositionRow, _next: &PositionRow) -> Result<()> {
