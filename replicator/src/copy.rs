@@ -90,6 +90,8 @@ impl Copying<'_> {
         first: Option<Snapshot>,
     ) -> Result<Vec<TableRow>> {
         let Self { config, held, .. } = self;
+        let (_nobody, mut stop) = ShutdownHandle::new();
+        let mut retry = Retry::new(config.destination_policy());
         let mut pending = destination.tables(&held.slot).await?;
         pending.retain(|row| row.state == TableState::Copying);
         if !pending.is_empty() {
@@ -101,8 +103,6 @@ impl Copying<'_> {
                     None => Hand::Shared(requests.clone()),
                 });
             }
-            let (_nobody, mut stop) = ShutdownHandle::new();
-            let mut retry = Retry::new(config.destination_policy());
             let tables = self.tables(source, &mut hands, pending, first);
             let mut tables = Box::pin(tables);
             let copied = loop {
@@ -118,10 +118,22 @@ impl Copying<'_> {
             drop(tables);
             copied?;
             for hand in hands {
-                hand.close().await?;
+                // All that it wrote is known to be in.
+                if let Err(error) = hand.close().await {
+                    tracing::debug!(%error, "a session of the copy was lost at its end");
+                }
             }
         }
-        destination.tables(&held.slot).await
+        // This session was idle for as long as others copied, and may have been lost unseen.
+        loop {
+            match destination.tables(&held.slot).await {
+                Err(error) => retry.pause(error, &mut stop).await?,
+                Ok(tables) => {
+                    retry.over();
+                    return Ok(tables);
+                }
+            }
+        }
     }
 
     /// Copies these tables, each hand at work on one of them or a part of one; the stream may be followed meanwhile.
