@@ -173,14 +173,14 @@ fn a_rate_is_kept_to() {
     let site = Site::new();
     narrow(&site, "slow", 100_000);
     let start = Instant::now();
-    let outcome = site.catch_up(&["--json", "--copy-rate", "400kB/s"]);
+    let outcome = site.catch_up(&["--json", "--copy-rate", "100kB/s"]);
     let took = start.elapsed();
     let objects = objects(&outcome.done().stdout);
     let total = only(&objects, "copy_done").remove(0);
     let bytes = total["bytes"].as_u64().expect("bytes");
     assert!(bytes > 1_000_000, "{total}");
     // The last chunks of two workers are let through on credit.
-    let least = Duration::from_millis((bytes - 2 * 150_000) * 1000 / 400_000);
+    let least = Duration::from_millis((bytes - 2 * 150_000) * 1000 / 100_000);
     assert!(took >= least, "{took:?} for {bytes} bytes");
     let progress = only(&objects, "copy_progress");
     assert!(
@@ -313,7 +313,7 @@ fn bars_on_a_terminal_do_not_tear_the_log() {
         raw.contains("public.drawn ["),
         "no bar of the table:\n{raw}"
     );
-    assert!(raw.contains("0 of 2 tables ["), "no bar of all:\n{raw}");
+    assert!(raw.contains(" of 2 tables ["), "no bar of all:\n{raw}");
     assert!(raw.contains(" left"), "no remaining time:\n{raw}");
 
     // What a terminal would show at the end, line by line.
