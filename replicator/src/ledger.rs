@@ -251,6 +251,10 @@ impl Ledger {
         row.table.oid = now;
         row.state = TableState::Copying;
         self.tables.insert((slot.to_owned(), now.0), row);
+        // Its own rows stay, whatever number the source's table has.
+        if let Some(kept) = self.chunks.remove(&(slot.to_owned(), oid.0, KEPT)) {
+            self.chunks.insert((slot.to_owned(), now.0, KEPT), kept);
+        }
         Ok(())
     }
 

@@ -301,6 +301,7 @@ pub(crate) async fn rows_that_are_to_stay_stay_and_a_copy_beside_them_is_begun_o
 ) {
     let t = keyed();
     let (mut destination, row) = taken(ground, Existing::Keep { makes: false }).await;
+    let held = row.clone();
     let begun = destination.begin_copy(&row, &t, Lsn(100)).await;
     begun.unwrap();
     let copied = destination.copy(&row, chunk(&t, 0, 1, &["1\ta"])).await;
@@ -334,6 +335,16 @@ pub(crate) async fn rows_that_are_to_stay_stay_and_a_copy_beside_them_is_begun_o
     assert_eq!(ids(), ["1", "7"]);
     let row = &destination.tables("s").await.unwrap()[0];
     assert_eq!(row.state, TableState::Streaming);
+
+    // Nor when the source's table was made again under another number.
+    destination.ask_copy("s", t.oid, Oid(9)).await.unwrap();
+    let remade = Arc::new(Table {
+        oid: Oid(9),
+        ..(*t).clone()
+    });
+    let begun = destination.begin_copy(&held, &remade, Lsn(200)).await;
+    assert_eq!(begun.unwrap_err().exit_code(), 3);
+    assert_eq!(ids(), ["1", "7"]);
 
     // Forgotten with the slot: another start decides anew.
     destination.forget("s").await.unwrap();

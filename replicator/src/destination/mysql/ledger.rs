@@ -404,6 +404,12 @@ pub(super) async fn stop_table(db: &mut Session, slot: &str, oid: Oid, reason: &
 
 /// `false` if there is no such table.
 pub(super) async fn ask_copy(db: &mut Session, slot: &str, oid: Oid, now: Oid) -> Result<bool> {
+    // Its own rows stay, whatever number the source's table has.
+    if has_chunks(db).await? {
+        let sql = "UPDATE `_replicator_chunks` SET `oid` = ? WHERE `slot` = ? AND `oid` = ? AND `part` = ?";
+        let values = vec![now.0.into(), slot.into(), oid.0.into(), KEPT.into()];
+        db.change(sql, values).await?;
+    }
     let sql = "UPDATE `_replicator_tables` SET `oid` = ?, `state` = ?, `reason` = NULL WHERE `slot` = ? AND `oid` = ?";
     let values = vec![
         now.0.into(),

@@ -418,6 +418,16 @@ pub(super) async fn stop_table(db: &mut Session, slot: &str, oid: Oid, reason: &
 
 /// `false` if there is no such table.
 pub(super) async fn ask_copy(db: &mut Session, slot: &str, oid: Oid, now: Oid) -> Result<bool> {
+    // Its own rows stay, whatever number the source's table has.
+    if db.change(sqlx::query(CHUNKS)).await? > 0 {
+        let sql = "UPDATE public._replicator_chunks SET oid = $1 WHERE slot = $2 AND oid = $3 AND part = $4";
+        let query = sqlx::query(sql)
+            .bind(i64::from(now.0))
+            .bind(slot)
+            .bind(i64::from(oid.0))
+            .bind(i64::from(KEPT));
+        db.change(query).await?;
+    }
     let sql = "UPDATE public._replicator_tables SET oid = $1, state = $2, reason = NULL WHERE slot = $3 AND oid = $4";
     let query = sqlx::query(sql)
         .bind(i64::from(now.0))

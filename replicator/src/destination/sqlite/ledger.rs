@@ -330,6 +330,11 @@ pub(super) fn stop_table(db: &Connection, slot: &str, oid: Oid, reason: &str) ->
 
 /// `false` if there is no such table.
 pub(super) fn ask_copy(db: &Connection, slot: &str, oid: Oid, now: Oid) -> Result<bool> {
+    create(db)?;
+    // Its own rows stay, whatever number the source's table has.
+    let sql = "UPDATE _replicator_chunks SET oid = ? WHERE slot = ? AND oid = ? AND part = ?";
+    db.execute(sql, params![now.0, slot, oid.0, KEPT])
+        .map_err(broken)?;
     let sql = "UPDATE _replicator_tables SET oid = ?, state = ?, reason = NULL WHERE slot = ? AND oid = ?";
     let values = params![now.0, TableState::Copying.name(), slot, oid.0];
     db.execute(sql, values)
