@@ -236,7 +236,7 @@ impl Destination for PostgresDestination {
 
     async fn another(&mut self) -> Result<Option<Self>> {
         let writer = self
-            .call(|writer| async move { writer.another().await })
+            .call(|mut writer| async move { writer.another().await })
             .await?;
         Ok(Some(Self {
             writer: Arc::new(Mutex::new(writer)),

@@ -145,6 +145,18 @@ async fn what_is_written_is_marked_as_replicated() {
             look(&stage, "SELECT roname FROM pg_replication_origin"),
             ["replicator_s"]
         );
+        destination.begin_copy(&row, &t, Lsn(300)).await.unwrap();
+        let mut another = destination.another().await.unwrap().unwrap();
+        let mut chunk = replicator::Chunk::new(Arc::clone(&t), Lsn(300), 0, 1);
+        chunk.push(b"2\tb\n");
+        another.copy(&row, chunk).await.unwrap();
+        assert_eq!(look(&stage, "SELECT * FROM t"), ["2|b"]);
+        assert_eq!(watched("on"), [""; 0]);
+        another.close().await.unwrap();
+        assert_eq!(
+            look(&stage, "SELECT roname FROM pg_replication_origin"),
+            ["replicator_s"]
+        );
         destination.forget("s").await.unwrap();
         assert_eq!(
             look(&stage, "SELECT roname FROM pg_replication_origin"),

@@ -15,8 +15,7 @@ const AGAIN: Duration = Duration::from_millis(100);
 ///
 /// Needs a superuser, or EXECUTE on the functions below, and room within `max_replication_slots` (from 18 on
 /// `max_active_replication_origins`).
-pub(super) async fn take(db: &mut Session, slot: &str) -> Result<()> {
-    let name = name(slot);
+pub(super) async fn take(db: &mut Session, name: &str) -> Result<()> {
     let failed = |error| {
         failure(
             format!("could not use the replication origin {name}"),
@@ -25,11 +24,11 @@ pub(super) async fn take(db: &mut Session, slot: &str) -> Result<()> {
     };
     let create =
         "SELECT pg_replication_origin_create($1) WHERE pg_replication_origin_oid($1) IS NULL";
-    db.call(create, &name).await.map_err(failed)?;
+    db.call(create, name).await.map_err(failed)?;
     let mut attempts = 0;
     loop {
         let setup = "SELECT pg_replication_origin_session_setup($1)";
-        match db.call(setup, &name).await {
+        match db.call(setup, name).await {
             Err(error) if is_in_use(&error) && attempts < ATTEMPTS => attempts += 1,
             done => return done.map_err(failed),
         }
@@ -41,19 +40,23 @@ fn is_in_use(error: &sqlx::Error) -> bool {
     report(error).is_some_and(|report| report.code() == "55006")
 }
 
-/// Removes the origin of a slot that is forgotten; one that cannot be removed does no harm.
-pub(super) async fn forget(db: &mut Session, slot: &str) {
-    let name = name(slot);
+/// Removes an origin, and those of other sessions of its slot; one that cannot be removed does no harm.
+pub(super) async fn forget(db: &mut Session, name: &str) {
     let reset = "SELECT pg_replication_origin_session_reset() WHERE pg_replication_origin_session_is_setup() AND $1 <> ''";
-    let _ = db.call(reset, &name).await;
-    let drop =
-        "SELECT pg_replication_origin_drop($1) WHERE pg_replication_origin_oid($1) IS NOT NULL";
-    if let Err(error) = db.call(drop, &name).await {
+    let _ = db.call(reset, name).await;
+    let drop = "SELECT pg_replication_origin_drop(roname) FROM pg_replication_origin
+                WHERE roname = $1 OR starts_with(roname, $1 || '_copy:')";
+    if let Err(error) = db.call(drop, name).await {
         tracing::debug!(%error, "the replication origin stays");
     }
 }
 
 /// Other programs may have origins too.
-fn name(slot: &str) -> String {
+pub(super) fn name(slot: &str) -> String {
     format!("replicator_{slot}")
+}
+
+/// An origin has one session at a time, so others of the same slot have one each. Slots have no colons in their names.
+pub(super) fn another(name: &str, number: usize) -> String {
+    format!("{name}_copy:{number}")
 }

@@ -37,6 +37,10 @@ const COMMIT: &str = "SELECT 1; COMMIT";
 pub(super) struct Writer {
     options: PgConnectOptions,
     slot: String,
+    /// Of replication, which one session has.
+    origin: String,
+    /// Sessions beside this one.
+    others: usize,
     wait: Duration,
     timeout: Duration,
     on_conflict: OnConflict,
@@ -74,6 +78,8 @@ impl Writer {
     ) -> Result<Self> {
         let mut writer = Self {
             options,
+            origin: origin::name(&slot),
+            others: 0,
             slot,
             wait,
             timeout,
@@ -339,7 +345,7 @@ impl Writer {
         let done = self.forget_rows(slot).await;
         self.end(done).await?;
         if self.slot == slot {
-            origin::forget(self.db().await?, slot).await;
+            origin::forget(self.db().await?, &origin::name(slot)).await;
             self.marks = false;
         }
         Ok(())
@@ -412,7 +418,10 @@ impl Writer {
 
     pub(super) async fn close(&mut self) {
         self.undo().await;
-        if let Some(session) = self.session.take() {
+        if let Some(mut session) = self.session.take() {
+            if self.marks && self.origin != origin::name(&self.slot) {
+                origin::forget(&mut session, &self.origin).await;
+            }
             session.close().await;
         }
     }
@@ -425,7 +434,7 @@ impl Writer {
         let Some(db) = &mut self.session else { return };
         // Not asked again in this session, whatever the answer.
         self.marks = true;
-        if let Err(error) = origin::take(db, &self.slot).await
+        if let Err(error) = origin::take(db, &self.origin).await
             && !std::mem::replace(&mut self.said, true)
         {
             tracing::warn!(%error, "changes are not marked as replicated at the destination, so a replication from there back must not read these tables");

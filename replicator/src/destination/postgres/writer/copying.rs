@@ -10,7 +10,7 @@ use super::first::making;
 use crate::chunk::{Chunk, KEPT};
 use crate::destination::postgres::session::failure;
 use crate::destination::postgres::values::line;
-use crate::destination::postgres::{ledger, lookup};
+use crate::destination::postgres::{ledger, lookup, origin};
 use crate::destination::rows_are_mixed;
 use crate::dialect::postgres::{Postgres, qualified};
 use crate::dialect::{Dialect, Shape};
@@ -21,7 +21,7 @@ use crate::table::Table;
 
 impl Writer {
     /// Another one to the same server.
-    pub(in super::super) async fn another(&self) -> Result<Self> {
+    pub(in super::super) async fn another(&mut self) -> Result<Self> {
         let mut another = Self::open(
             self.options.clone(),
             self.slot.clone(),
@@ -31,6 +31,8 @@ impl Writer {
         )
         .await?;
         another.on_misfit = self.on_misfit;
+        self.others += 1;
+        another.origin = origin::another(&self.origin, self.others);
         Ok(another)
     }
 
