@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
+use walstream::walproto::Lsn;
 use walstream::{Blocker, Client, CreatedSlot, Slot, SlotOptions, SystemIdentity};
 
 use super::{holder, usable};
@@ -53,6 +54,9 @@ pub(super) async fn first(
     let tables: Vec<Arc<Table>> = tables.into_iter().map(Arc::new).collect();
     // All of them before the first row: one that cannot be is said before hours of copying.
     make(config, destination, &tables).await?;
+    if config.copy == Copy::No {
+        vouched(destination, &intent, &tables, snapshot.lsn).await?;
+    }
     let row = PositionRow {
         lsn: snapshot.lsn,
         fingerprint: published.fingerprint,
@@ -61,6 +65,20 @@ pub(super) async fn first(
     destination.activate(&row).await?;
     fail_point!("activated");
     Ok(snapshot)
+}
+
+/// Writes down that tables hold what committed before `at`. Before the position: a table that is followed without this is
+/// copied, and what it holds would go.
+async fn vouched(
+    destination: &mut impl Destination,
+    intent: &PositionRow,
+    tables: &[Arc<Table>],
+    at: Lsn,
+) -> Result<()> {
+    for table in tables {
+        destination.finish_copy(intent, table.oid, at).await?;
+    }
+    Ok(())
 }
 
 /// Says what the stream cannot show of tables that are followed as a whole although their rows lie in partitions.
@@ -228,10 +246,7 @@ pub(super) async fn adopt(
         .await?;
     let tables: Vec<Arc<Table>> = tables.into_iter().map(Arc::new).collect();
     make(config, destination, &tables).await?;
-    // Before the position: a table without this is copied, and what it holds would go.
-    for table in &tables {
-        destination.finish_copy(&row, table.oid, lsn).await?;
-    }
+    vouched(destination, &row, &tables, lsn).await?;
     destination
         .activate(&PositionRow {
             lsn,

@@ -225,7 +225,7 @@ fn shared(version: Version) -> Arc<Server> {
         return Arc::clone(server);
     }
     let mut builder = quiet(version)
-        .setting("max_replication_slots", 200)
+        .setting("max_replication_slots", 600)
         .setting("max_wal_senders", 200)
         .setting("max_connections", 300);
     if version == Version::NEWEST {

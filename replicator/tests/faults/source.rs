@@ -86,6 +86,6 @@ fn a_publication_that_vanished_while_the_source_was_away_stops_it() {
     let running = site.streaming(&[]);
     site.server_mut().stop();
     site.server_mut().start_again();
-    site.sql("ALTER PUBLICATION replicator DROP TABLE t");
-    running.wait(PATIENCE).failed(3, &["publish"]);
+    site.sql("DROP PUBLICATION replicator");
+    running.wait(PATIENCE).failed(3, &["publication"]);
 }

@@ -25,7 +25,7 @@ pub(crate) fn shared(version: Version) -> Arc<Server> {
         return Arc::clone(server);
     }
     let server = Server::builder(version)
-        .setting("max_replication_slots", 60)
+        .setting("max_replication_slots", 200)
         .setting("max_wal_senders", 60)
         .setting("max_connections", 200)
         .start();

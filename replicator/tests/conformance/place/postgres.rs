@@ -120,6 +120,6 @@ fn start(version: Version) -> Server {
     };
     quiet(version)
         .setting("max_connections", 200)
-        .setting(origins, 200)
+        .setting(origins, 600)
         .start()
 }
