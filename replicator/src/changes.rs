@@ -14,7 +14,7 @@ use crate::config::Config;
 use crate::destination::Destination;
 use crate::error::{Result, START_ANEW};
 use crate::fail_point;
-use crate::names::TableName;
+use crate::names::{TableName, TablePattern};
 use crate::position::{TableRow, TableState};
 use crate::selection::Selection;
 use crate::source::{Published, Source};
@@ -121,7 +121,13 @@ fn compare(
         return Err(publication_changed(was, is));
     }
     let except = |text| -> BTreeSet<String> { lines(text, "except").collect() };
-    if !except(was).is_subset(&except(is)) {
+    let shown: Vec<TablePattern> = except(was)
+        .difference(&except(is))
+        .filter_map(|line| line.strip_prefix("except ")?.parse().ok())
+        .collect();
+    let is_new = |table: &&Table| !rows.iter().any(|row| row.table.oid == table.oid);
+    let mut new = now.tables.iter().map(|it| &it.table).filter(is_new);
+    if new.any(|it| shown.iter().any(|pattern| pattern.is(&it.schema, &it.name))) {
         // Rather than show a table that somebody forgot to leave out this time.
         return Err(publication_changed(was, is).with_hint(format!(
             "give --exclude-tables as when the destination was filled; {START_ANEW}"

@@ -160,7 +160,9 @@ fn drop_removes_what_is_ours_and_run_starts_anew() {
 
     // The tables that stayed are in the way of a new copy, and said to be.
     site.sql("INSERT INTO t VALUES (3, 'three')");
-    site.catch_up(&[]).failed(3, &["\"t\""]).hinted(&["drop"]);
+    site.catch_up(&[])
+        .failed(3, &["table t holds rows"])
+        .hinted(&["empty it"]);
     site.edit("DROP TABLE t");
     site.caught_up(&[]);
     assert_eq!(site.t(), ["1|one", "2|two", "3|three"]);
