@@ -39,8 +39,9 @@ pub(super) async fn first(
     let mut snapshot = match Snapshot::with_slot(holder, source, &config.slot, false).await {
         Ok(snapshot) => snapshot,
         Err(error) => {
-            // An answer, so there is no slot. Without one the intent stays and is cleaned by the next start.
-            if error.sqlstate().is_some() {
+            // An answer to the slot, so there is none. Without one, or where only its snapshot could not be shared, the
+            // intent stays, and what it stands for is cleaned.
+            if error.sqlstate().is_some() && source.client().slot(&config.slot).await?.is_none() {
                 destination.remove_intent(&config.slot).await?;
             }
             return Err(not_created(source, error).await);

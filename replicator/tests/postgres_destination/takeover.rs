@@ -326,7 +326,6 @@ async fn a_session_that_stands_still_in_a_chunk_is_ended() {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         proxy.freeze();
-        // Those of another slot's are left alone.
         let start = Instant::now();
         let mut newcomer = open(&stage).await;
         let row = newcomer.raise_epoch("s", "newcomer").await.unwrap();
