@@ -49,7 +49,9 @@ fn letters_keep_their_case_and_their_script() {
     for text in ["Größe 42, Straße 7!", "Привет", "日本語", "e\u{301} 😀"] {
         let other = String::from_utf8(words(&cipher, text.as_bytes())).unwrap();
         assert_eq!(shape(&other), shape(text));
-        assert_ne!(other, text);
+        // One letter becomes itself under one key in 26; three or more together never did.
+        let letters = text.chars().filter(|it| it.is_alphabetic()).count();
+        assert!(letters < 3 || other != text, "{other}");
     }
 }
 
