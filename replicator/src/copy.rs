@@ -20,9 +20,11 @@ mod queue;
 mod round;
 mod row;
 mod snapshot;
+mod version;
 mod worker;
 
 use std::hash::{BuildHasher, RandomState};
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -43,8 +45,10 @@ pub(crate) use progress::{OnCopy, Progress};
 pub(crate) use row::{row, unescape};
 pub(crate) use snapshot::Snapshot;
 
-/// How many snapshots in a row may find every table rewritten between them and its lock.
-const SNAPSHOTS: usize = 5;
+/// For how long, and in how many attempts at least, every snapshot may find every table rewritten between it and the
+/// table's lock. Some tables are emptied every few seconds; sooner or later a copy of one comes in between.
+const IN_VAIN: Duration = Duration::from_secs(300);
+const SNAPSHOTS: u32 = 5;
 
 /// What copies are made from and for.
 pub(crate) struct Copying<'a> {
@@ -151,7 +155,7 @@ impl Copying<'_> {
         let mut first = first;
         let tables: Vec<&TableRow> = pending.iter().collect();
         let progress = Progress::begin(self.config, source, &tables).await?;
-        let mut in_vain = 0;
+        let mut in_vain: Option<(u32, Instant)> = None;
         let mut lost: Option<walstream::Attempts> = None;
         while !pending.is_empty() {
             let before = pending.len();
@@ -162,18 +166,27 @@ impl Copying<'_> {
                 never = progress.watch(self.connection, &self.held.slot) => match never {},
             };
             if pending.len() < before {
-                (in_vain, lost) = (0, None);
-            } else if done.is_ok() {
-                in_vain += 1;
+                (in_vain, lost) = (None, None);
             }
             let error = match done {
-                Ok(()) if in_vain < SNAPSHOTS => continue,
+                Ok(()) if pending.len() < before => continue,
                 Ok(()) => {
+                    let (attempts, since) = in_vain.get_or_insert_with(|| (0, Instant::now()));
+                    *attempts += 1;
+                    if *attempts < SNAPSHOTS || since.elapsed() < IN_VAIN {
+                        // Not at the pace of whoever does it.
+                        let random = RandomState::new().hash_one(*attempts) % 256;
+                        let most = 2_u64.pow((*attempts).min(4));
+                        tokio::time::sleep(Duration::from_millis(random * most / 4)).await;
+                        continue;
+                    }
+                    let attempts = *attempts;
                     let tables: Vec<String> =
                         pending.iter().map(|row| row.table.to_string()).collect();
                     return Err(Error::retry(format!(
-                        "tables kept changing their definition, or were locked by others; no copy of {} in {SNAPSHOTS} attempts",
-                        tables.join(", ")
+                        "tables kept changing their definition, or were locked by others; no copy of {} in {attempts} attempts within {} s",
+                        tables.join(", "),
+                        since.elapsed().as_secs()
                     )));
                 }
                 Err(Failure::Other(error)) => return Err(error),

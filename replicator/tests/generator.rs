@@ -208,24 +208,21 @@ fn copies_among_truncates(server: &Server) {
                     client.batch(statements).unwrap();
                     thread::sleep(Duration::from_millis(8));
                 }
+                // Sooner or later a snapshot has to fit in between.
+                thread::sleep(Duration::from_millis(250));
             }
         });
         let stopper = common::OnDrop(|| stop.store(true, Ordering::Relaxed));
         let mut anew = 0;
-        for round in 0..3 {
+        for round in 0..8 {
             let job = Job::new(server, "postgres").slot(&format!("round_{round}"));
             let finished = job.run(&["--until", "current"]);
             anew += finished
                 .log
                 .matches("it is copied with another one")
                 .count();
-            // Five snapshots may all be overtaken; that is an error that says so, and the next start goes on.
-            let expected = if finished.log.contains("kept changing") {
-                1
-            } else {
-                0
-            };
-            assert_eq!(finished.code, Some(expected), "{}", finished.log);
+            // One snapshot after another may be overtaken, but not all for minutes.
+            assert_eq!(finished.code, Some(0), "{}", finished.log);
             jobs.push(job);
         }
         drop(stopper);

@@ -74,6 +74,11 @@ impl Figures {
         figures
     }
 
+    /// How large a table was at first.
+    pub(super) fn estimated_bytes_of(&mut self, oid: Oid) -> u64 {
+        self.entry(oid).map_or(0, |entry| entry.estimate.bytes)
+    }
+
     /// A table's copy begins, or begins again.
     pub(super) fn begin(&mut self, oid: Oid, now: Instant) -> Option<CopyTable> {
         let entry = self.entry(oid)?;

@@ -2,8 +2,9 @@
 
 use walstream::{Client, quote_identifier};
 
-use crate::error::{Error, Result};
-use crate::source::{PublishedTable, Source};
+use super::queue::Job;
+use super::version::versions;
+use crate::error::Result;
 use crate::table::Table;
 
 /// What the lock of a table goes with.
@@ -48,19 +49,11 @@ pub(super) async fn unlock(client: &mut Client) -> Result<()> {
 /// One that was rewritten or truncated between the snapshot and the lock would be read as it is now, not as it was;
 /// `false` asks for a new snapshot.
 pub(super) async fn is_unchanged(
-    now: &mut Source,
-    was: &PublishedTable,
+    now: &mut Client,
+    job: &Job,
     publications: &[String],
 ) -> Result<bool> {
-    match now.published(publications).await {
-        Ok(current) => Ok(current.tables.contains(was)),
-        // Somebody waits for a lock that conflicts with ours, and the catalog's functions queue up behind: if we
-        // waited too, nobody would ever go on. The new snapshot will be after what they do.
-        Err(error) if is_in_the_way(&error) => Ok(false),
-        Err(error) => Err(error),
-    }
-}
-
-fn is_in_the_way(error: &Error) -> bool {
-    error.is_locked_out()
+    let oid = job.table.oid;
+    let versions = versions(now, &[oid], publications).await?;
+    Ok(versions.get(&oid) == Some(&job.version))
 }

@@ -100,6 +100,11 @@ impl Progress {
         Ok(progress)
     }
 
+    /// How large a table was when all began.
+    pub(crate) fn estimated_bytes(&self, oid: Oid) -> u64 {
+        self.figures().estimated_bytes_of(oid)
+    }
+
     /// Waits until rows of so many bytes may go on to the destination: `--copy-rate`, and a pause.
     ///
     /// # Cancel safety

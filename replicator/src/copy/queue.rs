@@ -16,6 +16,8 @@ pub(super) struct Job {
     pub(super) published: PublishedTable,
     /// With its name at the destination.
     pub(super) table: Arc<Table>,
+    /// What it must still be once it is locked.
+    pub(super) version: String,
 }
 
 /// What a worker does next.

@@ -10,6 +10,7 @@ use walstream::walproto::{Lsn, Oid};
 use super::hand::{Hand, Order};
 use super::queue::{Job, Queue};
 use super::snapshot::{Snapshot, SnapshotId};
+use super::version::versions;
 use super::worker::Worker;
 use super::{Copying, Failure, Progress};
 use crate::destination::Destination;
@@ -28,7 +29,7 @@ pub(super) struct Round {
     pub(super) connection: walstream::Config,
     pub(super) publications: Vec<String>,
     /// Tells what tables are now.
-    pub(super) now: tokio::sync::Mutex<Source>,
+    pub(super) now: tokio::sync::Mutex<Client>,
     pub(super) queue: Queue,
     pub(super) progress: Progress,
     /// The first thing that went wrong.
@@ -71,7 +72,10 @@ impl Copying<'_> {
                 .await
                 .map_err(Failure::source)?;
         let (handle, stop) = ShutdownHandle::new();
-        let (jobs, gone) = jobs(pending, published);
+        let oids: Vec<Oid> = pending.iter().map(|row| row.table.oid).collect();
+        let versions = versions(&mut snapshot.holder, &oids, self.publications).await;
+        let versions = versions.map_err(Failure::source)?;
+        let (mut jobs, gone) = jobs(pending, published, versions);
         // Some may be published only since the slot was made: a snapshot of now has those.
         for table in gone.iter().filter(|_| !is_first) {
             let why = "it was dropped, or is not published any more";
@@ -92,15 +96,15 @@ impl Copying<'_> {
         }
         let now = Client::connect(self.connection).await;
         let now = now.map_err(Failure::source)?;
-        let mut now = Source::new(now).selecting(&config.selection);
-        now.do_not_wait_for_locks().await.map_err(Failure::source)?;
+        // So that the largest does not begin when the others are done.
+        jobs.sort_by_key(|job| std::cmp::Reverse(progress.estimated_bytes(job.table.oid)));
         let round = Arc::new(Round {
             held: PositionRow::clone(held),
             at: snapshot.lsn,
             snapshot: snapshot.id.clone(),
             connection: self.connection.clone(),
             publications: self.publications.to_vec(),
-            queue: Queue::new(largest_first(&mut now, jobs).await),
+            queue: Queue::new(jobs),
             now: tokio::sync::Mutex::new(now),
             progress: progress.clone(),
             failure: Mutex::new(None),
@@ -140,7 +144,11 @@ async fn work<D: Destination + 'static>(
 }
 
 /// The tables that can be copied, and those that are not there any more.
-fn jobs(pending: &[TableRow], published: Published) -> (Vec<Job>, Vec<Table>) {
+fn jobs(
+    pending: &[TableRow],
+    published: Published,
+    mut versions: HashMap<Oid, String>,
+) -> (Vec<Job>, Vec<Table>) {
     let mut published: HashMap<Oid, _> = published
         .tables
         .into_iter()
@@ -148,7 +156,8 @@ fn jobs(pending: &[TableRow], published: Published) -> (Vec<Job>, Vec<Table>) {
         .collect();
     let (mut jobs, mut gone) = (Vec::new(), Vec::new());
     for TableRow { table, .. } in pending {
-        let Some(found) = published.remove(&table.oid) else {
+        let (found, version) = (published.remove(&table.oid), versions.remove(&table.oid));
+        let (Some(found), Some(version)) = (found, version) else {
             gone.push(table.clone());
             continue;
         };
@@ -159,33 +168,8 @@ fn jobs(pending: &[TableRow], published: Published) -> (Vec<Job>, Vec<Table>) {
         jobs.push(Job {
             published: found,
             table: Arc::new(table),
+            version,
         });
     }
     (jobs, gone)
-}
-
-/// So that the largest does not begin when the others are done. A size that cannot be had is no reason to wait.
-async fn largest_first(now: &mut Source, mut jobs: Vec<Job>) -> Vec<Job> {
-    let oids: Vec<String> = jobs
-        .iter()
-        .map(|job| format!("({}::oid)", job.table.oid.0))
-        .collect();
-    let sql = format!(
-        "SELECT t.oid, coalesce((SELECT sum(pg_table_size(relid)) FROM pg_partition_tree(t.oid)), pg_table_size(t.oid), 0)
-         FROM (VALUES {}) AS t(oid)",
-        oids.join(", ")
-    );
-    let Ok(rows) = now.client().query(&sql).await else {
-        return jobs;
-    };
-    let number = |text: Option<&str>| text.and_then(|text| text.parse::<u64>().ok());
-    let sizes: HashMap<u64, u64> = rows
-        .iter()
-        .filter_map(|row| Some((number(row.get(0))?, number(row.get(1))?)))
-        .collect();
-    jobs.sort_by_key(|job| {
-        let size = sizes.get(&u64::from(job.table.oid.0)).copied();
-        std::cmp::Reverse(size.unwrap_or_default())
-    });
-    jobs
 }

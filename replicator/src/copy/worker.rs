@@ -93,7 +93,7 @@ impl<D: Destination> Worker<D> {
         }
         let unchanged = {
             let mut now = round.now.lock().await;
-            is_unchanged(&mut now, &job.published, &round.publications).await
+            is_unchanged(&mut now, job, &round.publications).await
         };
         if !unchanged.map_err(source)? {
             tracing::info!(%table, "{changed}");
