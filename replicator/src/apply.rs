@@ -3,6 +3,7 @@
 //! The order of events, and what a crash between any two of them leaves behind, stands in the crate's documentation.
 
 mod again;
+mod alter;
 mod aside;
 mod batch;
 mod builder;
@@ -33,6 +34,7 @@ use crate::error::{Error, Result};
 use crate::quarantine::Quarantine;
 use crate::shutdown::{Shutdown, ShutdownHandle};
 use crate::start::Started;
+use alter::Definitions;
 use aside::Aside;
 use builder::Builder;
 use joiner::Joiner;
@@ -93,7 +95,7 @@ pub(crate) async fn apply<D: Destination + 'static>(
     } = started;
     let (outbox, inbox) = parcel::channel();
     let (handle, hurried) = ShutdownHandle::new();
-    let (tables, leave) = (Arc::new(tables), Arc::new(AtomicBool::new(false)));
+    let leave = Arc::new(AtomicBool::new(false));
     let measure = Measure::new(config.batch_bytes, config.batch_transactions);
     let (stored, looking) = tokio::sync::watch::channel(Stored {
         lsn: position.lsn,
@@ -117,13 +119,13 @@ pub(crate) async fn apply<D: Destination + 'static>(
         stream,
         watch: Watch::new(
             source,
-            connection,
+            connection.clone(),
             publications,
             known,
             config.reconnect.min(DEAF),
         ),
         builder: Builder {
-            tables: Arc::clone(&tables),
+            tables: tables.ahead(),
             outbox,
             skips: config.skip.clone(),
         },
@@ -144,6 +146,8 @@ pub(crate) async fn apply<D: Destination + 'static>(
     let writer = Writer {
         destination,
         tables,
+        definitions: Definitions::new(connection),
+        left: false,
         poison: Poison::new(config, quarantine, position.lsn),
         position,
         timeline,

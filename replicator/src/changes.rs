@@ -155,9 +155,7 @@ fn compare(
                 "dropped and made again: another table has its name now".to_owned()
             }
             (_, None) => gone(there.get(&table.oid)),
-            (_, Some(it)) if name(&it.table) != name(table) => {
-                format!("it is called {} now", it.table)
-            }
+            (_, Some(it)) if name(&it.table) != name(table) => renamed(&name(&it.table)),
             (_, Some(it)) => {
                 let (before, after) = (listed(was, table.oid), listed(is, table.oid));
                 let filtered = before.iter().all(|line| has_filter(line)) && !before.is_empty();
@@ -202,6 +200,11 @@ fn compare(
         replace,
         left,
     })
+}
+
+/// Why a table is stopped that has this name now.
+pub(crate) fn renamed(name: &TableName) -> String {
+    format!("it is called {name} now")
 }
 
 fn gone(unlogged: Option<&bool>) -> String {

@@ -25,6 +25,7 @@ use std::sync::Arc;
 
 use walproto::{Lsn, Oid};
 
+use crate::alteration::Alteration;
 use crate::chunk::Chunk;
 use crate::dialect::ANOTHER_NAME;
 use crate::error::{Error, Result, START_ANEW};
@@ -212,6 +213,54 @@ pub trait Destination: Send {
     /// An operation that does not touch exactly one row is a conflict, named by table, key and position. After any
     /// error the batch is rolled back.
     fn execute(&mut self, operations: Vec<Operation>) -> impl Future<Output = Result<()>> + Send;
+
+    /// Makes ready for an [`alter_table`](Self::alter_table) what a batch cannot take back with it, where there is such;
+    /// called before the batch. Doing it again does nothing.
+    ///
+    /// # Errors
+    ///
+    /// The epoch as in [`begin_copy`](Self::begin_copy).
+    fn prepare_alter(
+        &mut self,
+        held: &PositionRow,
+        alteration: &Alteration,
+    ) -> impl Future<Output = Result<()>> + Send {
+        let _ = (held, alteration);
+        async { Ok(()) }
+    }
+
+    /// In a batch, at its place among the operations: adds columns and gives the rows that are there their values; what
+    /// the ledger says of the table changes with the batch.
+    ///
+    /// A column of that name which is there already is taken if it can hold the values.
+    ///
+    /// # Errors
+    ///
+    /// Where this is not there, a definition that changes ends the run.
+    fn alter_table(
+        &mut self,
+        slot: &str,
+        alteration: &Alteration,
+    ) -> impl Future<Output = Result<()>> + Send {
+        let _ = slot;
+        let error = Error::person(format!(
+            "the definition of table {} changed at the source, and this destination cannot follow that",
+            alteration.was
+        ))
+        .with_hint(START_ANEW);
+        async { Err(error) }
+    }
+
+    /// Why the destination table does not fit what the table is from here on, with what to run there; `None` if it does.
+    ///
+    /// Asked every few seconds, outside of batches, while a run waits for somebody to change the table.
+    fn fits(
+        &mut self,
+        alteration: &Alteration,
+    ) -> impl Future<Output = Result<Option<String>>> + Send {
+        let _ = alteration;
+        async { Ok(None) }
+    }
 
     /// As [`execute`](Self::execute), but leaves out what the destination refuses, and hands it back with the reason; the
     /// batch goes on.

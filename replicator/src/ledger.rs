@@ -258,6 +258,16 @@ impl Ledger {
         Ok(())
     }
 
+    /// As [`Destination::alter_table`](crate::Destination::alter_table): writes down what the table is from here on.
+    ///
+    /// # Errors
+    ///
+    /// The table is not known.
+    pub fn alter_table(&mut self, slot: &str, table: &Table) -> Result<()> {
+        self.row(slot, table.oid)?.table = table.clone();
+        Ok(())
+    }
+
     /// All of it, on one line.
     pub fn to_json(&self) -> String {
         let positions = self.positions.values().map(PositionRecord::of).collect();

@@ -112,6 +112,26 @@
 //! the end a batch that is begun is finished, and what waits behind it is left to the next start, with every idle
 //! position behind that.
 //!
+//! ## A column that is added
+//!
+//! A relation of the stream that has more columns at its end than the ledger's table means, at its place, that they were
+//! added. Any other difference is waited for until somebody has changed the destination table too; then only the ledger
+//! changes, as here. With [`OnTableError::Isolate`] the table is stopped instead, and so is always one that has another
+//! name; a table of which another copy is asked for meanwhile joins as one that is new.
+//!
+//! | step | a crash after it leaves | the next start | killed at |
+//! |---|---|---|---|
+//! | 1. the batch comes to the place; it is rolled back, and what came before it in whole transactions is committed | as a batch | gets the transaction again | `batch-begun` |
+//! | 2. the source's catalog tells what rows that were there hold; where it cannot, the destination is waited for | the same | asks again | at random |
+//! | 3. MySQL, whose statement commits by itself: the columns are added, and hold NULL | columns that the ledger does not know; they are in nobody's way | finds them there | `column-prepared` |
+//! | 4. the transaction again: BEGIN, and its changes up to the place, with the table as it was | the same | the same | `batch-begun` |
+//! | 5. elsewhere the columns are added; they are filled, and the ledger has the table as it is now | the same: all of it goes with the batch | the same | `column-added` |
+//! | 6. its other changes, with the table as it is now; COMMIT | data, definition and position that agree | skips what lies below the position | `batch-before-commit`, `batch-after-commit` |
+//!
+//! No intent is written before step 3: what step 5 puts into the columns is what every row of the source held at that
+//! place, whoever made them. What was built ahead with the table as it was is thrown away and read by the task that
+//! writes, and so is everything about the table up to where that task has come; then the new definition is built with.
+//!
 //! ## What the destination refuses
 //!
 //! A row that the destination refuses, or a conflict, ends the run ([`Error::refused_lsn`]): the batch is rolled back and
@@ -169,6 +189,10 @@
 //! is kept ends exactly where the position is. A commit of step 4 whose answer is lost needs no second look, because
 //! the table is copied anew after any error there.
 //!
+//! The stream may speak of such a table as it was long before the snapshot, or as it is since: each change is compared with
+//! the definition in the snapshot, and one that differs is not kept. If it committed before the snapshot, the copy has it;
+//! if not, the table does not join but is copied anew.
+//!
 //! ## A lost source
 //!
 //! A run goes on by itself when the source was lost, for as long as [`Config::reconnect`] says; what the stream checks
@@ -204,6 +228,7 @@
 //! Finish the batch, write the idle position, confirm it, CopyDone. Nothing of it is needed for safety; it lets the
 //! next start find the slot where the destination is.
 
+mod alteration;
 mod anonymise;
 mod apply;
 mod changes;
@@ -213,6 +238,7 @@ pub mod compare;
 mod config;
 mod copy;
 mod decode;
+mod definition;
 #[cfg(feature = "sqlite")]
 pub mod demo;
 mod destination;
@@ -241,6 +267,7 @@ mod table;
 pub mod tail;
 mod value;
 
+pub use alteration::Alteration;
 pub use anonymise::{AnonymiseConfig, anonymise};
 pub use apply::Summary;
 pub use chunk::Chunk;

@@ -113,7 +113,28 @@ impl Table {
     ///
     /// Says in words what is different: the schema, the name, a column, or a key that is no longer sent.
     pub fn matches(&self, relation: &Relation) -> Result<(), String> {
-        if (&self.schema, &self.name) != (&relation.namespace, &relation.name) {
+        self.begins_as(relation)?;
+        if let Some(new) = relation.columns.get(self.columns.len()) {
+            return Err(format!("column {} is new", new.name));
+        }
+        self.key_still_sent(relation)
+    }
+
+    /// How the table of the stream differs from the one that we know, if it does.
+    pub(crate) fn difference(&self, relation: &Relation) -> Option<Difference> {
+        let words = self.matches(relation).err()?;
+        // PostgreSQL adds columns at the end, and nowhere else.
+        let only_more = self.begins_as(relation).is_ok() && self.key_still_sent(relation).is_ok();
+        Some(if only_more {
+            Difference::Added
+        } else {
+            Difference::Other(words)
+        })
+    }
+
+    /// As [`matches`](Self::matches), whatever columns and keys come behind.
+    fn begins_as(&self, relation: &Relation) -> Result<(), String> {
+        if !self.is_named_as(relation) {
             return Err(format!(
                 "it is {}.{} now",
                 relation.namespace, relation.name
@@ -143,13 +164,15 @@ impl Table {
                 ));
             }
         }
-        if let Some(new) = relation.columns.get(self.columns.len()) {
-            return Err(format!("column {} is new", new.name));
+        match self.columns.get(relation.columns.len()) {
+            Some(gone) => Err(format!("column {} is gone", gone.name)),
+            None => Ok(()),
         }
-        if let Some(gone) = self.columns.get(relation.columns.len()) {
-            return Err(format!("column {} is gone", gone.name));
-        }
-        self.key_still_sent(relation)
+    }
+
+    /// Whether both have the same schema and name.
+    pub(crate) fn is_named_as(&self, relation: &Relation) -> bool {
+        (&self.schema, &self.name) == (&relation.namespace, &relation.name)
     }
 
     fn key_still_sent(&self, relation: &Relation) -> Result<(), String> {
@@ -184,6 +207,15 @@ impl Table {
         let is = names(&mut (0..relation.columns.len()).filter(|at| flagged(*at)));
         Err(format!("its key was {was} and is {is} now"))
     }
+}
+
+/// What is different about a table of the stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Difference {
+    /// It has more columns at its end, and nothing else.
+    Added,
+    /// Something else, in words.
+    Other(String),
 }
 
 impl fmt::Display for Table {
@@ -293,6 +325,40 @@ mod tests {
                 r.columns.push(new);
             }),
             "column new is new"
+        );
+    }
+
+    #[test]
+    fn columns_at_the_end_are_told_from_every_other_change() {
+        use ReplicaIdentity::{Default, Full};
+        let differs = |identity, change: fn(&mut Relation)| {
+            let mut relation = relation(identity, &[0]);
+            let mut new = relation.columns[1].clone();
+            new.name = "new".to_owned();
+            relation.columns.push(new);
+            change(&mut relation);
+            table(&[0]).difference(&relation)
+        };
+        let other = |words: &str| Some(Difference::Other(words.to_owned()));
+        let added = Some(Difference::Added);
+        assert_eq!(differs(Default, |_| {}), added);
+        assert_eq!(differs(Default, |r| drop(r.columns.pop())), None);
+        // Under FULL every column is flagged, the new one too.
+        let all = |r: &mut Relation| r.columns.iter_mut().for_each(|column| column.key = true);
+        assert_eq!(differs(Full, all), added);
+        assert_eq!(
+            differs(Default, |r| r.columns[3].key = true),
+            other("column new is new"),
+            "a key that grew"
+        );
+        assert_eq!(
+            differs(Default, |r| drop(r.columns.remove(2))),
+            other("column 3 was note and is new now"),
+            "one went, one came"
+        );
+        assert_eq!(
+            differs(Default, |r| r.name = "orders2".to_owned()),
+            other("it is public.orders2 now")
         );
     }
 

@@ -56,6 +56,18 @@ impl<D: Destination> Writer<D> {
                 }
                 Err(Failure::Destination(error) | Failure::Batch(error)) => return Err(error),
                 Err(Failure::Raw) => return Err(unread()),
+                Err(Failure::Differs(differing)) => {
+                    self.undo().await;
+                    // Those before it do not wait with it.
+                    if batch.len() > 1 {
+                        return Err(Error::person(format!(
+                            "the definition of table {} changed in the middle of a batch",
+                            differing.table
+                        )));
+                    }
+                    self.find_out(*differing).await?;
+                    continue;
+                }
             };
             if let Some(error) = error {
                 again = true;
@@ -78,17 +90,37 @@ impl<D: Destination> Writer<D> {
         self.begin(next).await.map_err(Failure::Destination)?;
         let mut chunk = Vec::with_capacity(CHUNK);
         let mut bytes = 0;
-        let tables = self.tables.now();
+        let mut tables = self.tables.now();
         for transaction in batch {
             let commit = transaction.commit_lsn();
             let mut walk = transaction.changes().map_err(Error::from)?;
             while let Some((_, change)) = walk.next().map_err(Error::from)? {
-                tables.follow(commit, &change, |operation| {
+                let differing = tables.follow(commit, &change, |operation| {
                     if let Some(operation) = self.aside.pass(operation) {
                         bytes += operation.size();
                         chunk.push(operation);
                     }
                 })?;
+                if let Some(differing) = differing {
+                    if self.aside.lose(differing.table.oid, commit) {
+                        continue;
+                    }
+                    let Some(alteration) = self.definitions.known(&differing) else {
+                        return Err(Failure::Differs(Box::new(differing)));
+                    };
+                    // What came before it has the table as it was.
+                    *changes += chunk.len() as u64;
+                    bytes = 0;
+                    let before = std::mem::take(&mut chunk);
+                    if !before.is_empty() {
+                        let done = self.destination.execute(before).await;
+                        done.map_err(Failure::Destination)?;
+                    }
+                    let altered = self.alter(&alteration).await;
+                    altered.map_err(Failure::Destination)?;
+                    tables = self.tables.now();
+                    continue;
+                }
                 if chunk.len() >= CHUNK || bytes >= CHUNK_BYTES {
                     *changes += chunk.len() as u64;
                     bytes = 0;

@@ -1,15 +1,14 @@
 //! From transactions of the stream to parcels of operations, while the destination writes earlier ones.
 
-use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use walstream::walproto::Lsn;
-use walstream::{Token, Transaction};
+use walstream::{Change, Token, Transaction};
 
 use super::parcel::{Closed, Outbox, Parcel};
 use crate::error::Result;
 use crate::fail_point;
-use crate::follow::Tables;
+use crate::follow::Ahead;
 
 /// Operations that go to the destination together.
 pub(super) const CHUNK: usize = 10_000;
@@ -18,7 +17,7 @@ pub(super) const CHUNK_BYTES: usize = 4 << 20;
 
 /// Reads transactions.
 pub(super) struct Builder {
-    pub(super) tables: Arc<Tables>,
+    pub(super) tables: Ahead,
     pub(super) outbox: Outbox,
     /// Where transactions commit that are not to be read.
     pub(super) skips: Vec<Lsn>,
@@ -42,7 +41,7 @@ enum Stopped {
 impl Builder {
     /// Sends transactions that are to be committed together, and the idle positions below them.
     pub(super) async fn send(
-        &self,
+        &mut self,
         group: Vec<Transaction>,
         idle: Vec<Token>,
         timeline: u32,
@@ -74,6 +73,9 @@ impl Builder {
                     Err(Stopped::Closed) => return Err(Closed),
                 }
             }
+            if open.parcel.raw {
+                self.note(&mut transaction);
+            }
             open.parcel.ended.push(transaction);
         }
         open.parcel.idle = idle;
@@ -83,8 +85,22 @@ impl Builder {
         Ok(())
     }
 
+    /// Looks for definitions that change in a transaction that is not built, for what is built after it.
+    fn note(&mut self, transaction: &mut Transaction) {
+        let commit = transaction.commit_lsn();
+        // What cannot be read ends the run when the writer comes to it.
+        let Ok(mut walk) = transaction.changes() else {
+            return;
+        };
+        while let Ok(Some((_, change))) = walk.next() {
+            if let Change::Relation(relation) = change {
+                self.tables.note(commit, relation);
+            }
+        }
+    }
+
     async fn read(
-        &self,
+        &mut self,
         transaction: &mut Transaction,
         open: &mut Open,
         fresh: impl Fn() -> Open,
@@ -98,7 +114,10 @@ impl Builder {
                 *bytes += operation.size();
                 parcel.operations.push(operation);
             });
-            followed.map_err(|_| Stopped::Raw)?;
+            // Only who writes can ask what it means.
+            if !matches!(followed, Ok(None)) {
+                return Err(Stopped::Raw);
+            }
             if parcel.operations.len() >= CHUNK || *bytes >= CHUNK_BYTES {
                 if self.outbox.hurries() {
                     return Err(Stopped::Raw);

@@ -73,7 +73,7 @@ impl<D: Destination> Writer<D> {
 
     async fn first_fault(&mut self, one: &mut Transaction) -> Result<(Option<Oid>, Vec<Oid>)> {
         let commit = one.commit_lsn();
-        let tables = self.tables.now();
+        let mut tables = self.tables.now();
         let mut met: Vec<Oid> = Vec::new();
         let mut run: Vec<Operation> = Vec::new();
         let mut walk = one.changes()?;
@@ -83,8 +83,26 @@ impl<D: Destination> Writer<D> {
             let followed = tables.follow(commit, &change, |operation| {
                 next.extend(aside.pass(operation));
             });
-            if followed.is_err() {
+            let Ok(differing) = followed else {
                 return Ok((about(&change), met));
+            };
+            if let Some(differing) = differing {
+                if aside.lose(differing.table.oid, commit) {
+                    continue;
+                }
+                if let Some(fault) = self.carry_out(std::mem::take(&mut run)).await? {
+                    return Ok((Some(fault), met));
+                }
+                // It was found out when the transaction was tried as a whole.
+                let known = self.definitions.known(&differing);
+                let alteration = known.ok_or_else(super::again::unread)?;
+                match self.alter(&alteration).await {
+                    Ok(()) => tables = self.tables.now(),
+                    Err(error) if error.kind() == ErrorKind::Person => {
+                        return Ok((Some(differing.table.oid), met));
+                    }
+                    Err(error) => return Err(error),
+                }
             }
             for operation in next {
                 let oid = operation.table.oid;

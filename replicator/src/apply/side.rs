@@ -208,7 +208,7 @@ impl<D: Destination> Writer<D> {
                 let _ = reply.send(asked.await);
             }
             Work::Aside(table, reply) => {
-                self.aside.add(table.oid);
+                self.aside.add(&table);
                 self.tables.put(table);
                 let _ = reply.send(Ok(()));
             }
@@ -274,7 +274,8 @@ impl<D: Destination> Writer<D> {
             }
         }
         self.retry.over();
-        self.aside.copied_as_of(table.oid, at);
+        self.tables.put(Arc::clone(table));
+        self.aside.copied_as_of(table, at);
         Ok(())
     }
 
@@ -295,6 +296,11 @@ impl<D: Destination> Writer<D> {
     /// Until the last step it is in state `copying`, and whatever happens is mended by copying it anew: so what waited for
     /// it need not be told apart from what is in.
     async fn finish_copy(&mut self, oid: Oid) -> Result<()> {
+        if !self.aside.is_whole(oid) {
+            return Err(Error::retry(
+                "the definition of the table changed while it was copied",
+            ));
+        }
         let mut waiting = self.aside.take(oid);
         fail_point!("catching-up");
         if !waiting.is_empty() {
@@ -318,6 +324,7 @@ impl<D: Destination> Writer<D> {
         self.retry.over();
         fail_point!("joined");
         self.aside.joined(oid);
+        self.tables.joined(oid);
         if let Some(table) = self.tables.now().table(oid) {
             tracing::info!(%table, position = %at, "joined the others");
         }

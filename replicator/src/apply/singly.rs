@@ -1,11 +1,14 @@
 //! A batch that cannot be applied as a whole: in parts, until what is at fault is alone; then it ends the run, or is left
 //! out and kept in a file.
 
+use std::sync::Arc;
+
 use walstream::walproto::Lsn;
 use walstream::{Change, Transaction};
 
 use super::builder::CHUNK_BYTES;
 use super::writer::{Failure, Writer};
+use crate::alteration::Alteration;
 use crate::config::Config;
 use crate::destination::Destination;
 use crate::error::{Error, ErrorKind, Result};
@@ -163,6 +166,12 @@ impl<D: Destination> Writer<D> {
             self.poison.begin();
             let mut done = Done::default();
             let written = self.write_rest(&mut transaction, &next, &mut done).await;
+            if let Err(Failure::Differs(differing)) = written {
+                self.undo().await;
+                self.poison.take_back();
+                self.find_out(*differing).await?;
+                continue;
+            }
             match self.stands(written, &next, &mut again).await {
                 Ok(true) => break done,
                 Ok(false) => self.poison.take_back(),
@@ -192,17 +201,33 @@ impl<D: Destination> Writer<D> {
         let slot = self.poison.slot.clone();
         let of = Origin::new(&slot, transaction);
         self.begin(next).await.map_err(Failure::Destination)?;
-        let tables = self.tables.now();
+        let mut tables = self.tables.now();
         let (mut chunk, mut lsns, mut bytes) = (Vec::new(), Vec::new(), 0);
         let mut walk = transaction.changes().map_err(Error::from)?;
         while let Some((lsn, change)) = walk.next().map_err(Error::from)? {
-            tables.follow(commit, &change, |operation| {
+            let differing = tables.follow(commit, &change, |operation| {
                 if let Some(operation) = self.aside.pass(operation) {
                     bytes += operation.size();
                     chunk.push(operation);
                     lsns.push(lsn);
                 }
             })?;
+            if let Some(differing) = differing {
+                if self.aside.lose(differing.table.oid, commit) {
+                    continue;
+                }
+                let Some(alteration) = self.definitions.known(&differing) else {
+                    return Err(Failure::Differs(Box::new(differing)));
+                };
+                // What came before it has the table as it was.
+                self.attempt(&of, &mut chunk, &lsns, done).await?;
+                lsns.clear();
+                bytes = 0;
+                let altered = self.alter(&alteration).await;
+                altered.map_err(Failure::Destination)?;
+                tables = self.tables.now();
+                continue;
+            }
             if chunk.len() >= CHUNK || bytes >= CHUNK_BYTES {
                 self.attempt(&of, &mut chunk, &lsns, done).await?;
                 lsns.clear();
@@ -238,17 +263,23 @@ impl<D: Destination> Writer<D> {
     /// Writes a transaction to the file, and moves past it.
     async fn skip(&mut self, mut transaction: Transaction) -> Result<()> {
         self.poison.begin();
-        let left_out = match self.keep(&mut transaction).await {
+        let mut alterations = Vec::new();
+        let kept = self.keep(&mut transaction, &mut alterations).await;
+        let left_out = match kept {
             Ok(left_out) => left_out,
             Err(error) => return Err(self.give_up(error, &transaction).await),
         };
         let next = self.row(transaction.end_lsn());
         let mut again = false;
         loop {
-            let moved = match self.begin(&next).await {
-                Ok(()) => self.commit().await,
-                Err(error) => Err(error),
+            let moved = async {
+                self.begin(&next).await?;
+                for alteration in &alterations {
+                    self.alter(alteration).await?;
+                }
+                self.commit().await
             };
+            let moved = moved.await;
             let moved = moved.map_err(Failure::Destination);
             match self.stands(moved, &next, &mut again).await {
                 Ok(true) => break,
@@ -263,7 +294,11 @@ impl<D: Destination> Writer<D> {
     }
 
     /// Writes every change of a transaction to the file; says how many.
-    async fn keep(&mut self, transaction: &mut Transaction) -> Result<u64> {
+    async fn keep(
+        &mut self,
+        transaction: &mut Transaction,
+        alterations: &mut Vec<Arc<Alteration>>,
+    ) -> Result<u64> {
         let commit = transaction.commit_lsn();
         let slot = self.poison.slot.clone();
         let of = Origin::new(&slot, transaction);
@@ -272,7 +307,16 @@ impl<D: Destination> Writer<D> {
         while let Some((lsn, change)) = walk.next()? {
             if matches!(change, Change::Relation(_)) {
                 // Told once for all that follows: what comes after this transaction could not be read without it.
-                self.tables.now().follow(commit, &change, |_| {})?;
+                let differing = self.tables.now().follow(commit, &change, |_| {})?;
+                if let Some(differing) = differing
+                    && !self.aside.lose(differing.table.oid, commit)
+                {
+                    self.find_out(differing.clone()).await?;
+                    if let Some(alteration) = self.definitions.known(&differing) {
+                        self.tables.change(&alteration.is);
+                        alterations.push(alteration);
+                    }
+                }
             }
             left_out += u64::from(self.poison.file()?.skipped(&of, lsn, &change)?);
         }
@@ -299,7 +343,7 @@ impl<D: Destination> Writer<D> {
                 self.settle(error, next).await?
             }
             Err(Failure::Destination(error) | Failure::Batch(error)) => return Err(error),
-            Err(Failure::Raw) => return Err(super::again::unread()),
+            Err(Failure::Raw | Failure::Differs(_)) => return Err(super::again::unread()),
         };
         if is_in {
             self.retry.over();

@@ -14,6 +14,7 @@ use walstream::walproto::Lsn;
 use walstream::{Token, Transaction};
 
 use super::Summary;
+use super::alter::Definitions;
 use super::aside::Aside;
 use super::batch::Batch;
 use super::measure::Measure;
@@ -24,7 +25,7 @@ use super::singly::Poison;
 use crate::destination::{Destination, Outcome};
 use crate::error::{Error, ErrorKind, Result};
 use crate::fail_point;
-use crate::follow::Tables;
+use crate::follow::{Differing, Tables};
 use crate::position::PositionRow;
 use crate::shutdown::Shutdown;
 
@@ -35,7 +36,11 @@ const LINGER: Duration = Duration::from_millis(20);
 /// The destination, and where it is.
 pub(super) struct Writer<D> {
     pub(super) destination: D,
-    pub(super) tables: Arc<Tables>,
+    pub(super) tables: Tables,
+    /// What tables are whose definition changed.
+    pub(super) definitions: Definitions,
+    /// Whether the end was asked for while a definition that changed waited for the destination.
+    pub(super) left: bool,
     pub(super) poison: Poison,
     /// Follows only what is known to be committed.
     pub(super) position: PositionRow,
@@ -74,6 +79,8 @@ pub(super) enum Failure {
     Batch(Error),
     /// It has to be read again to know.
     Raw,
+    /// A definition changes in it, which has to be looked into first.
+    Differs(Box<Differing>),
 }
 
 impl From<Error> for Failure {
@@ -92,7 +99,12 @@ impl<D: Destination> Writer<D> {
                 // What follows must not be written without it, not even a position.
                 break;
             } else {
-                self.batch(parcel, &mut inbox).await?;
+                let done = self.batch(parcel, &mut inbox).await;
+                // What follows must not be written without it either.
+                if self.left {
+                    break;
+                }
+                done?;
             }
         }
         drop(inbox);
@@ -192,7 +204,7 @@ impl<D: Destination> Writer<D> {
         } = batch;
         match failure {
             Failure::Batch(error) => return Err(error),
-            Failure::Raw => self.apply(ended).await?,
+            Failure::Raw | Failure::Differs(_) => self.apply(ended).await?,
             Failure::Destination(error) if error.kind() == ErrorKind::Retry => {
                 if self.settle(error, &next).await? {
                     self.retry.over();
@@ -265,6 +277,7 @@ impl<D: Destination> Writer<D> {
     /// would wait too.
     pub(super) async fn begin(&mut self, next: &PositionRow) -> Result<()> {
         self.aside.begun();
+        self.tables.begin();
         let mut said = false;
         loop {
             let begin = self.destination.begin(&self.position, next);
@@ -303,6 +316,8 @@ impl<D: Destination> Writer<D> {
     pub(super) fn stands_at(&mut self, row: PositionRow) {
         self.poison.passed(row.lsn);
         self.aside.committed();
+        self.tables.reached(row.lsn);
+        self.definitions.clear();
         self.position = row;
     }
 

@@ -12,6 +12,7 @@ use super::postgres::{PostgresDestination, PostgresOptions};
 #[cfg(feature = "sqlite")]
 use super::sqlite::{SqliteDestination, SqliteOptions};
 use super::{Destination, Existing, Outcome, Refused, Rows};
+use crate::alteration::Alteration;
 use crate::chunk::Chunk;
 use crate::config::Config;
 use crate::error::{Error, Result};
@@ -216,6 +217,18 @@ impl Destination for Any {
 
     async fn execute(&mut self, operations: Vec<Operation>) -> Result<()> {
         each!(self, it => it.execute(operations).await)
+    }
+
+    async fn prepare_alter(&mut self, held: &PositionRow, alteration: &Alteration) -> Result<()> {
+        each!(self, it => it.prepare_alter(held, alteration).await)
+    }
+
+    async fn alter_table(&mut self, slot: &str, alteration: &Alteration) -> Result<()> {
+        each!(self, it => it.alter_table(slot, alteration).await)
+    }
+
+    async fn fits(&mut self, alteration: &Alteration) -> Result<Option<String>> {
+        each!(self, it => it.fits(alteration).await)
     }
 
     async fn attempt(&mut self, operations: Vec<Operation>) -> Result<Vec<Refused>> {

@@ -25,6 +25,7 @@ use tokio::sync::Mutex;
 use walproto::{Lsn, Oid};
 
 use super::{Destination, Existing, Outcome, Refused, Rows};
+use crate::alteration::Alteration;
 use crate::chunk::Chunk;
 use crate::config::{OnConflict, OnMisfit};
 use crate::dialect::{Dialect, postgres::Postgres};
@@ -251,6 +252,18 @@ impl Destination for PostgresDestination {
 
     async fn execute(&mut self, operations: Vec<Operation>) -> Result<()> {
         self.call(|mut writer| async move { writer.execute(operations).await })
+            .await
+    }
+
+    async fn alter_table(&mut self, slot: &str, alteration: &Alteration) -> Result<()> {
+        let (slot, alteration) = (slot.to_owned(), alteration.clone());
+        self.call(|mut writer| async move { writer.alter_table(&slot, &alteration).await })
+            .await
+    }
+
+    async fn fits(&mut self, alteration: &Alteration) -> Result<Option<String>> {
+        let alteration = alteration.clone();
+        self.call(|mut writer| async move { writer.fits(&alteration).await })
             .await
     }
 

@@ -21,6 +21,7 @@ use tokio::sync::oneshot;
 use walproto::{Lsn, Oid};
 
 use super::{Destination, Existing, Outcome, Refused, Rows};
+use crate::alteration::Alteration;
 use crate::chunk::Chunk;
 use crate::config::OnConflict;
 use crate::dialect::{Dialect, sqlite::Sqlite};
@@ -274,6 +275,17 @@ impl Destination for SqliteDestination {
 
     async fn execute(&mut self, operations: Vec<Operation>) -> Result<()> {
         self.call(move |writer| writer.execute(operations)).await
+    }
+
+    async fn alter_table(&mut self, slot: &str, alteration: &Alteration) -> Result<()> {
+        let (slot, alteration) = (slot.to_owned(), alteration.clone());
+        self.call(move |writer| writer.alter_table(&slot, &alteration))
+            .await
+    }
+
+    async fn fits(&mut self, alteration: &Alteration) -> Result<Option<String>> {
+        let alteration = alteration.clone();
+        self.call(move |writer| writer.fits(&alteration)).await
     }
 
     async fn attempt(&mut self, operations: Vec<Operation>) -> Result<Vec<Refused>> {

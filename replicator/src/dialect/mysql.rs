@@ -17,6 +17,7 @@ pub(crate) mod types;
 use std::collections::HashMap;
 
 use super::{ANOTHER_NAME, Dialect, Shape};
+use crate::alteration::Words;
 use crate::config::OnMisfit;
 use crate::error::{Error, Result};
 use crate::names::Names;
@@ -151,9 +152,52 @@ impl Dialect for Mysql {
     }
 }
 
+impl Words for Mysql {
+    fn table(&self, table: &Table) -> String {
+        quoted(&table.destination)
+    }
+
+    fn quoted(&self, name: &str) -> String {
+        quoted(name)
+    }
+
+    fn add(&self, table: &Table, at: usize) -> String {
+        self.declare(table, at, "ADD")
+    }
+
+    fn retype(&self, table: &Table, at: usize) -> Option<String> {
+        Some(self.declare(table, at, "MODIFY"))
+    }
+}
+
 impl Mysql {
+    fn declare(&self, table: &Table, at: usize, verb: &str) -> String {
+        let held = Held::all(table, self.on_misfit).unwrap_or_default();
+        let held = held.get(at).map(|held| held.sql(self.flavour));
+        let (name, column) = (&table.destination, &table.columns[at].name);
+        let (name, column) = (quoted(name), quoted(column));
+        let null = if table.key.contains(&at) {
+            " NOT NULL"
+        } else {
+            " NULL"
+        };
+        let held = held.unwrap_or_default();
+        format!("ALTER TABLE {name} {verb} COLUMN {column} {held}{null}")
+    }
+
+    /// Sets a column to one value in every row.
+    pub(crate) fn fill(table: &Table, at: usize, is_null: bool) -> String {
+        let (name, column) = (&table.destination, &table.columns[at].name);
+        let (name, column) = (quoted(name), quoted(column));
+        if is_null {
+            format!("UPDATE {name} SET {column} = NULL WHERE {column} IS NOT NULL")
+        } else {
+            format!("UPDATE {name} SET {column} = ?")
+        }
+    }
+
     /// Whether a table can be at the destination under the name that it has got.
-    fn check(&self, table: &Table) -> Result<()> {
+    pub(crate) fn check(&self, table: &Table) -> Result<()> {
         let refuse = |why: String| {
             Err(Error::usage(why).with_hint("leave the table out of the publication"))
         };

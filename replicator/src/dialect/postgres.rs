@@ -21,6 +21,9 @@ use std::collections::HashMap;
 use std::fmt::Write;
 
 use super::{ANOTHER_NAME, Dialect, Shape};
+use walstream::quote_literal;
+
+use crate::alteration::Words;
 use crate::dialect::text::own_typmod;
 use crate::error::{Error, Result};
 use crate::names::Names;
@@ -105,6 +108,73 @@ pub(crate) fn create_table(table: &Table, held: impl Fn(&Column) -> BuiltIn) -> 
     }
     sql.push(')');
     sql
+}
+
+/// The statements' words, with the types that columns get.
+pub(crate) struct Altering<F>(pub(crate) F);
+
+impl<F: Fn(&Column) -> BuiltIn> Altering<F> {
+    fn declared(&self, column: &Column) -> String {
+        (self.0)(column).declared(own_typmod(column))
+    }
+
+    /// Adds a column that holds a value in every row that is there, and has no default after that: no row is written for
+    /// it.
+    pub(crate) fn add_with(&self, table: &Table, at: usize, value: &str) -> String {
+        let (name, column) = (
+            qualified(&table.destination),
+            quoted(&table.columns[at].name),
+        );
+        let declared = self.declared(&table.columns[at]);
+        let value = quote_literal(value);
+        format!(
+            "ALTER TABLE {name} ADD COLUMN {column} {declared} DEFAULT ({value}::{declared}); \
+             ALTER TABLE {name} ALTER COLUMN {column} DROP DEFAULT"
+        )
+    }
+
+    /// Sets a column that is there to one value.
+    pub(crate) fn fill(&self, table: &Table, at: usize, value: Option<&str>) -> String {
+        let (name, column) = (
+            qualified(&table.destination),
+            quoted(&table.columns[at].name),
+        );
+        match value {
+            None => {
+                format!("UPDATE {name} SET {column} = NULL WHERE {column} IS DISTINCT FROM NULL")
+            }
+            Some(value) => format!("UPDATE {name} SET {column} = {}", quote_literal(value)),
+        }
+    }
+}
+
+impl<F: Fn(&Column) -> BuiltIn> Words for Altering<F> {
+    fn table(&self, table: &Table) -> String {
+        qualified(&table.destination)
+    }
+
+    fn quoted(&self, name: &str) -> String {
+        quoted(name)
+    }
+
+    fn add(&self, table: &Table, at: usize) -> String {
+        let column = &table.columns[at];
+        format!(
+            "ALTER TABLE {} ADD COLUMN {} {}",
+            qualified(&table.destination),
+            quoted(&column.name),
+            self.declared(column)
+        )
+    }
+
+    fn retype(&self, table: &Table, at: usize) -> Option<String> {
+        let column = &table.columns[at];
+        let (name, declared) = (quoted(&column.name), self.declared(column));
+        let table = qualified(&table.destination);
+        Some(format!(
+            "ALTER TABLE {table} ALTER COLUMN {name} TYPE {declared} USING {name}::{declared}"
+        ))
+    }
 }
 
 /// The collation in which a text equals itself alone.

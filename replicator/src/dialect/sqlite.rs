@@ -13,6 +13,7 @@ pub(crate) mod parking;
 use std::collections::HashMap;
 
 use super::{ANOTHER_NAME, Dialect, Shape};
+use crate::alteration::Words;
 use crate::error::{Error, Result};
 use crate::names::Names;
 use crate::table::Table;
@@ -123,7 +124,41 @@ impl Dialect for Sqlite {
     }
 }
 
+impl Words for Sqlite {
+    fn table(&self, table: &Table) -> String {
+        self.quoted(&table.destination)
+    }
+
+    fn quoted(&self, name: &str) -> String {
+        let mut quoted = String::new();
+        self.identifier(&mut quoted, name);
+        quoted
+    }
+
+    fn add(&self, table: &Table, at: usize) -> String {
+        let column = &table.columns[at];
+        format!(
+            "ALTER TABLE {} ADD COLUMN {}{}",
+            self.quoted(&table.destination),
+            self.quoted(&column.name),
+            declared_type(column.kind)
+        )
+    }
+
+    fn retype(&self, _: &Table, _: usize) -> Option<String> {
+        // A column's type never changes.
+        None
+    }
+}
+
 impl Sqlite {
+    /// Sets a column to one value where it holds another; both parameters are that value.
+    pub(crate) fn fill(&self, table: &Table, at: usize) -> String {
+        let (name, column) = (&table.destination, &table.columns[at].name);
+        let (name, column) = (self.quoted(name), self.quoted(column));
+        format!("UPDATE {name} SET {column} = ? WHERE {column} IS NOT ?")
+    }
+
     /// All rows of a table, the columns in its order.
     pub fn select(&self, table: &Table) -> String {
         let mut sql = "SELECT ".to_owned();
@@ -191,7 +226,8 @@ fn name(schema: &str, name: &str) -> String {
     }
 }
 
-fn check(table: &Table) -> Result<()> {
+/// Whether a table can be at the destination under the name that it has got.
+pub(crate) fn check(table: &Table) -> Result<()> {
     let refuse =
         |why: String| Err(Error::usage(why).with_hint("leave the table out of the publication"));
     let lower = table.destination.to_ascii_lowercase();

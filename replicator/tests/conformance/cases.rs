@@ -19,6 +19,7 @@ pub(crate) mod names;
 pub(crate) mod order;
 pub(crate) mod partitions;
 pub(crate) mod publication;
+pub(crate) mod schema;
 #[cfg_attr(
     not(feature = "postgres"),
     allow(dead_code, reason = "only a place with a server is killed")

@@ -48,6 +48,9 @@ macro_rules! other_cases {
                 of_equal_rows_exactly_one;
             truncate: several_tables_among_other_changes;
             partitions: by_their_own_names, by_the_name_of_the_root;
+            schema: columns_with_defaults_of_every_kind, columns_that_come_twice_or_not_at_all,
+                columns_within_streamed_transactions, other_changes_wait, tables_written_anew_wait,
+                killed_while_a_column_is_added, a_copy_instead_of_a_wait;
             publication: column_lists, row_filters, a_filter_that_makes_an_insert_without_a_value,
                 generated_columns;
             whole: a_reader_sees_whole_transactions;

@@ -1,5 +1,6 @@
 //! A case's surroundings: a source database on a server that all share, a place, and the replicator between them.
 
+use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -151,7 +152,6 @@ impl<P: Place> Stage<P> {
     }
 
     /// Replicates until it dies at a place that `REPLICATOR_FAILPOINT` names.
-    #[cfg(feature = "failpoints")]
     pub(crate) fn dies_at(&self, place: &str) {
         let mut command = self.job.command(&[]);
         command.env("REPLICATOR_FAILPOINT", place);
@@ -165,6 +165,19 @@ impl<P: Place> Stage<P> {
         let mut command = self.job.command(&["--on-table-error", "isolate"]);
         command.env("REPLICATOR_FAILPOINT", place);
         self.job.start_command(command)
+    }
+
+    /// Asks for another copy of a table.
+    pub(crate) fn resync(&self, table: &str) {
+        let mut resync = Command::new(env!("CARGO_BIN_EXE_replicator"));
+        resync.args(["resync", "--table", table, "--slot", &self.database]);
+        let destination = self.url_of_destination();
+        resync.args(["--source", &self.url(), "--destination", &destination]);
+        assert!(resync.status().unwrap().success());
+    }
+
+    pub(crate) fn url_of_destination(&self) -> String {
+        self.place.url()
     }
 
     /// The source as a URL.

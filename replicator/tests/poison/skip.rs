@@ -142,19 +142,18 @@ pub(crate) fn what_is_not_met_is_said<P: Product>() {
     assert_eq!(bench.differences(), [""; 0]);
 }
 
-/// What follows would be read as if the table were what it was.
+/// What follows means what the table is from there on.
 pub(crate) fn a_changed_definition_is_not_skipped<P: Product>() {
     let mut bench = Bench::<P>::new(&[]);
     bench.play("INSERT INTO t VALUES (1, 1, 'one')");
     bench.run(&[]);
-    bench.play("ALTER TABLE t ADD COLUMN more int\n\nINSERT INTO t VALUES (2, 2, 'two', 2)");
+    bench.play(
+        "ALTER TABLE t ADD COLUMN more int DEFAULT 7\n\nINSERT INTO t VALUES (2, 2, 'two', 2)",
+    );
     let lsn = last_commit(&mut bench);
     bench.play("INSERT INTO t VALUES (3, 3, 'three', 3)");
     let file = bench.file();
-    let printed = bench.stops(&["--quarantine", file.to_str().unwrap(), "--skip", &lsn]);
-    assert!(
-        printed.contains("definition of table public.t changed"),
-        "{printed}"
-    );
-    assert_eq!(bench.left_out().len(), 0);
+    bench.run(&["--quarantine", file.to_str().unwrap(), "--skip", &lsn]);
+    assert_eq!(bench.left_out().len(), 1);
+    assert_eq!(bench.differences().len(), 1, "the row that was skipped");
 }

@@ -323,6 +323,20 @@ pub(super) async fn delete_table(db: &mut Session, slot: &str, table: &Table) ->
         .map(drop)
 }
 
+/// Writes down what a table is from here on.
+pub(super) async fn set_definition(db: &mut Session, slot: &str, table: &Table) -> Result<()> {
+    let sql = "UPDATE `_replicator_tables` SET `columns` = ?, `key` = ?, `identity` = ?
+               WHERE `slot` = ? AND `oid` = ?";
+    let values = vec![
+        json(&table.columns)?.into(),
+        json(&table.key)?.into(),
+        table.identity.to_string().into(),
+        slot.into(),
+        table.oid.0.into(),
+    ];
+    db.change(sql, values).await.map(drop)
+}
+
 /// Whose the table of this name is, if our ledger knows it.
 pub(super) async fn maker(db: &mut Session, destination: &str) -> Result<Option<String>> {
     let sql = "SELECT `slot` FROM `_replicator_tables` WHERE `destination` = ? LIMIT 1";

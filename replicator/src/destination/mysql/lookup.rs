@@ -133,6 +133,16 @@ impl Found {
         Ok(Target::new(table, held, flavour))
     }
 
+    pub(super) fn has(&self, name: &str) -> bool {
+        let mut columns = self.existing.columns.iter();
+        columns.any(|found| found.name.eq_ignore_ascii_case(name))
+    }
+
+    /// The columns of each unique index.
+    pub(super) fn unique(&self) -> &[Vec<String>] {
+        &self.unique
+    }
+
     /// Whether the key finds one row at most.
     pub(super) fn finds_one(&self, table: &Table) -> bool {
         let in_key = |name: &String| {

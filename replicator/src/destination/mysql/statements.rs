@@ -163,6 +163,22 @@ impl Statements {
         }
     }
 
+    /// A value as a column takes it that was added with it.
+    pub(super) async fn fitting(
+        &mut self,
+        db: &mut Session,
+        table: &Arc<Table>,
+        at: usize,
+        value: &Value,
+    ) -> Result<mysql_async::Value> {
+        let target = self.target(db, table).await?;
+        let mut row = vec![Value::Null; table.columns.len()];
+        row[at] = value.clone();
+        self.misfits
+            .fit_row(table, &mut row, |at, value| hold(&target, at, value))?;
+        Ok(parameter(&row[at]))
+    }
+
     /// Carries out operations, in an order that means the same; each must touch exactly one row.
     ///
     /// Where they do not fit together, they are carried out again one by one, so that the one at fault is named; with

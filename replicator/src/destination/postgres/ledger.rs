@@ -336,6 +336,19 @@ pub(super) async fn put_table(
     db.change(query).await.map(drop)
 }
 
+/// Writes down what a table is from here on; `false` if there is no such table.
+pub(super) async fn set_definition(db: &mut Session, slot: &str, table: &Table) -> Result<bool> {
+    let sql = "UPDATE public._replicator_tables SET columns = $1, \"key\" = $2, identity = $3
+               WHERE slot = $4 AND oid = $5";
+    let query = sqlx::query(sql)
+        .bind(json(&table.columns)?)
+        .bind(json(&table.key)?)
+        .bind(table.identity.to_string())
+        .bind(slot)
+        .bind(i64::from(table.oid.0));
+    db.change(query).await.map(|rows| rows == 1)
+}
+
 /// Who made the table of this name, if our ledger knows it.
 pub(super) async fn maker(db: &mut Session, destination: &str) -> Result<Option<String>> {
     let sql = "SELECT slot FROM public._replicator_tables WHERE destination = $1 LIMIT 1";

@@ -190,6 +190,15 @@ impl Found {
         self.unique.iter().any(|columns| columns.iter().all(is_key))
     }
 
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.columns.iter().any(|found| found.name == name)
+    }
+
+    /// The columns of each unique index.
+    pub(super) fn unique(&self) -> &[Vec<String>] {
+        &self.unique
+    }
+
     fn column(&self, table: &Table, ours: &Column) -> Result<&FoundColumn> {
         let found = self.columns.iter().find(|found| found.name == ours.name);
         found.ok_or_else(|| {

@@ -96,7 +96,7 @@ impl Array<'_> {
 }
 
 /// PostgreSQL's text of a value, `None` for NULL.
-fn text(value: &Value, kind: Kind) -> Result<Option<Cow<'_, str>>, ValueError> {
+pub(super) fn text(value: &Value, kind: Kind) -> Result<Option<Cow<'_, str>>, ValueError> {
     match value {
         Value::Text(text) => Ok(Some(Cow::Borrowed(text))),
         other => Ok(other.to_text(kind)?.map(Cow::Owned)),

@@ -263,6 +263,21 @@ pub(super) fn put_table(
     db.execute(sql, values).map(drop).map_err(broken)
 }
 
+/// Writes down what a table is from here on; `false` if there is no such table.
+pub(super) fn set_definition(db: &Connection, slot: &str, table: &Table) -> Result<bool> {
+    let sql = "UPDATE _replicator_tables SET columns = ?, \"key\" = ?, identity = ? WHERE slot = ? AND oid = ?";
+    let values = params![
+        json(&table.columns)?,
+        json(&table.key)?,
+        table.identity.to_string(),
+        slot,
+        table.oid.0,
+    ];
+    db.execute(sql, values)
+        .map(|rows| rows == 1)
+        .map_err(broken)
+}
+
 /// Who made the table of this name, if our ledger knows it.
 pub(super) fn maker(db: &Connection, destination: &str) -> Result<Option<String>> {
     let sql = "SELECT slot FROM _replicator_tables WHERE destination = ? COLLATE NOCASE";

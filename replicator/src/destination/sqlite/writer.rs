@@ -1,5 +1,7 @@
 //! What the writing thread does with the file: one method for each of the destination's promises.
 
+mod altering;
+
 use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension, types::ValueRef};

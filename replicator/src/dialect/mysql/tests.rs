@@ -193,3 +193,24 @@ fn what_cannot_be_at_the_destination_is_refused_by_name() {
         .name_tables(&Names::default(), &mut twins.clone())
         .unwrap();
 }
+
+#[test]
+fn a_column_is_added_and_filled() {
+    let (table, words) = (orders(), Mysql::mariadb());
+    assert_eq!(
+        words.add(&table, 1),
+        "ALTER TABLE `orders` ADD COLUMN `total` DECIMAL(10, 2) NULL"
+    );
+    assert_eq!(
+        words.retype(&table, 0).unwrap(),
+        "ALTER TABLE `orders` MODIFY COLUMN `id` BIGINT NOT NULL"
+    );
+    assert_eq!(
+        Mysql::fill(&table, 2, false),
+        "UPDATE `orders` SET `note` = ?"
+    );
+    assert_eq!(
+        Mysql::fill(&table, 2, true),
+        "UPDATE `orders` SET `note` = NULL WHERE `note` IS NOT NULL"
+    );
+}

@@ -229,3 +229,28 @@ fn an_older_server_keeps_as_text_what_it_does_not_read() {
         r#"CREATE TABLE "s"."t" ("a" pg_catalog."text" COLLATE pg_catalog."C" NOT NULL, PRIMARY KEY ("a"))"#
     );
 }
+
+#[test]
+fn a_column_is_added_with_what_rows_hold_and_keeps_no_default() {
+    let (table, words) = (orders(), Altering(BuiltIn::held));
+    assert_eq!(
+        words.add(&table, 3),
+        r#"ALTER TABLE "public"."orders" ADD COLUMN "paid" pg_catalog."bool""#
+    );
+    assert_eq!(
+        words.add_with(&table, 2, r"it's \ so"),
+        r#"ALTER TABLE "public"."orders" ADD COLUMN "note" pg_catalog."text" DEFAULT ( E'it''s \\ so'::pg_catalog."text"); ALTER TABLE "public"."orders" ALTER COLUMN "note" DROP DEFAULT"#
+    );
+    assert_eq!(
+        words.fill(&table, 1, Some("1.50")),
+        r#"UPDATE "public"."orders" SET "total" = '1.50'"#
+    );
+    assert_eq!(
+        words.fill(&table, 1, None),
+        r#"UPDATE "public"."orders" SET "total" = NULL WHERE "total" IS DISTINCT FROM NULL"#
+    );
+    assert_eq!(
+        words.retype(&table, 1).unwrap(),
+        r#"ALTER TABLE "public"."orders" ALTER COLUMN "total" TYPE pg_catalog."numeric" USING "total"::pg_catalog."numeric""#
+    );
+}

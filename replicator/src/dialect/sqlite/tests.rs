@@ -264,3 +264,22 @@ fn a_strict_table_refuses_what_its_types_are_not() {
     // Outside of such tables the word means a number.
     assert!(!keeps(Kind::Text, "ANY", false));
 }
+
+#[test]
+fn a_column_is_added_and_filled() {
+    let table = orders();
+    let added: Vec<String> = (1..4).map(|at| Sqlite.add(&table, at)).collect();
+    assert_eq!(
+        added,
+        [
+            r#"ALTER TABLE "orders" ADD COLUMN "total" TEXT"#,
+            r#"ALTER TABLE "orders" ADD COLUMN "weight""#,
+            r#"ALTER TABLE "orders" ADD COLUMN "raw" BLOB"#,
+        ]
+    );
+    assert_eq!(
+        Sqlite.fill(&table, 1),
+        r#"UPDATE "orders" SET "total" = ? WHERE "total" IS NOT ?"#
+    );
+    assert_eq!(Sqlite.retype(&table, 1), None);
+}

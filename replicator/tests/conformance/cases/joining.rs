@@ -1,6 +1,5 @@
 //! Tables that join, or are copied anew, while others and they themselves are changed; and kill -9 meanwhile.
 
-use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -73,21 +72,13 @@ pub(crate) fn under_load<P: Place>() {
             make(&mut stage, "joins");
             stage.play("ALTER PUBLICATION mine ADD TABLE joins");
             until_joined(&mut stage, &mut running, "joins", 1);
-            if !P::fresh().url().starts_with("sqlite:") {
+            if !stage.url_of_destination().starts_with("sqlite:") {
                 // As nobody would: what is wrong there is gone with the copy.
                 let name = stage.place.name("public", "joins");
                 stage
                     .place
                     .sql(&format!("INSERT INTO {name} VALUES (-77, 'wrong')"));
-                let mut resync = Command::new(env!("CARGO_BIN_EXE_replicator"));
-                resync.args(["resync", "--table", "joins", "--slot", &stage.database]);
-                resync.args([
-                    "--source",
-                    &stage.url(),
-                    "--destination",
-                    &stage.place.url(),
-                ]);
-                assert!(resync.status().unwrap().success());
+                stage.resync("joins");
                 until_joined(&mut stage, &mut running, "joins", 2);
             }
             assert_eq!(running.terminate().code, Some(0));

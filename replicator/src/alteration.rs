@@ -1,0 +1,218 @@
+//! A table whose definition changed at a place of the stream: what it was, what it is, and what its rows hold.
+
+use std::sync::Arc;
+
+use crate::table::Table;
+use crate::value::Value;
+
+/// What a destination is to do about a table whose definition changed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Alteration {
+    /// As the ledger has it.
+    pub was: Arc<Table>,
+    /// As it is from here on.
+    pub is: Arc<Table>,
+    /// What the rows that are there hold in the columns that `is` has more than `was`, in their order. `None` where the
+    /// destination table has been changed by somebody else: only the ledger follows then.
+    pub added: Option<Vec<Value>>,
+}
+
+impl Alteration {
+    /// The columns that are to be added, each with its place in `is` and what the rows that are there hold.
+    pub fn columns(&self) -> impl Iterator<Item = (usize, &Value)> {
+        let first = self.was.columns.len();
+        let values = self.added.iter().flatten();
+        values
+            .enumerate()
+            .map(move |(at, value)| (first + at, value))
+    }
+
+    /// The names that went, and those that came with their places in `is`.
+    fn names(&self) -> (Vec<&str>, Vec<usize>) {
+        let has = |table: &Table, name: &str| table.columns.iter().any(|it| it.name == name);
+        let was = self.was.columns.iter().map(|column| column.name.as_str());
+        let gone = was.filter(|name| !has(&self.is, name)).collect();
+        let is = self.is.columns.iter().enumerate();
+        let come = is.filter(|(_, column)| !has(&self.was, &column.name));
+        (gone, come.map(|(at, _)| at).collect())
+    }
+
+    /// Names of columns that the destination table should not have any more.
+    pub(crate) fn gone(&self) -> Vec<&str> {
+        self.names().0
+    }
+
+    /// The statements that make the destination table fit, as far as there are any.
+    pub(crate) fn statements(&self, words: &impl Words) -> Vec<String> {
+        let (gone, come) = self.names();
+        let table = words.table(&self.is);
+        let mut statements = Vec::new();
+        let place = |name: &str| self.was.columns.iter().position(|it| it.name == name);
+        // A new name in an old place, with the same type.
+        let renamed = |name: &str| {
+            let at = place(name)?;
+            let (was, is) = (self.was.columns.get(at)?, self.is.columns.get(at)?);
+            (come.contains(&at) && (was.type_oid, was.typmod) == (is.type_oid, is.typmod))
+                .then_some(at)
+        };
+        let mut taken = Vec::new();
+        for name in &gone {
+            let quoted = words.quoted(name);
+            match renamed(name) {
+                Some(at) if self.was.columns.len() == self.is.columns.len() => {
+                    taken.push(at);
+                    let new = words.quoted(&self.is.columns[at].name);
+                    statements.push(format!(
+                        "ALTER TABLE {table} RENAME COLUMN {quoted} TO {new}"
+                    ));
+                }
+                _ => statements.push(format!("ALTER TABLE {table} DROP COLUMN {quoted}")),
+            }
+        }
+        for at in come.iter().filter(|at| !taken.contains(at)) {
+            statements.push(words.add(&self.is, *at));
+        }
+        for (at, is) in self.is.columns.iter().enumerate() {
+            let was = place(&is.name).and_then(|at| self.was.columns.get(at));
+            let same =
+                |was: &crate::table::Column| (was.type_oid, was.typmod) == (is.type_oid, is.typmod);
+            if was.is_some_and(|was| !same(was)) {
+                statements.extend(words.retype(&self.is, at));
+            }
+        }
+        statements
+    }
+
+    /// Whether the destination's unique indexes, each as the names of its columns, fit a key that changed.
+    pub(crate) fn key_fits(&self, unique: &[Vec<String>]) -> bool {
+        let names = |table: &Table| {
+            let key = table.key.iter().filter_map(|at| table.columns.get(*at));
+            let mut names: Vec<String> = key.map(|it| it.name.to_lowercase()).collect();
+            names.sort_unstable();
+            names
+        };
+        let (was, is) = (names(&self.was), names(&self.is));
+        let has = |key: &Vec<String>| {
+            unique.iter().any(|index| {
+                let mut index: Vec<String> = index.iter().map(|it| it.to_lowercase()).collect();
+                index.sort_unstable();
+                index == *key
+            })
+        };
+        was == is || (is.is_empty() || has(&is)) && (was.is_empty() || !has(&was))
+    }
+}
+
+/// How a product says it.
+pub(crate) trait Words {
+    /// The table's name, quoted.
+    fn table(&self, table: &Table) -> String;
+    /// A column's name, quoted.
+    fn quoted(&self, name: &str) -> String;
+    /// The statement that adds a column.
+    fn add(&self, table: &Table, at: usize) -> String;
+    /// The one that gives a column its type, where there is one.
+    fn retype(&self, table: &Table, at: usize) -> Option<String>;
+}
+
+/// Why the destination does not fit yet, with what to run there.
+pub(crate) fn wanting(why: impl std::fmt::Display, statements: &[String]) -> String {
+    if statements.is_empty() {
+        format!("{why}; give the destination table a new definition by hand")
+    } else {
+        format!("{why}; run at the destination: {};", statements.join("; "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::table::Column;
+    use walproto::Oid;
+
+    struct Plain;
+
+    impl Words for Plain {
+        fn table(&self, table: &Table) -> String {
+            table.destination.clone()
+        }
+
+        fn quoted(&self, name: &str) -> String {
+            name.to_owned()
+        }
+
+        fn add(&self, table: &Table, at: usize) -> String {
+            format!("ADD {}", table.columns[at].name)
+        }
+
+        fn retype(&self, table: &Table, at: usize) -> Option<String> {
+            Some(format!("TYPE {}", table.columns[at].name))
+        }
+    }
+
+    fn table(columns: &[(&str, u32)], key: &[usize]) -> Arc<Table> {
+        let columns = columns.iter();
+        Arc::new(Table {
+            oid: Oid(1),
+            schema: "public".to_owned(),
+            name: "t".to_owned(),
+            destination: "t".to_owned(),
+            columns: columns
+                .map(|(name, oid)| Column::new(*name, Oid(*oid), -1, Oid(*oid)))
+                .collect(),
+            key: key.to_vec(),
+            identity: 'd',
+            relfilenode: 1,
+        })
+    }
+
+    fn between(was: &[(&str, u32)], is: &[(&str, u32)]) -> Vec<String> {
+        let alteration = Alteration {
+            was: table(was, &[0]),
+            is: table(is, &[0]),
+            added: None,
+        };
+        alteration.statements(&Plain)
+    }
+
+    #[test]
+    fn every_difference_has_its_statement() {
+        let was = [("id", 23), ("a", 25), ("b", 25)];
+        let none: [&str; 0] = [];
+        assert_eq!(between(&was, &was), none);
+        assert_eq!(
+            between(&was, &[("id", 23), ("b", 25)]),
+            ["ALTER TABLE t DROP COLUMN a"]
+        );
+        assert_eq!(
+            between(&was, &[("id", 23), ("c", 25), ("b", 25)]),
+            ["ALTER TABLE t RENAME COLUMN a TO c"]
+        );
+        assert_eq!(
+            between(&was, &[("id", 23), ("b", 25), ("c", 25), ("d", 23)]),
+            ["ALTER TABLE t DROP COLUMN a", "ADD c", "ADD d"]
+        );
+        assert_eq!(
+            between(&was, &[("id", 20), ("a", 25), ("b", 25)]),
+            ["TYPE id"]
+        );
+    }
+
+    #[test]
+    fn a_key_that_changed_wants_its_own_index_and_not_the_old_one() {
+        let columns = [("id", 23), ("a", 25)];
+        let change = |was: &[usize], is: &[usize]| Alteration {
+            was: table(&columns, was),
+            is: table(&columns, is),
+            added: None,
+        };
+        let index = |names: &[&str]| names.iter().map(|it| (*it).to_owned()).collect::<Vec<_>>();
+        let (old, new) = (index(&["ID"]), index(&["a", "id"]));
+        assert!(change(&[0], &[0]).key_fits(&[]), "nothing changed");
+        assert!(!change(&[0], &[0, 1]).key_fits(std::slice::from_ref(&old)));
+        assert!(!change(&[0], &[0, 1]).key_fits(&[old.clone(), new.clone()]));
+        assert!(change(&[0], &[0, 1]).key_fits(&[new]));
+        assert!(!change(&[0], &[]).key_fits(&[old]));
+        assert!(change(&[0], &[]).key_fits(&[]));
+    }
+}
