@@ -89,3 +89,32 @@ fn the_destination() {
         "the destination does not take",
     );
 }
+
+/// Whoever was cut off from the source, and does not know it, writes nothing once another one has taken over.
+#[test]
+fn the_copy_itself_to_somebody_who_takes_over() {
+    let from = quiet(Version::V18).start();
+    let into = server(Version::V18);
+    let mut source = connect(&from, "postgres");
+    work::set_up(&mut source);
+    let job = Job::new(&from, "postgres").into(into.url("postgres"));
+    let mut first = start(&job);
+    let mut destination = connect(&into, "postgres");
+    in_the_middle(&mut first, &mut destination);
+    first.signal("STOP");
+    source
+        .batch("SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE active AND NOT temporary")
+        .unwrap();
+    let finished = job.run(&["--until", "current", "--takeover", "20"]);
+    assert_eq!(finished.code, Some(0), "{}", finished.log);
+    let differ = server_differences(&mut source, &mut destination);
+    assert_eq!(differ, [""; 0], "{}", finished.log);
+    let ledger = "SELECT string_agg(concat_ws(' ', name, state, sync_position), ',' ORDER BY name) FROM _replicator_tables";
+    let left = destination.value(ledger).unwrap();
+    first.signal("CONT");
+    let first = first.wait();
+    assert_ne!(first.code, Some(0), "{}", first.log);
+    assert_eq!(destination.value(ledger).unwrap(), left, "{}", first.log);
+    let differ = server_differences(&mut source, &mut destination);
+    assert_eq!(differ, [""; 0], "{}", first.log);
+}
