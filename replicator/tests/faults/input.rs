@@ -181,6 +181,36 @@ fn a_role_without_rights() {
     assert_eq!(site.t(), ["1|one", "2|two"]);
 }
 
+/// The slot is there by then; the next start cleans it up, and nobody has to know of it.
+#[test]
+fn a_snapshot_that_must_not_be_shared() {
+    let site = Site::new();
+    let name = format!("apart_{}", site.slot);
+    site.sql("CREATE PUBLICATION replicator FOR TABLE t");
+    site.sql(&format!(
+        "CREATE ROLE {name} LOGIN REPLICATION; GRANT SELECT ON t TO {name};
+         REVOKE EXECUTE ON FUNCTION pg_export_snapshot() FROM PUBLIC"
+    ));
+    let source = format!(
+        "postgres://{name}@127.0.0.1:{}/{}",
+        site.server.port(),
+        site.database
+    );
+    for _ in 0..2 {
+        run(&site, &source).failed(3, &["may not do this"]);
+        assert_eq!(
+            site.rows("SELECT slot, state FROM _replicator_position"),
+            [format!("{}|intent", site.slot)]
+        );
+        assert_eq!(site.tables(), [""; 0], "a table is left");
+    }
+    site.sql(&format!(
+        "GRANT EXECUTE ON FUNCTION pg_export_snapshot() TO {name}"
+    ));
+    run(&site, &source).done();
+    assert_eq!(site.t(), ["1|one", "2|two"]);
+}
+
 #[test]
 fn a_server_that_does_not_write_enough_wal() {
     let site = Site::own(
