@@ -204,7 +204,7 @@ fn compare(
 
 /// Why a table is stopped that has this name now.
 pub(crate) fn renamed(name: &TableName) -> String {
-    format!("it is called {name} now")
+    format!("it is called {name} now; give it its name back first")
 }
 
 fn gone(unlogged: Option<&bool>) -> String {

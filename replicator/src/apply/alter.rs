@@ -150,7 +150,8 @@ impl<D: Destination> Writer<D> {
                 say(&|| {
                     tracing::warn!(
                         %table,
-                        "the definition of the table changed at the source: {why}. Nothing goes on until the destination fits: {wanting}"
+                        "the definition of the table changed at the source: {why}. Nothing goes on until the destination fits: {wanting} Or, {}",
+                        changes::resync(&table)
                     );
                 });
                 self.pause().await?;

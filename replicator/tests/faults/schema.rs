@@ -91,7 +91,10 @@ fn a_renamed_table() {
     running.terminate().done();
     assert_eq!(site.t(), ["1|one", "2|two", "3|three"]);
     let reason = site.rows("SELECT state, reason FROM _replicator_tables WHERE name = 't'");
-    assert_eq!(reason, ["stopped|it is called public.u now"]);
+    assert_eq!(
+        reason,
+        ["stopped|it is called public.u now; give it its name back first"]
+    );
 }
 
 #[test]

@@ -168,6 +168,10 @@ fn whatever_call_fails_nothing_is_lost_or_twice() {
     }
     faults.lock().unwrap().one_in = 0;
     println!("{:?}", faults.lock().unwrap().met);
+    // Once this is there, no pause is left that an end would cut short.
+    rows += 1;
+    let sql = format!("INSERT INTO t VALUES ({rows}, 'x'); INSERT INTO log VALUES ({rows}, 'x')");
+    client.batch(&sql).unwrap();
     let expected = (rows - 2).to_string();
     run.until("the rows", || {
         site.rows("SELECT count(*) FROM log") == [expected.as_str()]
