@@ -42,6 +42,16 @@ impl Alteration {
         self.names().0
     }
 
+    /// Whether columns that kept their names are in another order. PostgreSQL moves none: names were swapped, or a column was
+    /// dropped and one of its name added. Both leave a destination table that looks right, with other values in it.
+    pub(crate) fn is_shuffled(&self) -> bool {
+        let places = self.was.columns.iter().filter_map(|column| {
+            let mut is = self.is.columns.iter();
+            is.position(|it| it.name == column.name)
+        });
+        !places.is_sorted()
+    }
+
     /// The statements that make the destination table fit, as far as there are any.
     pub(crate) fn statements(&self, words: &impl Words) -> Vec<String> {
         let (gone, come) = self.names();
@@ -120,7 +130,15 @@ pub(crate) fn wanting(why: impl std::fmt::Display, statements: &[String]) -> Str
     if statements.is_empty() {
         format!("{why}; give the destination table a new definition by hand")
     } else {
-        format!("{why}; run at the destination: {};", statements.join("; "))
+        let renames = |it: &String| it.contains(" RENAME ") || it.contains(" DROP ");
+        let unsure = if statements.iter().any(renames) {
+            " (a new name and a column that went while another came look the same from here: do at the destination what \
+             was done at the source)"
+        } else {
+            ""
+        };
+        let statements = statements.join("; ");
+        format!("{why}; run at the destination: {statements};{unsure}")
     }
 }
 
@@ -196,6 +214,26 @@ mod tests {
             between(&was, &[("id", 20), ("a", 25), ("b", 25)]),
             ["TYPE id"]
         );
+    }
+
+    #[test]
+    fn names_that_changed_places_are_told_from_columns_that_came_and_went() {
+        let shuffled = |was: &[&str], is: &[&str]| {
+            let columns = |names: &[&str]| {
+                let columns: Vec<_> = names.iter().map(|name| (*name, 25)).collect();
+                table(&columns, &[0])
+            };
+            Alteration {
+                was: columns(was),
+                is: columns(is),
+                added: None,
+            }
+            .is_shuffled()
+        };
+        assert!(!shuffled(&["id", "a", "b"], &["id", "b", "c"]));
+        assert!(!shuffled(&["id", "a", "b"], &["id", "c", "b", "d"]));
+        assert!(shuffled(&["id", "a", "b"], &["id", "b", "a"]));
+        assert!(shuffled(&["id", "a", "b", "c"], &["id", "c", "d", "a"]));
     }
 
     #[test]

@@ -129,7 +129,7 @@ impl<D: Destination> Writer<D> {
         if let Some(why) = why {
             let table = Arc::clone(&alteration.was);
             loop {
-                let wanting = match self.destination.fits(&alteration).await {
+                let wanting = match self.fits(&alteration).await {
                     Ok(None) => break,
                     Ok(Some(wanting)) => wanting,
                     Err(error) if error.kind() == ErrorKind::Retry || error.is_locked_out() => {
@@ -156,7 +156,7 @@ impl<D: Destination> Writer<D> {
                 });
                 self.pause().await?;
             }
-            tracing::warn!(%table, "the definition of the table changed at the source ({why}), and the destination fits; rows that are there are left as they are");
+            tracing::warn!(%table, "the definition of the table changed at the source ({why}), and the destination fits; rows that are there are left as they are. If the source has other values in them now, {}", changes::resync(&table));
         } else {
             let columns: Vec<&str> = alteration
                 .columns()
@@ -170,6 +170,18 @@ impl<D: Destination> Writer<D> {
             .known
             .push((differing.relation, alteration));
         self.prepare().await
+    }
+
+    /// Why the destination does not fit, if it does not.
+    async fn fits(&mut self, alteration: &Alteration) -> Result<Option<String>> {
+        if alteration.is_shuffled() {
+            return Ok(Some(
+                "names of columns were swapped, or a column was dropped and one of its name added, so nothing can be read from \
+                 the destination table; only another copy of it will do."
+                    .to_owned(),
+            ));
+        }
+        self.destination.fits(alteration).await
     }
 
     /// Stops a table; the batch comes again without it.

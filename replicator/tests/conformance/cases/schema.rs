@@ -297,22 +297,40 @@ pub(crate) fn a_copy_instead_of_a_wait<P: Place>() {
         let mut stage = Stage::<P>::new(version);
         stage.play("CREATE TABLE other (id int PRIMARY KEY)");
         stage.follow_through(TABLE);
-        let mut running = stage.stream();
-        stage.play("ALTER TABLE t RENAME v TO w; INSERT INTO t VALUES (50, 'x')");
-        stage.play("INSERT INTO other VALUES (1)");
-        running.wait_for("RENAME COLUMN");
-        // A file has one writer.
-        if stage.url_of_destination().starts_with("sqlite:") {
+        for (at, (change, words)) in [
+            ("ALTER TABLE t RENAME v TO w", "RENAME COLUMN"),
+            // A destination table that looks right, and is not.
+            (
+                "ALTER TABLE t RENAME w TO x; ALTER TABLE t RENAME v TO w; ALTER TABLE t RENAME x TO v",
+                "only another copy",
+            ),
+            ("ALTER TABLE t DROP v; ALTER TABLE t ADD v text", "only another copy"),
+        ]
+        .iter()
+        .enumerate()
+        {
+            let id = 50 + 10 * at;
+            let mut running = stage.stream();
+            stage.play(&format!("{change}; INSERT INTO t (id) VALUES ({id})"));
+            stage.play(&format!("INSERT INTO other VALUES ({id})"));
+            running.wait_for(words);
+            // A file has one writer.
+            if stage.url_of_destination().starts_with("sqlite:") {
+                assert_eq!(running.terminate().code, Some(0));
+                stage.resync("t");
+                running = stage.stream();
+            } else {
+                stage.resync("t");
+                running.wait_for("joined the others");
+            }
+            stage.play(&format!(
+                "UPDATE t SET w = 'y' WHERE id = {id}; INSERT INTO other VALUES (1 + {id})"
+            ));
+            becomes_equal(&mut stage);
             assert_eq!(running.terminate().code, Some(0));
-            stage.resync("t");
-            running = stage.stream();
-        } else {
-            stage.resync("t");
-            running.wait_for("joined the others");
+            stage.follow_through(&format!(
+                "ALTER TABLE t ADD COLUMN IF NOT EXISTS v text DEFAULT 'v'; INSERT INTO t (id) VALUES (1 + {id})"
+            ));
         }
-        stage.play("UPDATE t SET w = 'y' WHERE id = 50; INSERT INTO other VALUES (2)");
-        becomes_equal(&mut stage);
-        assert_eq!(running.terminate().code, Some(0));
-        stage.follow_through("INSERT INTO t VALUES (51, 'z')");
     }
 }
