@@ -12,6 +12,8 @@ mod refusal;
 mod row_key;
 #[cfg(any(feature = "postgres", feature = "mysql"))]
 mod runs;
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+mod server;
 #[cfg(feature = "sqlite")]
 pub(crate) mod sqlite;
 #[cfg(any(feature = "postgres", feature = "mysql"))]
@@ -410,6 +412,14 @@ fn not_empty(table: &Table) -> Error {
         "empty it; or use --existing truncate to have that done, --existing keep to let them stay beside ours, or \
          --copy no if they are the source's rows already",
     )
+}
+
+/// A table that is there no more, and is not ours to make again.
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+fn gone(table: &Table) -> Error {
+    let name = &table.destination;
+    Error::person(format!("the destination's table {name} is gone"))
+        .with_hint("restore it, or drop the slot and copy everything again")
 }
 
 /// The refusal of a second copy into a table whose own rows stay.

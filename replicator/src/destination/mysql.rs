@@ -10,32 +10,27 @@
 mod failure;
 mod ledger;
 mod lookup;
+mod product;
 mod server;
 mod session;
 mod statements;
 pub(super) mod url;
 mod values;
-mod writer;
 
-use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Mutex;
-use walproto::{Lsn, Oid};
 
-use super::{Destination, Existing, Outcome, Refused, Rows};
-use crate::alteration::Alteration;
-use crate::chunk::Chunk;
+use super::server::{Server, Writer};
 use crate::config::{OnConflict, OnMisfit};
 use crate::dialect::{Dialect, mysql::Mysql};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::names::Names;
-use crate::plan::Operation;
-use crate::position::{PositionRow, TableRow};
 use crate::table::Table;
+use product::Way;
+use session::Session;
 use url::Address;
-use writer::Writer;
 
 /// How to reach a MySQL or MariaDB server.
 #[derive(Clone)]
@@ -90,10 +85,10 @@ impl MysqlOptions {
     }
 }
 
-/// A MySQL or MariaDB server as a [`Destination`].
+/// A MySQL or MariaDB server as a [`Destination`](crate::Destination).
 #[derive(Debug)]
 pub struct MysqlDestination {
-    writer: Arc<Mutex<Writer>>,
+    writer: Arc<Mutex<Writer<Session>>>,
     dialect: Mysql,
 }
 
@@ -113,202 +108,36 @@ impl MysqlDestination {
             on_conflict,
             on_misfit,
         } = options;
-        let mut writer = Writer::open(Address::read(&url)?, wait, on_conflict, on_misfit).await?;
-        let server = &writer.db().await?.server;
-        let dialect = Mysql::of(server.flavour)
-            .on_misfit(on_misfit)
-            .folds(server.folds);
+        let address = Address::read(&url)?;
+        let way = Way { address, on_misfit };
+        let mut writer = Writer::<Session>::open(way, wait, on_conflict).await?;
+        let dialect = writer.db().await?.dialect();
         Ok(Self {
             writer: Arc::new(Mutex::new(writer)),
             dialect,
         })
     }
-
-    /// Carries a task out to its end, also when nobody waits for the answer: half an exchange would leave a session
-    /// of no use.
-    async fn call<T, F>(
-        &self,
-        task: impl FnOnce(tokio::sync::OwnedMutexGuard<Writer>) -> F,
-    ) -> Result<T>
-    where
-        T: Send + 'static,
-        F: Future<Output = Result<T>> + Send + 'static,
-    {
-        let writer = Arc::clone(&self.writer).lock_owned().await;
-        tokio::spawn(task(writer)).await.unwrap_or_else(|error| {
-            Err(
-                Error::retry("the task that writes the destination has ended unexpectedly")
-                    .caused_by(error),
-            )
-        })
-    }
 }
 
-impl Destination for MysqlDestination {
-    fn name_tables<'a>(
+impl Server for MysqlDestination {
+    type Session = Session;
+
+    fn writer(&self) -> &Arc<Mutex<Writer<Session>>> {
+        &self.writer
+    }
+
+    fn over(&self, writer: Writer<Session>) -> Self {
+        Self {
+            dialect: self.dialect,
+            writer: Arc::new(Mutex::new(writer)),
+        }
+    }
+
+    fn names<'a>(
         &self,
         names: &Names,
         tables: impl IntoIterator<Item = &'a mut Table>,
     ) -> Result<()> {
         self.dialect.name_tables(names, tables)
-    }
-
-    async fn position(&mut self, slot: &str) -> Result<Option<PositionRow>> {
-        let slot = slot.to_owned();
-        self.call(|mut writer| async move { writer.position(&slot).await })
-            .await
-    }
-
-    async fn tables(&mut self, slot: &str) -> Result<Vec<TableRow>> {
-        let slot = slot.to_owned();
-        self.call(|mut writer| async move { writer.tables(&slot).await })
-            .await
-    }
-
-    async fn write_intent(&mut self, row: &PositionRow) -> Result<PositionRow> {
-        let row = row.clone();
-        self.call(|mut writer| async move { writer.write_intent(row).await })
-            .await
-    }
-
-    async fn remove_intent(&mut self, slot: &str) -> Result<()> {
-        let slot = slot.to_owned();
-        self.call(|mut writer| async move { writer.remove_intent(&slot).await })
-            .await
-    }
-
-    async fn create_table(
-        &mut self,
-        slot: &str,
-        table: &Arc<Table>,
-        existing: Existing,
-    ) -> Result<()> {
-        let (slot, table) = (slot.to_owned(), Arc::clone(table));
-        self.call(|mut writer| async move { writer.create_table(&slot, &table, existing).await })
-            .await
-    }
-
-    async fn drop_made_tables(&mut self, slot: &str) -> Result<Vec<String>> {
-        let slot = slot.to_owned();
-        self.call(|mut writer| async move { writer.drop_made_tables(&slot).await })
-            .await
-    }
-
-    async fn activate(&mut self, row: &PositionRow) -> Result<PositionRow> {
-        let row = row.clone();
-        self.call(|mut writer| async move { writer.activate(row).await })
-            .await
-    }
-
-    async fn raise_epoch(&mut self, slot: &str, holder: &str) -> Result<PositionRow> {
-        let (slot, holder) = (slot.to_owned(), holder.to_owned());
-        self.call(|mut writer| async move { writer.raise_epoch(&slot, &holder).await })
-            .await
-    }
-
-    async fn begin_copy(&mut self, held: &PositionRow, table: &Arc<Table>, at: Lsn) -> Result<()> {
-        let (held, table) = (held.clone(), Arc::clone(table));
-        self.call(|mut writer| async move { writer.begin_copy(&held, &table, at).await })
-            .await
-    }
-
-    async fn copy(&mut self, held: &PositionRow, chunk: Chunk) -> Result<()> {
-        let held = held.clone();
-        self.call(|mut writer| async move { writer.copy(&held, &chunk).await })
-            .await
-    }
-
-    async fn finish_copy(&mut self, held: &PositionRow, oid: Oid, at: Lsn) -> Result<()> {
-        let held = held.clone();
-        self.call(|mut writer| async move { writer.finish_copy(&held, oid, at).await })
-            .await
-    }
-
-    async fn another(&mut self) -> Result<Option<Self>> {
-        let writer = self
-            .call(|writer| async move { writer.another().await })
-            .await?;
-        Ok(Some(Self {
-            dialect: self.dialect,
-            writer: Arc::new(Mutex::new(writer)),
-        }))
-    }
-
-    async fn begin(&mut self, expected: &PositionRow, next: &PositionRow) -> Result<()> {
-        let (expected, next) = (expected.clone(), next.clone());
-        self.call(|mut writer| async move { writer.begin(expected, next).await })
-            .await
-    }
-
-    async fn execute(&mut self, operations: Vec<Operation>) -> Result<()> {
-        self.call(|mut writer| async move { writer.execute(operations).await })
-            .await
-    }
-
-    async fn prepare_alter(&mut self, held: &PositionRow, alteration: &Alteration) -> Result<()> {
-        let (held, alteration) = (held.clone(), alteration.clone());
-        self.call(|mut writer| async move { writer.prepare_alter(&held, &alteration).await })
-            .await
-    }
-
-    async fn alter_table(&mut self, slot: &str, alteration: &Alteration) -> Result<()> {
-        let (slot, alteration) = (slot.to_owned(), alteration.clone());
-        self.call(|mut writer| async move { writer.alter_table(&slot, &alteration).await })
-            .await
-    }
-
-    async fn fits(&mut self, alteration: &Alteration) -> Result<Option<String>> {
-        let alteration = alteration.clone();
-        self.call(|mut writer| async move { writer.fits(&alteration).await })
-            .await
-    }
-
-    async fn attempt(&mut self, operations: Vec<Operation>) -> Result<Vec<Refused>> {
-        self.call(|mut writer| async move { writer.attempt(operations).await })
-            .await
-    }
-
-    async fn commit(&mut self) -> Result<Outcome> {
-        self.call(|mut writer| async move { writer.commit().await })
-            .await
-    }
-
-    async fn rollback(&mut self) -> Result<()> {
-        self.call(|mut writer| async move { writer.rollback().await })
-            .await
-    }
-
-    async fn forget(&mut self, slot: &str) -> Result<()> {
-        let slot = slot.to_owned();
-        self.call(|mut writer| async move { writer.forget(&slot).await })
-            .await
-    }
-
-    async fn stop_table(&mut self, slot: &str, oid: Oid, reason: &str) -> Result<()> {
-        let (slot, reason) = (slot.to_owned(), reason.to_owned());
-        self.call(|mut writer| async move { writer.stop_table(&slot, oid, &reason).await })
-            .await
-    }
-
-    async fn ask_copy(&mut self, slot: &str, oid: Oid, now: Oid) -> Result<()> {
-        let slot = slot.to_owned();
-        self.call(|mut writer| async move { writer.ask_copy(&slot, oid, now).await })
-            .await
-    }
-
-    async fn read(&mut self, table: &Arc<Table>) -> Result<Rows> {
-        let table = Arc::clone(table);
-        let mut writer = Arc::clone(&self.writer).lock_owned().await;
-        let (rows, receiver) = tokio::sync::mpsc::channel(4);
-        tokio::spawn(async move { writer.read(&table, &rows).await });
-        Ok(Rows(receiver))
-    }
-
-    async fn close(self) -> Result<()> {
-        self.call(|mut writer| async move {
-            writer.close().await;
-            Ok(())
-        })
-        .await
     }
 }

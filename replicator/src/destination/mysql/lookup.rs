@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::session::{Session, column};
 use crate::config::OnMisfit;
+use crate::destination::server;
 use crate::dialect::mysql::Target;
 use crate::dialect::mysql::existing::{Existing, ExistingColumn};
 use crate::error::Result;
@@ -12,7 +13,7 @@ use crate::value::Kind;
 
 /// A table that is there.
 #[derive(Debug)]
-pub(super) struct Found {
+pub(in crate::destination) struct Found {
     /// `tables.table_type`.
     kind: String,
     existing: Existing,
@@ -102,9 +103,8 @@ pub(super) async fn find(db: &mut Session, destination: &str) -> Result<Option<F
     }))
 }
 
-impl Found {
-    /// In words, for a refusal.
-    pub(super) fn kind(&self) -> &'static str {
+impl server::Found for Found {
+    fn kind(&self) -> &'static str {
         match self.kind.as_str() {
             "BASE TABLE" => "table",
             "VIEW" | "SYSTEM VIEW" => "view",
@@ -114,6 +114,17 @@ impl Found {
         }
     }
 
+    fn has(&self, name: &str) -> bool {
+        let mut columns = self.existing.columns.iter();
+        columns.any(|found| found.name.eq_ignore_ascii_case(name))
+    }
+
+    fn unique(&self) -> &[Vec<String>] {
+        &self.unique
+    }
+}
+
+impl Found {
     /// The table as statements need it.
     ///
     /// # Errors
@@ -131,16 +142,6 @@ impl Found {
             }
         };
         Ok(Target::new(table, held, flavour))
-    }
-
-    pub(super) fn has(&self, name: &str) -> bool {
-        let mut columns = self.existing.columns.iter();
-        columns.any(|found| found.name.eq_ignore_ascii_case(name))
-    }
-
-    /// The columns of each unique index.
-    pub(super) fn unique(&self) -> &[Vec<String>] {
-        &self.unique
     }
 
     /// Whether the key finds one row at most.

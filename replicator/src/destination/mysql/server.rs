@@ -7,7 +7,7 @@ use mysql_async::Conn;
 use mysql_async::prelude::Queryable;
 
 use super::failure::failure;
-use super::session::IDLE;
+use crate::destination::server::IDLE;
 use crate::dialect::mysql::types::Flavour;
 use crate::error::{Error, Result};
 

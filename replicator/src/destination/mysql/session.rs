@@ -7,16 +7,14 @@ use mysql_async::prelude::{FromValue, Queryable};
 use mysql_async::{Conn, Params, Row, Value};
 use tokio::time::Instant;
 
+use super::product::Way;
 use super::server::Server;
 use super::url::Address;
+use crate::config::OnMisfit;
 use crate::error::{Error, Result};
 
 pub(super) use super::failure::failure;
 use super::failure::is_lost;
-
-/// How long a transaction of ours may lie open without a statement: a process that was stopped keeps its row locked
-/// no longer.
-pub(super) const IDLE: Duration = Duration::from_secs(20);
 
 /// How long a connection may take to stand.
 const CONNECT: Duration = Duration::from_secs(30);
@@ -26,11 +24,12 @@ const STALE: Duration = Duration::from_secs(5);
 
 /// An open session.
 #[derive(Debug)]
-pub(super) struct Session {
+pub(in crate::destination) struct Session {
     db: Conn,
     /// The server's number for it, given to no other as long as the server runs.
     pub(super) id: i64,
     pub(super) server: Server,
+    pub(super) on_misfit: OnMisfit,
     lost: bool,
     used: Instant,
 }
@@ -46,7 +45,8 @@ pub(super) struct Done {
 impl Session {
     /// Opens it, and sees that the server can keep our promises; one that took changes before (`again`) may soon take
     /// them again.
-    pub(super) async fn open(address: &Address, lock_wait: Duration, again: bool) -> Result<Self> {
+    pub(super) async fn open(way: &Way, lock_wait: Duration, again: bool) -> Result<Self> {
+        let address = &way.address;
         let failed = |error| {
             let what = format!(
                 "could not connect to the destination server {}",
@@ -67,6 +67,7 @@ impl Session {
             db,
             id,
             server,
+            on_misfit: way.on_misfit,
             lost: false,
             used: Instant::now(),
         };

@@ -14,6 +14,7 @@ use super::values::{parameter, size};
 use crate::config::{OnConflict, OnMisfit};
 use crate::destination::conflict::{Instead, Met, Overridden, conflict, describe, instead, undo};
 use crate::destination::fold::fold;
+use crate::destination::gone;
 use crate::destination::refusal::statement;
 use crate::destination::runs::{Run, gather};
 use crate::dialect::Shape;
@@ -39,7 +40,7 @@ const STAGED: usize = 4;
 
 /// What is known of the destination tables, and the SQL over them.
 #[derive(Debug, Default)]
-pub(super) struct Statements {
+pub(in crate::destination) struct Statements {
     /// By address; the `Arc` keeps it from being given to another table.
     tables: HashMap<usize, Known>,
     on_conflict: OnConflict,
@@ -103,13 +104,8 @@ impl Statements {
         match self.tables.entry(Arc::as_ptr(table).addr()) {
             Entry::Occupied(known) => Ok(known.into_mut()),
             Entry::Vacant(unknown) => {
-                let found = lookup::find(db, &table.destination).await?.ok_or_else(|| {
-                    Error::person(format!(
-                        "the destination's table {} is gone",
-                        table.destination
-                    ))
-                    .with_hint("restore it, or drop the slot and copy everything again")
-                })?;
+                let found = lookup::find(db, &table.destination).await?;
+                let found = found.ok_or_else(|| gone(table))?;
                 Ok(unknown.insert(Known {
                     _table: Arc::clone(table),
                     target: Arc::new(found.target(db, table)?),
@@ -186,7 +182,7 @@ impl Statements {
     pub(super) async fn execute(
         &mut self,
         db: &mut Session,
-        mut operations: Vec<Operation>,
+        operations: &mut [Operation],
         left_out: Option<&mut Vec<(usize, Error)>>,
     ) -> Result<()> {
         let mut misfits = Vec::new();
@@ -207,13 +203,13 @@ impl Statements {
         }
         if operations.len() > 1 && misfits.is_empty() {
             run_text(db, "SAVEPOINT together").await?;
-            match self.together(db, &operations).await? {
+            match self.together(db, operations).await? {
                 true => return run_text(db, "RELEASE SAVEPOINT together").await,
                 false => run_text(db, "ROLLBACK TO SAVEPOINT together").await?,
             }
         }
         let Some(left_out) = left_out else {
-            for operation in &operations {
+            for operation in operations.iter() {
                 self.alone(db, operation).await?;
             }
             return Ok(());

@@ -3,6 +3,7 @@
 use walproto::Oid;
 
 use super::session::{Session, column};
+use crate::destination::server;
 use crate::dialect::postgres::types::BuiltIn;
 use crate::dialect::postgres::wide::keeps;
 use crate::dialect::postgres::{Target, TargetColumn, parts, qualified, quoted};
@@ -13,7 +14,7 @@ use crate::value::Kind;
 
 /// A table that is there.
 #[derive(Debug)]
-pub(super) struct Found {
+pub(in crate::destination) struct Found {
     /// `pg_class.relkind`.
     pub(super) kind: String,
     /// Nothing looks at other rows when one is changed: no trigger, rule or foreign key, no other unique index, no
@@ -122,9 +123,8 @@ pub(super) struct Freedom {
     pub(super) reads: bool,
 }
 
-impl Found {
-    /// In words, for a refusal.
-    pub(super) fn kind(&self) -> &'static str {
+impl server::Found for Found {
+    fn kind(&self) -> &'static str {
         match self.kind.as_str() {
             "r" | "p" => "table",
             "v" => "view",
@@ -136,6 +136,16 @@ impl Found {
         }
     }
 
+    fn has(&self, name: &str) -> bool {
+        self.columns.iter().any(|found| found.name == name)
+    }
+
+    fn unique(&self) -> &[Vec<String>] {
+        &self.unique
+    }
+}
+
+impl Found {
     /// Quoted names of the columns that are not computed.
     pub(super) fn stored(&self) -> Vec<String> {
         let stored = self.columns.iter().filter(|found| !found.generated);
@@ -188,15 +198,6 @@ impl Found {
             key.any(|column| column.name == *name)
         };
         self.unique.iter().any(|columns| columns.iter().all(is_key))
-    }
-
-    pub(super) fn has(&self, name: &str) -> bool {
-        self.columns.iter().any(|found| found.name == name)
-    }
-
-    /// The columns of each unique index.
-    pub(super) fn unique(&self) -> &[Vec<String>] {
-        &self.unique
     }
 
     fn column(&self, table: &Table, ours: &Column) -> Result<&FoundColumn> {

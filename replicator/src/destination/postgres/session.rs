@@ -3,44 +3,40 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::postgres::{
-    PgArguments, PgConnectOptions, PgConnection, PgDatabaseError, PgRow, PgSeverity,
-};
+use sqlx::postgres::{PgArguments, PgConnection, PgDatabaseError, PgRow, PgSeverity};
 use sqlx::query::Query;
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Postgres, Row};
 
+use super::product::Way;
 use super::watch::Watch;
+use crate::config::OnMisfit;
 use crate::destination::conflict::describe;
+use crate::destination::server::IDLE;
 use crate::error::{Error, ErrorKind, Result};
 use crate::plan::Operation;
-
-/// How long a transaction of ours may lie open without a statement: a process that was stopped keeps its row locked
-/// no longer.
-pub(super) const IDLE: Duration = Duration::from_secs(20);
 
 /// Statements kept ready; updates that leave out different TOASTed columns each have their own.
 const KEPT: usize = 256;
 
 /// An open session.
 #[derive(Debug)]
-pub(super) struct Session {
+pub(in crate::destination) struct Session {
     db: PgConnection,
     /// Knows its server process.
     watch: Watch,
     pub(super) major: i32,
+    pub(super) on_misfit: OnMisfit,
+    /// Whether it was told to mark what it writes as replicated.
+    pub(super) marks: bool,
     lost: bool,
 }
 
 impl Session {
     /// Opens it, and sees that the server can be written; one that could be before (`again`) may soon be again.
-    pub(super) async fn open(
-        options: &PgConnectOptions,
-        lock_timeout: Duration,
-        timeout: Duration,
-        again: bool,
-    ) -> Result<Self> {
+    pub(super) async fn open(way: &Way, lock_timeout: Duration, again: bool) -> Result<Self> {
         // Values belong into no log.
-        let options = options
+        let options = way
+            .options
             .clone()
             .statement_cache_capacity(KEPT)
             .disable_statement_logging();
@@ -48,13 +44,15 @@ impl Session {
             let (host, port) = (options.get_host(), options.get_port());
             format!("could not connect to the destination server {host}:{port}")
         };
-        let watch = Watch::new(options.clone(), timeout);
+        let watch = Watch::new(options.clone(), way.timeout);
         let db = watch.connect().await;
         let db = db.map_err(|error| failure(what(), error))?;
         let mut session = Self {
             db,
             watch,
             major: 0,
+            on_misfit: way.on_misfit,
+            marks: false,
             lost: false,
         };
         session.run(&settings(lock_timeout)).await?;

@@ -15,6 +15,7 @@ use super::values::{self, Array};
 use crate::config::OnConflict;
 use crate::destination::conflict::{Instead, Met, Overridden, conflict, describe, instead, undo};
 use crate::destination::fold::fold;
+use crate::destination::gone;
 use crate::destination::refusal::statement;
 use crate::destination::runs::{Run, gather};
 use crate::dialect::Shape;
@@ -34,7 +35,7 @@ const COPIED: usize = 50;
 
 /// What is known of the destination tables, and the SQL over them.
 #[derive(Debug, Default)]
-pub(super) struct Statements {
+pub(in crate::destination) struct Statements {
     /// By address; the `Arc` keeps it from being given to another table.
     pub(super) tables: HashMap<usize, Known>,
     on_conflict: OnConflict,
@@ -102,13 +103,8 @@ impl Statements {
         match self.tables.entry(Arc::as_ptr(table).addr()) {
             Entry::Occupied(known) => Ok(known.into_mut()),
             Entry::Vacant(unknown) => {
-                let found = lookup::find(db, &table.destination).await?.ok_or_else(|| {
-                    Error::person(format!(
-                        "the destination's table {} is gone",
-                        table.destination
-                    ))
-                    .with_hint("restore it, or drop the slot and copy everything again")
-                })?;
+                let found = lookup::find(db, &table.destination).await?;
+                let found = found.ok_or_else(|| gone(table))?;
                 let (target, freedom) = found.target(table)?;
                 let lot = parking::look(db, number, table, &target, found.stored()).await?;
                 Ok(unknown.insert(Known {

@@ -1,14 +1,12 @@
 //! The source's own lines against what we make of its values, at real servers: the same rows either way.
 
-use std::time::Duration;
-
 use testdata::{Client, Server, Version};
+use walproto::Oid;
 
 use super::*;
-use crate::config::{OnConflict, OnMisfit};
+use crate::destination::server::Writer;
 use crate::dialect::corpus::{TYPES, fill};
-use crate::position::State;
-use crate::table::Column;
+use crate::position::{PositionRow, State};
 
 /// What COPY has its own ideas about.
 const TEXTS: (&str, &[&str], &str) = (
@@ -54,13 +52,11 @@ fn chunk(table: &Arc<Table>, lines: &[u8]) -> Chunk {
     chunk
 }
 
-async fn open(server: &Server, on_misfit: OnMisfit) -> (Writer, PositionRow) {
+async fn open(server: &Server, on_misfit: OnMisfit) -> (Writer<Session>, PositionRow) {
     let options = server.url("postgres").parse().unwrap();
     let wait = Duration::from_secs(5);
-    let mut writer = Writer::open(options, "s".to_owned(), wait, wait, OnConflict::Stop)
-        .await
-        .unwrap();
-    writer.on_misfit = on_misfit;
+    let way = Way::new(options, "s".to_owned(), wait, on_misfit);
+    let mut writer = Writer::open(way, wait, OnConflict::Stop).await.unwrap();
     let intent = PositionRow {
         slot: "s".to_owned(),
         state: State::Intent,
@@ -108,15 +104,15 @@ async fn lines_of_the_source_mean_the_same_as_its_values() {
                 writer.begin_copy(&row, &table, Lsn(100)).await.unwrap();
                 let (_, reads) = {
                     writer.db().await.unwrap();
-                    let db = writer.session.as_mut().unwrap();
-                    writer.statements.copy_in(db, &table).await.unwrap()
+                    let (db, statements) = writer.parts().unwrap();
+                    statements.copy_in(db, &table).await.unwrap()
                 };
                 // Only what an older server would not read is text there, and looked at.
                 let newer = ["interval", "jsonpath", "numeric(3,-2)", "numeric(2,5)"];
                 let is_kept = version == Version::V14 && newer.contains(sql_type);
                 assert_eq!(reads, !is_kept, "{sql_type}");
                 if !as_they_are {
-                    writer.statements.look_at_values();
+                    writer.parts().unwrap().1.look_at_values();
                 }
                 writer.copy(&row, &chunk(&table, sent)).await.unwrap();
                 let rows = "COPY (SELECT n, c FROM d ORDER BY n) TO STDOUT";

@@ -1,25 +1,27 @@
 //! The first start: the intent, the tables, and the position.
 //!
-//! A statement that makes or drops a table commits by itself, so each stands outside of transactions: what the ledger
-//! says of a table is durable before the table is there.
+//! Where a statement that makes or drops a table commits by itself, it stands outside of transactions, before what relies
+//! on it and after what the ledger says of it.
 
 use std::sync::Arc;
 
 use super::Writer;
 use crate::chunk::KEPT;
-use crate::destination::mysql::failure::{failure, is_there};
-use crate::destination::mysql::session::Session;
-use crate::destination::mysql::{ledger, lookup};
+use crate::destination::server::ledger;
+use crate::destination::server::session::{Found, Lock, Session, Statements, Unmade};
 use crate::destination::{Existing, OTHERS, not_empty};
-use crate::dialect::Dialect;
-use crate::dialect::mysql::{Mysql, quoted};
 use crate::error::{Error, Result};
 use crate::position::{PositionRow, State, TableRow, TableState};
 use crate::table::Table;
 
-impl Writer {
-    pub(in super::super) async fn write_intent(&mut self, row: PositionRow) -> Result<PositionRow> {
-        ledger::create(self.db().await?).await?;
+impl<S: Session> Writer<S> {
+    pub(in crate::destination) async fn write_intent(
+        &mut self,
+        row: PositionRow,
+    ) -> Result<PositionRow> {
+        if !S::WHOLE {
+            ledger::create(self.db().await?).await?;
+        }
         self.start().await?;
         let done = self.intend(row).await;
         let held = self.end(done).await?;
@@ -29,7 +31,10 @@ impl Writer {
 
     async fn intend(&mut self, row: PositionRow) -> Result<PositionRow> {
         let (db, _) = self.parts()?;
-        let old = ledger::settled(db, &row.slot).await?;
+        if S::WHOLE {
+            ledger::create(db).await?;
+        }
+        let old = ledger::position(db, &row.slot, Lock::Settled).await?;
         if let Some(old) = &old {
             refuse_followed(old)?;
         }
@@ -42,7 +47,7 @@ impl Writer {
         Ok(row)
     }
 
-    pub(in super::super) async fn remove_intent(&mut self, slot: &str) -> Result<()> {
+    pub(in crate::destination) async fn remove_intent(&mut self, slot: &str) -> Result<()> {
         if self.position(slot).await?.is_none() {
             return Ok(());
         }
@@ -53,68 +58,53 @@ impl Writer {
 
     async fn unintend(&mut self, slot: &str) -> Result<()> {
         let (db, _) = self.parts()?;
-        if let Some(row) = ledger::settled(db, slot).await? {
+        if let Some(row) = ledger::position(db, slot, Lock::Settled).await? {
             refuse_followed(&row)?;
             ledger::delete_position(db, slot).await?;
         }
         Ok(())
     }
 
-    pub(in super::super) async fn create_table(
+    pub(in crate::destination) async fn create_table(
         &mut self,
         slot: &str,
         table: &Arc<Table>,
         existing: Existing,
     ) -> Result<()> {
         self.statements.clear();
-        ledger::create(self.db().await?).await?;
-        if existing.keeps() {
-            ledger::create_chunks(self.db().await?).await?;
+        if !S::WHOLE {
+            create(self.db().await?, existing).await?;
         }
         self.start().await?;
         let done = self.note(slot, table, existing).await;
         let is_new = self.end(done).await?;
-        if !is_new {
+        if S::WHOLE || !is_new {
             return Ok(());
         }
-        let what = format!("could not make a table for {table}");
-        let sql = self.making(table)?;
         let (db, _) = self.parts()?;
-        let made = db.run_text(&sql).await;
-        match made {
-            Ok(done) if done.warnings == 0 => Ok(()),
-            Ok(_) => {
-                let text = db.warnings().await?;
-                Err(Error::person(format!("{what}: {text}"))
-                    .with_hint("leave the table out of the publication"))
-            }
+        let made = db.make(table).await;
+        if let Err(Unmade { is_there: true, .. }) = made {
             // Somebody else made it in between, so it is not ours to drop.
-            Err(error) if is_there(&error) => {
-                ledger::delete_table(db, slot, table).await?;
-                Err(failure(what, error))
-            }
-            Err(error) => Err(failure(what, error)),
+            ledger::delete_table(db, slot, table).await?;
         }
+        made.map_err(|unmade| unmade.error)
     }
 
-    /// The statement that makes a table.
-    pub(super) fn making(&mut self, table: &Table) -> Result<String> {
-        let on_misfit = self.on_misfit;
-        let (db, _) = self.parts()?;
-        let dialect = Mysql::of(db.server.flavour).on_misfit(on_misfit);
-        Ok(dialect.create_table(table))
-    }
-
-    /// Writes a table down; `true` if it is still to be made.
+    /// Writes a table down; `true` if it is one that we make.
     async fn note(&mut self, slot: &str, table: &Arc<Table>, existing: Existing) -> Result<bool> {
-        let sql = self.making(table)?;
         let (db, _) = self.parts()?;
+        if S::WHOLE {
+            create(db, existing).await?;
+        }
         let name = &table.destination;
-        let Some(found) = lookup::find(db, name).await? else {
+        let Some(found) = db.find(name).await? else {
             if !existing.makes() {
-                return Err(Error::needs_table(table, sql));
+                return Err(Error::needs_table(table, db.making_by_hand(table)));
             }
             ledger::put_table(db, slot, table, true, &TableState::Copying).await?;
+            if S::WHOLE {
+                db.make(table).await.map_err(|unmade| unmade.error)?;
+            }
             return Ok(true);
         };
         if let Some(maker) = ledger::maker(db, name).await? {
@@ -132,8 +122,8 @@ impl Writer {
             ))
             .with_hint(OTHERS));
         }
-        found.target(db, table)?;
-        if existing.wants_empty() && !is_empty(db, table).await? {
+        db.check(&found, table)?;
+        if existing.wants_empty() && !db.is_empty(table).await? {
             return Err(not_empty(table));
         }
         if existing.keeps() {
@@ -143,21 +133,30 @@ impl Writer {
         Ok(false)
     }
 
-    pub(in super::super) async fn drop_made_tables(&mut self, slot: &str) -> Result<Vec<String>> {
+    pub(in crate::destination) async fn drop_made_tables(
+        &mut self,
+        slot: &str,
+    ) -> Result<Vec<String>> {
         self.statements.clear();
+        if !S::WHOLE {
+            return self.drop_tables(slot).await;
+        }
+        self.start().await?;
+        let done = self.drop_tables(slot).await;
+        self.end(done).await
+    }
+
+    async fn drop_tables(&mut self, slot: &str) -> Result<Vec<String>> {
         let mut dropped = Vec::new();
         for TableRow {
             table, made_by_us, ..
         } in self.tables(slot).await?
         {
-            let name = table.destination;
-            let db = self.db().await?;
             if made_by_us {
-                let gone = db
-                    .run_text(&format!("DROP TABLE IF EXISTS {}", quoted(&name)))
-                    .await;
-                gone.map_err(|error| failure(format!("could not drop {name}"), error))?;
-                dropped.push(name);
+                let sql = format!("DROP TABLE IF EXISTS {}", S::name(&table));
+                let what = format!("could not drop {}", table.destination);
+                self.db().await?.run_for(&sql, &what).await?;
+                dropped.push(table.destination);
             }
         }
         let db = self.db().await?;
@@ -167,7 +166,10 @@ impl Writer {
         Ok(dropped)
     }
 
-    pub(in super::super) async fn activate(&mut self, row: PositionRow) -> Result<PositionRow> {
+    pub(in crate::destination) async fn activate(
+        &mut self,
+        row: PositionRow,
+    ) -> Result<PositionRow> {
         let held = self
             .held
             .clone()
@@ -186,9 +188,13 @@ impl Writer {
     }
 }
 
-async fn is_empty(db: &mut Session, table: &Table) -> Result<bool> {
-    let sql = format!("SELECT 1 FROM {} LIMIT 1", quoted(&table.destination));
-    Ok(db.rows(&sql, vec![]).await?.is_empty())
+/// Makes what is needed of our own tables.
+async fn create(db: &mut impl Session, existing: Existing) -> Result<()> {
+    ledger::create(db).await?;
+    if existing.keeps() {
+        ledger::create_chunks(db).await?;
+    }
+    Ok(())
 }
 
 fn refuse_followed(row: &PositionRow) -> Result<()> {
