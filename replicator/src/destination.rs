@@ -169,7 +169,8 @@ pub trait Destination: Send {
     fn copy(&mut self, held: &PositionRow, chunk: Chunk)
     -> impl Future<Output = Result<()>> + Send;
 
-    /// Ends the copy of a table, whose state is `streaming` from now on; its chunks are forgotten.
+    /// Ends the copy of a table: its state is [`TableState::copied`] from now on, by the position in `held`; its chunks are
+    /// forgotten.
     ///
     /// A table that is not copied because its rows are here already is told so too, with `at`.
     ///
@@ -290,6 +291,14 @@ pub trait Destination: Send {
 
     /// Forgets the slot: its position row and its tables in the ledger. The tables themselves stay.
     fn forget(&mut self, slot: &str) -> impl Future<Output = Result<()>> + Send;
+
+    /// Marks a table that is `catching up` as `streaming`; one in another state stays in it.
+    ///
+    /// For people who look at the ledger: nothing else depends on it, and what is left out is made up for by the next start.
+    fn caught_up(&mut self, slot: &str, oid: Oid) -> impl Future<Output = Result<()>> + Send {
+        let _ = (slot, oid);
+        async { Ok(()) }
+    }
 
     /// Marks a table as not followed any more.
     fn stop_table(

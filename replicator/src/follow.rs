@@ -43,6 +43,8 @@ pub(crate) struct Tables {
     /// With what changes in the batch that is open.
     now: Arc<Followed>,
     shared: Arc<Shared>,
+    /// Tables that the ledger has as `catching up`, and where they have.
+    behind: Vec<(Oid, Lsn)>,
 }
 
 /// The same for who builds ahead.
@@ -81,11 +83,15 @@ pub(crate) struct Differing {
 impl Tables {
     /// These.
     pub(crate) fn new(rows: impl IntoIterator<Item = TableRow>) -> Self {
+        let mut behind = Vec::new();
         let one = |row: TableRow| {
             let from = match row.state {
                 TableState::Stopped(_) => Lsn(u64::MAX),
                 _ => row.sync_position.unwrap_or_default(),
             };
+            if row.state == TableState::CatchingUp {
+                behind.push((row.table.oid, from));
+            }
             let table = Arc::new(row.table);
             let one = One {
                 table: Arc::clone(&table),
@@ -101,6 +107,7 @@ impl Tables {
         Self {
             now,
             shared: Arc::new(shared),
+            behind,
         }
     }
 
@@ -138,6 +145,12 @@ impl Tables {
         let mut shared = self.shared.set();
         shared.tables = Arc::clone(&self.now);
         shared.position = position;
+    }
+
+    /// A table that has caught up now that the stream is there.
+    pub(crate) fn caught_up(&mut self, position: Lsn) -> Option<Oid> {
+        let at = self.behind.iter().position(|(_, at)| *at <= position)?;
+        Some(self.behind.swap_remove(at).0)
     }
 
     /// Follows a table from now on as one that is being copied: what of it is not to be applied is known to who applies it.

@@ -179,7 +179,7 @@ impl Ledger {
     pub fn finish_copy(&mut self, held: &PositionRow, oid: Oid, at: Lsn) -> Result<()> {
         held.still_holds(self.position(&held.slot).cloned())?;
         let row = self.row(&held.slot, oid)?;
-        row.state = TableState::Streaming;
+        row.state = TableState::copied(at, held.lsn);
         row.sync_position = Some(at);
         self.chunks
             .retain(|(slot, of, part), _| *part == KEPT || (slot, *of) != (&held.slot, oid.0));
@@ -231,6 +231,14 @@ impl Ledger {
     pub fn forget(&mut self, slot: &str) {
         self.positions.remove(slot);
         self.remove_tables(slot);
+    }
+
+    /// As [`Destination::caught_up`](crate::Destination::caught_up).
+    pub fn caught_up(&mut self, slot: &str, oid: Oid) {
+        let row = self.tables.get_mut(&(slot.to_owned(), oid.0));
+        if let Some(row) = row.filter(|row| row.state == TableState::CatchingUp) {
+            row.state = TableState::Streaming;
+        }
     }
 
     /// As [`Destination::stop_table`](crate::Destination::stop_table).

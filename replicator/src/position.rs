@@ -133,7 +133,7 @@ pub struct TableRow {
 pub enum TableState {
     /// Its first copy is not complete.
     Copying,
-    /// Copied, and behind the others.
+    /// Copied as of a later position than the one the stream has come to.
     CatchingUp,
     /// Whole transactions reach it.
     Streaming,
@@ -168,6 +168,15 @@ pub(crate) fn unknown_table(slot: &str, oid: Oid) -> Error {
 }
 
 impl TableState {
+    /// What a table is that was copied as of `at`, where the stream has come to `position`.
+    pub fn copied(at: Lsn, position: Lsn) -> Self {
+        if at > position {
+            Self::CatchingUp
+        } else {
+            Self::Streaming
+        }
+    }
+
     /// As the row has it.
     pub const fn name(&self) -> &'static str {
         match self {

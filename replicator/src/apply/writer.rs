@@ -92,6 +92,7 @@ impl From<Error> for Failure {
 impl<D: Destination> Writer<D> {
     /// Writes what comes until nothing more does, and closes the destination.
     pub(super) async fn run(mut self, mut inbox: Inbox) -> Result<Summary> {
+        self.catch_up().await;
         while let Some(parcel) = self.next(&mut inbox).await {
             if parcel.is_idle() {
                 self.idle(parcel).await?;
@@ -106,6 +107,7 @@ impl<D: Destination> Writer<D> {
                 }
                 done?;
             }
+            self.catch_up().await;
         }
         drop(inbox);
         self.poison.end(self.position.lsn);
@@ -114,6 +116,17 @@ impl<D: Destination> Writer<D> {
             position: self.position.lsn,
             ..self.summary
         })
+    }
+
+    /// Writes down which tables have caught up.
+    async fn catch_up(&mut self) {
+        while let Some(oid) = self.tables.caught_up(self.position.lsn) {
+            let done = self.destination.caught_up(&self.position.slot, oid).await;
+            if let Err(error) = done {
+                tracing::warn!(%error, %oid, "could not write down that a table has caught up; the next start does");
+                self.undo().await;
+            }
+        }
     }
 
     /// The next parcel; until it comes, and between any two, what is to be done beside the stream.

@@ -247,6 +247,10 @@ impl Destination for Any {
         each!(self, it => it.forget(slot).await)
     }
 
+    async fn caught_up(&mut self, slot: &str, oid: Oid) -> Result<()> {
+        each!(self, it => it.caught_up(slot, oid).await)
+    }
+
     async fn stop_table(&mut self, slot: &str, oid: Oid, reason: &str) -> Result<()> {
         each!(self, it => it.stop_table(slot, oid, reason).await)
     }

@@ -226,6 +226,14 @@ impl<D: Server> Destination for D {
         call(self, |mut writer| async move { writer.forget(&slot).await }).await
     }
 
+    async fn caught_up(&mut self, slot: &str, oid: Oid) -> Result<()> {
+        let slot = slot.to_owned();
+        call(self, |mut writer| async move {
+            writer.caught_up(&slot, oid).await
+        })
+        .await
+    }
+
     async fn stop_table(&mut self, slot: &str, oid: Oid, reason: &str) -> Result<()> {
         let (slot, reason) = (slot.to_owned(), reason.to_owned());
         call(self, |mut writer| async move {

@@ -305,6 +305,11 @@ impl Destination for SqliteDestination {
         self.call(move |writer| writer.forget(&slot)).await
     }
 
+    async fn caught_up(&mut self, slot: &str, oid: Oid) -> Result<()> {
+        let slot = slot.to_owned();
+        self.call(move |writer| writer.caught_up(&slot, oid)).await
+    }
+
     async fn stop_table(&mut self, slot: &str, oid: Oid, reason: &str) -> Result<()> {
         let (slot, reason) = (slot.to_owned(), reason.to_owned());
         self.call(move |writer| writer.stop_table(&slot, oid, &reason))

@@ -76,8 +76,12 @@ async fn vouched(
     tables: &[Arc<Table>],
     at: Lsn,
 ) -> Result<()> {
+    let held = PositionRow {
+        lsn: at,
+        ..intent.clone()
+    };
     for table in tables {
-        destination.finish_copy(intent, table.oid, at).await?;
+        destination.finish_copy(&held, table.oid, at).await?;
     }
     Ok(())
 }

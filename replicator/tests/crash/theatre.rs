@@ -398,14 +398,14 @@ pub(crate) fn run_to_current(job: &Job) -> String {
 
 /// Whether every table is copied.
 pub(crate) fn is_copied(job: &Job) -> bool {
-    let sql = "SELECT count(*) > 0 AND count(*) = sum(state = 'streaming') FROM _replicator_tables";
+    let sql = "SELECT count(*) > 0 AND count(*) = sum(state IN ('streaming', 'catching up')) FROM _replicator_tables";
     let copied: Result<bool, _> = job.sqlite().query_row(sql, [], |row| row.get(0));
     copied.unwrap_or(false)
 }
 
 /// The tables whose copy is complete, and as of which position they were copied.
 fn finished_tables(job: &Job) -> BTreeMap<String, String> {
-    let sql = "SELECT oid || '', sync_position FROM _replicator_tables WHERE state = 'streaming'";
+    let sql = "SELECT oid || '', sync_position FROM _replicator_tables WHERE state IN ('streaming', 'catching up')";
     let file = job.sqlite();
     let Ok(mut query) = file.prepare(sql) else {
         return BTreeMap::new();

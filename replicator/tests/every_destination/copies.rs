@@ -270,8 +270,13 @@ pub(crate) async fn a_copy_that_is_finished_streams_and_has_no_chunks<G: Ground>
             .await
             .unwrap();
     }
+    // Only slot, epoch and position of it matter.
+    let there = PositionRow {
+        lsn: Lsn(130),
+        ..row.clone()
+    };
     destination
-        .finish_copy(&row, t.oid, Lsn(130))
+        .finish_copy(&there, t.oid, Lsn(130))
         .await
         .unwrap();
     assert_eq!(state(&mut destination, &t).await, TableState::Streaming);
@@ -374,6 +379,36 @@ pub(crate) async fn several_sessions_copy_one_table_at_the_same_time<G: Ground>(
             .unwrap_err();
         assert!(error.to_string().contains("process 9"), "{error}");
     }
+}
+
+/// A copy of a later moment than the stream has come to.
+pub(crate) async fn a_table_catches_up_once_and_only_if_it_has_to<G: Ground>(ground: &G) {
+    let (t, log) = (keyed(), keyless());
+    let (mut destination, row) = copying(ground, &[&t, &log]).await;
+    for (table, at) in [(&t, row.lsn), (&log, Lsn(row.lsn.0 + 1))] {
+        destination.begin_copy(&row, table, at).await.unwrap();
+        destination.finish_copy(&row, table.oid, at).await.unwrap();
+    }
+    let states = async |destination: &mut G::Destination| {
+        let rows = destination.tables("s").await.unwrap();
+        let state = |table: &Table| {
+            let row = rows.iter().find(|row| row.table.oid == table.oid);
+            row.unwrap().state.clone()
+        };
+        (state(&t), state(&log))
+    };
+    let both = (TableState::Streaming, TableState::CatchingUp);
+    assert_eq!(states(&mut destination).await, both);
+    destination.caught_up("s", log.oid).await.unwrap();
+    let both = (TableState::Streaming, TableState::Streaming);
+    assert_eq!(states(&mut destination).await, both);
+    // One that is something else by now stays so.
+    destination.ask_copy("s", t.oid, t.oid).await.unwrap();
+    destination.stop_table("s", log.oid, "why").await.unwrap();
+    destination.caught_up("s", t.oid).await.unwrap();
+    destination.caught_up("s", log.oid).await.unwrap();
+    let both = (TableState::Copying, TableState::Stopped("why".to_owned()));
+    assert_eq!(states(&mut destination).await, both);
 }
 
 /// As a replicator of layout 1 left it, which copied all tables before its position.

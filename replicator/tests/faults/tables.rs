@@ -196,6 +196,23 @@ fn a_table_is_copied_anew_when_that_is_asked_for() {
 }
 
 #[test]
+fn a_table_copied_ahead_of_the_stream_is_catching_up_until_the_stream_is_there() {
+    let site = replicated(Version::NEWEST, "FOR TABLE t, other");
+    resync(&site, "other").done();
+    site.sql("INSERT INTO other VALUES (2, 'two')");
+    let only = Running::start(site.command("run").args(MINE).args(["--copy", "only"]));
+    only.wait(PATIENCE).done();
+    assert_eq!(ledger(&site), ["other|catching up|∅", "t|streaming|∅"]);
+    assert_eq!(site.t().len(), 2);
+    let mut running = site.streaming(&MINE);
+    running.until("it has", || {
+        ledger(&site) == ["other|streaming|∅", "t|streaming|∅"]
+    });
+    running.terminate().done();
+    assert_eq!(site.t().len(), 3);
+}
+
+#[test]
 fn a_table_made_again_takes_the_place_of_the_old_one_when_that_is_asked_for() {
     let site = replicated(Version::NEWEST, "FOR ALL TABLES");
     site.sql("DROP TABLE other; CREATE TABLE other (key text PRIMARY KEY); INSERT INTO other VALUES ('a')");

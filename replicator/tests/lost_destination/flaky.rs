@@ -156,6 +156,10 @@ impl Destination for Flaky {
         self.inner.forget(slot).await
     }
 
+    async fn caught_up(&mut self, slot: &str, oid: Oid) -> Result<()> {
+        self.inner.caught_up(slot, oid).await
+    }
+
     async fn stop_table(&mut self, slot: &str, oid: Oid, reason: &str) -> Result<()> {
         self.inner.stop_table(slot, oid, reason).await
     }

@@ -124,6 +124,10 @@ impl Destination for Own {
         self.file.forget(slot).await
     }
 
+    async fn caught_up(&mut self, slot: &str, oid: Oid) -> Result<()> {
+        self.file.caught_up(slot, oid).await
+    }
+
     async fn stop_table(&mut self, slot: &str, oid: Oid, reason: &str) -> Result<()> {
         self.file.stop_table(slot, oid, reason).await
     }

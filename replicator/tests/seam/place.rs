@@ -8,7 +8,7 @@ use crate::common::{Job, Rows, Table, connect, destination_rows, printed, server
 
 /// Tables that are copied, and as of when.
 const FINISHED: &str =
-    "SELECT oid, sync_position FROM _replicator_tables WHERE state = 'streaming'";
+    "SELECT oid, sync_position FROM _replicator_tables WHERE state IN ('streaming', 'catching up')";
 
 /// In how many parts the tables are that are being copied.
 const PARTS: &str = "SELECT max(part) FROM _replicator_chunks";

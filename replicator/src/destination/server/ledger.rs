@@ -367,6 +367,18 @@ pub(super) async fn delete_chunks(db: &mut impl Session, slot: &str, oid: Oid) -
     db.put(sql, &values).await.map(drop)
 }
 
+pub(super) async fn caught_up(db: &mut impl Session, slot: &str, oid: Oid) -> Result<()> {
+    let sql = r#"UPDATE "_replicator_tables" SET "state" = $1 WHERE "slot" = $2 AND "oid" = $3 AND "state" = $4"#;
+    let (is, was) = (TableState::Streaming, TableState::CatchingUp);
+    let values = [
+        is.name().into(),
+        slot.into(),
+        oid.0.into(),
+        was.name().into(),
+    ];
+    db.put(sql, &values).await.map(drop)
+}
+
 pub(super) async fn stop_table(
     db: &mut impl Session,
     slot: &str,

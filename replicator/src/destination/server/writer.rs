@@ -373,6 +373,12 @@ impl<S: Session> Writer<S> {
         Ok(())
     }
 
+    pub(in crate::destination) async fn caught_up(&mut self, slot: &str, oid: Oid) -> Result<()> {
+        self.start().await?;
+        let done = ledger::caught_up(self.parts()?.0, slot, oid).await;
+        self.end(done).await
+    }
+
     pub(in crate::destination) async fn stop_table(
         &mut self,
         slot: &str,

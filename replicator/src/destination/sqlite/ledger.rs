@@ -335,6 +335,14 @@ pub(super) fn delete_chunks(db: &Connection, slot: &str, oid: Oid) -> Result<()>
         .map_err(broken)
 }
 
+pub(super) fn caught_up(db: &Connection, slot: &str, oid: Oid) -> Result<()> {
+    let sql = "UPDATE _replicator_tables SET state = ? WHERE slot = ? AND oid = ? AND state = ?";
+    let (is, was) = (TableState::Streaming, TableState::CatchingUp);
+    db.execute(sql, params![is.name(), slot, oid.0, was.name()])
+        .map(drop)
+        .map_err(broken)
+}
+
 pub(super) fn stop_table(db: &Connection, slot: &str, oid: Oid, reason: &str) -> Result<()> {
     let sql = "UPDATE _replicator_tables SET state = ?, reason = ? WHERE slot = ? AND oid = ?";
     let state = TableState::Stopped(String::new());

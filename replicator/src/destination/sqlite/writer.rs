@@ -293,7 +293,8 @@ impl<'db> Writer<'db> {
         let slot = &held.slot;
         self.transaction(|writer| {
             writer.holds(held)?;
-            if !ledger::set_state(writer.db, slot, oid, &TableState::Streaming, at)? {
+            let state = TableState::copied(at, held.lsn);
+            if !ledger::set_state(writer.db, slot, oid, &state, at)? {
                 return Err(unknown_table(slot, oid));
             }
             ledger::create(writer.db)?;
@@ -453,6 +454,10 @@ impl<'db> Writer<'db> {
             }
             Ok(())
         })
+    }
+
+    pub(super) fn caught_up(&mut self, slot: &str, oid: Oid) -> Result<()> {
+        self.transaction(|writer| ledger::caught_up(writer.db, slot, oid))
     }
 
     pub(super) fn stop_table(&mut self, slot: &str, oid: Oid, reason: &str) -> Result<()> {

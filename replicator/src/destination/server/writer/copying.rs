@@ -162,7 +162,8 @@ impl<S: Session> Writer<S> {
         let slot = &held.slot;
         let (db, _) = self.parts()?;
         held.still_holds(ledger::position(db, slot, Lock::Shared).await?)?;
-        ledger::set_state(db, slot, oid, &TableState::Streaming, at).await?;
+        let state = TableState::copied(at, held.lsn);
+        ledger::set_state(db, slot, oid, &state, at).await?;
         if S::WHOLE {
             ledger::create_chunks(db).await?;
         }
