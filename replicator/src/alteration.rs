@@ -71,10 +71,7 @@ impl Alteration {
             match renamed(name) {
                 Some(at) if self.was.columns.len() == self.is.columns.len() => {
                     taken.push(at);
-                    let new = words.quoted(&self.is.columns[at].name);
-                    statements.push(format!(
-                        "ALTER TABLE {table} RENAME COLUMN {quoted} TO {new}"
-                    ));
+                    statements.push(words.rename(&self.is, name, &self.is.columns[at].name));
                 }
                 _ => statements.push(format!("ALTER TABLE {table} DROP COLUMN {quoted}")),
             }
@@ -119,6 +116,11 @@ pub(crate) trait Words {
     fn table(&self, table: &Table) -> String;
     /// A column's name, quoted.
     fn quoted(&self, name: &str) -> String;
+    /// The statement that gives a column another name.
+    fn rename(&self, table: &Table, was: &str, is: &str) -> String {
+        let (table, was, is) = (self.table(table), self.quoted(was), self.quoted(is));
+        format!("ALTER TABLE {table} RENAME COLUMN {was} TO {is}")
+    }
     /// The statement that adds a column.
     fn add(&self, table: &Table, at: usize) -> String;
     /// The one that gives a column its type, where there is one.

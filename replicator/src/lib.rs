@@ -290,6 +290,8 @@ pub use dialect::mysql::Mysql;
 pub use dialect::postgres::Postgres;
 #[cfg(feature = "sqlite")]
 pub use dialect::sqlite::Sqlite;
+#[cfg(feature = "sqlserver")]
+pub use dialect::sqlserver::SqlServer;
 pub use dialect::{Dialect, Shape};
 pub use error::{Error, ErrorKind, Result};
 pub(crate) use failpoint::fail_point;

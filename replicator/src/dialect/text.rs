@@ -49,7 +49,7 @@ pub(crate) fn longest(column: &Column) -> Option<usize> {
 
 /// Whether texts of this base type are ASCII, end in no blank, and differ by more than upper and lower case: whatever
 /// the character set and the collation, they come back and are told apart.
-#[cfg(feature = "mysql")]
+#[cfg(any(feature = "mysql", feature = "sqlserver"))]
 pub(crate) const fn is_plain(base: walproto::Oid) -> bool {
     matches!(
         base.0,
