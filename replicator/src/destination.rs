@@ -16,9 +16,20 @@ mod runs;
 mod server;
 #[cfg(feature = "sqlite")]
 pub(crate) mod sqlite;
-#[cfg(any(feature = "postgres", feature = "mysql"))]
+// Its tests are all that uses it as yet: a URL of it opens nothing before all of a destination is there.
+#[cfg(all(test, feature = "sqlserver"))]
+mod sqlserver;
+#[cfg(any(
+    feature = "postgres",
+    feature = "mysql",
+    all(test, feature = "sqlserver")
+))]
 mod tls;
-#[cfg(any(feature = "postgres", feature = "mysql"))]
+#[cfg(any(
+    feature = "postgres",
+    feature = "mysql",
+    all(test, feature = "sqlserver")
+))]
 mod url;
 
 use std::collections::HashMap;

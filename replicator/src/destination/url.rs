@@ -12,7 +12,7 @@ pub(crate) fn split(url: &str) -> (&str, Vec<(String, String)>) {
 }
 
 /// As libpq reads it: `%` and two digits are a byte, a plus is a plus. What is no text then cannot be meant.
-fn decoded(text: &str) -> String {
+pub(crate) fn decoded(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let [byte, behind @ ..] = rest {
