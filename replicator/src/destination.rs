@@ -180,8 +180,8 @@ pub trait Destination: Send {
     fn copy(&mut self, held: &PositionRow, chunk: Chunk)
     -> impl Future<Output = Result<()>> + Send;
 
-    /// Ends the copy of a table: its state is [`TableState::copied`](crate::TableState::copied) from now on, by the position in `held`; its chunks are
-    /// forgotten.
+    /// Ends the copy of a table: its state is [`TableState::copied`](crate::TableState::copied) from now on, by the position
+    /// in `held`; its chunks are forgotten.
     ///
     /// A table that is not copied because its rows are here already is told so too, with `at`.
     ///
