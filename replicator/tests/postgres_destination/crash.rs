@@ -115,7 +115,8 @@ impl Theatre<'_> {
 
     /// The server dies under the replicator, which dies on its way back to it.
     fn die_while_lost(&mut self, job: &Job, place: &'static str) {
-        let deadline = Instant::now() + PATIENCE;
+        // Often it is lost between two batches, and nothing but a new session comes of that.
+        let deadline = Instant::now() + 3 * PATIENCE;
         loop {
             let mut command = job.command(&[]);
             command.env("REPLICATOR_FAILPOINT", format!("{place}:1"));
@@ -124,7 +125,7 @@ impl Theatre<'_> {
             thread::sleep(Duration::from_millis(self.random.below(300) as u64));
             self.destination.kill();
             self.destination.start_again();
-            match running.wait_until(Instant::now() + Duration::from_secs(5)) {
+            match running.wait_until(Instant::now() + Duration::from_secs(2)) {
                 Some(finished) if finished.signal == Some(ABORTED) => break,
                 Some(finished) => Self::worth_retrying(&finished),
                 // It was lost in a commit, whose answer it found by itself.
