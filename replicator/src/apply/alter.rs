@@ -137,15 +137,15 @@ impl<D: Destination> Writer<D> {
                     }
                     Err(error) => return Err(error),
                 };
-                if self.isolates {
-                    let reason = format!("its definition changed at the source: {why}; {wanting}");
-                    return self.stop_alone(&table, reason).await;
-                }
                 if self.is_to_be_copied(table.oid).await {
                     // What comes of it is kept from here on as far as it can be read, and the copy has the rest.
                     self.aside.add(&table);
                     self.tables.put(table);
                     return Ok(());
+                }
+                if self.isolates {
+                    let reason = format!("its definition changed at the source: {why}; {wanting}");
+                    return self.stop_alone(&table, reason).await;
                 }
                 say(&|| {
                     tracing::warn!(

@@ -102,10 +102,13 @@ impl<D: Destination> Writer<D> {
             } else {
                 let done = self.batch(parcel, &mut inbox).await;
                 // What follows must not be written without it either.
-                if self.left {
-                    break;
+                match done {
+                    Err(error) if self.left => {
+                        tracing::warn!(%error, position = %self.position.lsn, "the next start goes on there");
+                        break;
+                    }
+                    done => done?,
                 }
-                done?;
             }
             self.catch_up().await;
         }

@@ -11,6 +11,8 @@
 //! Some types hold less than PostgreSQL's of the same name: no infinity, no `NaN`, no years before 1 or past 9999, no
 //! `24:00:00`. Such a value is a [`Misfit`]; with [`OnMisfit::Text`] the column is text from the start, and there is none.
 
+mod range;
+
 use std::borrow::Cow;
 
 use walproto::Oid;
@@ -21,6 +23,7 @@ use crate::error::{Error, Result};
 use crate::misfit::Misfit;
 use crate::table::{Column, Table};
 use crate::value::{Kind, Value, ValueError};
+use range::{last, moment, normal, special};
 
 /// In which a text equals those alone that differ from it by blanks at the end. Every version since 2008 has it; the
 /// `_UTF8` ones came in 2019.
@@ -513,67 +516,6 @@ pub(super) fn units(column: &Column) -> Option<usize> {
 /// Whether texts of this type are told apart by every collation and without their ends.
 pub(super) const fn is_plainly_told_apart(column: &Column) -> bool {
     is_plain(column.base_oid)
-}
-
-/// The last moment with so many digits of a second.
-fn last(digits: u8) -> String {
-    const LAST: &str = "9999-12-31 23:59:59.999999";
-    // A point stands before digits only.
-    let length = if digits == 0 {
-        19
-    } else {
-        20 + usize::from(digits)
-    };
-    LAST[..length.min(LAST.len())].to_owned()
-}
-
-/// A `NaN`, an infinity or a negative zero.
-fn special(text: &str) -> Result<Value, Misfit> {
-    match text {
-        "-0" => Ok(Value::Real(-0.0)),
-        "Infinity" => Err(Misfit::new(
-            "infinity, which no float is",
-            Value::Real(f64::MAX),
-        )),
-        "-Infinity" => Err(Misfit::new(
-            "infinity, which no float is",
-            Value::Real(f64::MIN),
-        )),
-        _ => Err(Misfit::without_nearest("NaN, which no float is")),
-    }
-}
-
-/// The server's range begins with the normal numbers.
-fn normal(number: f64) -> Result<(), Misfit> {
-    if !number.is_subnormal() {
-        return Ok(());
-    }
-    let nearest = if number.abs() < f64::MIN_POSITIVE / 2.0 {
-        0.0
-    } else {
-        f64::MIN_POSITIVE.copysign(number)
-    };
-    Err(Misfit::new(
-        "nearer to zero than any float",
-        Value::Real(nearest),
-    ))
-}
-
-/// Whether a date, or a date with a time, lies in the years 1 to 9999.
-fn moment(text: &str, last: &str, first: &str) -> Result<(), Misfit> {
-    let bytes = text.as_bytes();
-    let nearest = match (bytes.first(), bytes.last()) {
-        _ if text == "-infinity" => first,
-        // 0044-03-15 BC
-        (_, Some(b'C')) => first,
-        // Infinity, or a year of more than four digits.
-        _ if bytes.get(4) != Some(&b'-') => last,
-        _ => return Ok(()),
-    };
-    Err(Misfit::new(
-        "outside of the years 1 to 9999",
-        Value::Text(nearest.to_owned()),
-    ))
 }
 
 /// As the server prints it.
