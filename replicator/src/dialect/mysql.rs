@@ -350,6 +350,27 @@ impl Target {
         }
     }
 
+    /// `LOAD DATA` of lines in COPY's text format, bytes in hexadecimal.
+    ///
+    /// Separators are spelled as numbers: in which texts a backslash means something is a setting.
+    pub(crate) fn load(&self) -> String {
+        let each = || self.columns.iter().zip(&self.held).enumerate();
+        let read = each().map(|(at, (name, held))| match held.is_bytes() {
+            true => format!("@b{at}"),
+            false => name.clone(),
+        });
+        let set = each().filter(|(_, (_, held))| held.is_bytes());
+        let set = list(set.map(|(at, (name, _))| format!("{name} = UNHEX(@b{at})")));
+        let name = &self.name;
+        format!(
+            "LOAD DATA LOCAL INFILE 'rows' INTO TABLE {name} CHARACTER SET utf8mb4 \
+             FIELDS TERMINATED BY X'09' ENCLOSED BY '' ESCAPED BY X'5C' LINES STARTING BY '' TERMINATED BY X'0A' \
+             ({}){}{set}",
+            list(read),
+            if set.is_empty() { "" } else { " SET " }
+        )
+    }
+
     /// Whether rows of this shape go through a temporary table when there are many.
     pub(crate) fn is_staged(&self, shape: &Shape) -> bool {
         match shape {

@@ -98,6 +98,7 @@ macro_rules! every_case {
                 half_of_our_tables_is_not_a_new_destination,
                 tables_of_other_tools_with_our_names_are_left_alone;
             values: special_values_come_back_as_they_were, any_row_comes_back_to_the_bit,
+                any_row_that_is_copied_comes_back_to_the_bit,
                 as_many_columns_as_there_may_be_are_no_deeper_than_one,
                 hostile_names_are_only_names;
         }

@@ -164,6 +164,52 @@ pub(crate) async fn any_row_comes_back_to_the_bit<G: Ground>(ground: &G) {
     }
 }
 
+pub(crate) async fn any_row_that_is_copied_comes_back_to_the_bit<G: Ground>(ground: &G) {
+    let mut runner = TestRunner::default();
+    for case in 0..24 {
+        let rows = proptest::collection::vec(any_value(), 1..40);
+        let row = rows.new_tree(&mut runner).unwrap().current();
+        let names: Vec<String> = (0..row.len()).map(|at| format!("c{at}")).collect();
+        let columns: Vec<(&str, u32)> = names
+            .iter()
+            .zip(&row)
+            .map(|(name, (kind, _))| (name.as_str(), oid_of(*kind)))
+            .collect();
+        let table = named(1, &format!("t{case}"), &columns, &[]);
+        println!("{row:?}");
+        let (mut destination, position) = streaming(ground, &[&table]).await;
+        let begun = destination.begin_copy(&position, &table, Lsn(100)).await;
+        begun.unwrap();
+        let fields: Vec<String> = row
+            .iter()
+            .map(|(kind, value)| field(*kind, value))
+            .collect();
+        let copied = chunk(&table, 1, 1, &[&fields.join("\t")]);
+        destination.copy(&position, copied).await.unwrap();
+        let values: Vec<Value> = row.into_iter().map(|(_, value)| value).collect();
+        assert_eq!(everything(&mut destination, &table).await, [values]);
+        destination.forget("s").await.unwrap();
+    }
+}
+
+/// As COPY prints a value.
+fn field(kind: Kind, value: &Value) -> String {
+    let Some(text) = value.to_text(kind).unwrap() else {
+        return "\\N".to_owned();
+    };
+    let escaped = text.chars().map(|letter| match letter {
+        '\\' => "\\\\".to_owned(),
+        '\u{8}' => "\\b".to_owned(),
+        '\u{c}' => "\\f".to_owned(),
+        '\n' => "\\n".to_owned(),
+        '\r' => "\\r".to_owned(),
+        '\t' => "\\t".to_owned(),
+        '\u{b}' => "\\v".to_owned(),
+        other => other.to_string(),
+    });
+    escaped.collect()
+}
+
 fn any_value() -> impl Strategy<Value = (Kind, Value)> {
     let from =
         |kind: Kind| move |text: String| (kind, Value::from_text(kind, text.as_bytes()).unwrap());
@@ -194,6 +240,7 @@ fn any_value() -> impl Strategy<Value = (Kind, Value)> {
             .prop_map(from(Kind::Float8)),
         any::<Vec<u8>>().prop_map(|bytes| (Kind::Bytea, Value::Blob(bytes))),
         "[^\0]*".prop_map(from(Kind::Text)),
+        "[\\\\\\x08-\\x0DN'0Z]{0,12}".prop_map(from(Kind::Text)),
         "-?[0-9]{1,30}(\\.[0-9]{1,20})?".prop_map(from(Kind::Text)),
         Just((Kind::Text, Value::Null)),
     ]

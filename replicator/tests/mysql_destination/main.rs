@@ -5,6 +5,7 @@
 mod common;
 #[path = "../every_destination/mod.rs"]
 mod every_destination;
+mod loaded;
 mod server;
 mod taken_over;
 

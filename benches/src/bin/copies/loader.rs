@@ -66,8 +66,19 @@ fn load(mut command: Command, rows: ChildStdout) -> Result<(), Failure> {
     }
 }
 
-/// Prepared inserts of single rows in one transaction, of which SQLite's `.import` is a slower form that knows no NULL.
-pub(crate) fn sqlite(path: &Path, table: &str, rows: impl Read) -> Result<(), Failure> {
+/// `.import` by SQLite's own shell, which takes every field as it comes and knows no NULL.
+pub(crate) fn sqlite(path: &Path, table: &str, rows: ChildStdout) -> Result<(), Failure> {
+    let mut command = Command::new("sqlite3");
+    command
+        .args(["-batch", "-bail", "-cmd", "PRAGMA synchronous = FULL"])
+        .args(["-cmd", ".mode ascii", "-cmd", r#".separator "\t" "\n""#])
+        .arg(path)
+        .arg(format!(".import /dev/stdin {table}"));
+    load(command, rows)
+}
+
+/// Prepared inserts of single rows in one transaction: what SQLite itself takes for a row, and nothing else.
+pub(crate) fn inserts(path: &Path, table: &str, rows: impl Read) -> Result<(), Failure> {
     let db = Connection::open(path)?;
     db.pragma_update(None, "synchronous", "FULL")?;
     let columns = db

@@ -93,10 +93,13 @@ fn measure(options: &Options, rows: &'static Rows) -> Result<(), Failure> {
         "", "seconds", "rows/s", "MB/s", "× pipe", "CPU µs", "source", "dest.", "MB"
     );
     for product in &options.products {
-        let mut pipe = None;
+        let (mut pipe, mut inserts) = (None, None);
         let mut ours = vec![None; options.workers.len()];
         for _ in 0..options.rounds {
             best(&mut pipe, place.load(*product)?);
+            if *product == Product::Sqlite {
+                best(&mut inserts, place.insert()?);
+            }
             for (workers, best_run) in options.workers.iter().zip(&mut ours) {
                 best(best_run, place.copy(*product, *workers)?);
             }
@@ -105,6 +108,9 @@ fn measure(options: &Options, rows: &'static Rows) -> Result<(), Failure> {
         let name = product.name();
         let line = |title: &str, measured| print(title, count, place.bytes, measured, &pipe);
         line(&format!("{name}: pipe"), &pipe);
+        if let Some(inserts) = &inserts {
+            line(&format!("{name}: inserts"), inserts);
+        }
         for (workers, best) in options.workers.iter().zip(&ours) {
             if let Some(best) = best {
                 line(&format!("{name}: {workers} at work"), best);

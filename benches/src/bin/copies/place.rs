@@ -4,6 +4,7 @@ use std::fs;
 use std::io;
 use std::path::PathBuf;
 use std::process::Command;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
@@ -32,6 +33,9 @@ pub(crate) struct Place {
 /// A publication that has the tables, and one of a table with a tenth of the first one's rows.
 const ALL: &str = "p";
 const TENTH: &str = "tenth";
+
+/// How long InnoDB may take to come to rest.
+const SETTLED: Duration = Duration::from_secs(60);
 
 impl Place {
     pub(crate) fn new(rows: &'static Rows, count: usize) -> Result<Self, Failure> {
@@ -115,6 +119,15 @@ impl Place {
 
     /// By the destination's own loader, one table after the other.
     pub(crate) fn load(&mut self, product: Product) -> Result<Measured, Failure> {
+        self.pipe(product, false)
+    }
+
+    /// By prepared inserts, which is less than SQLite's own loader does.
+    pub(crate) fn insert(&mut self) -> Result<Measured, Failure> {
+        self.pipe(Product::Sqlite, true)
+    }
+
+    fn pipe(&mut self, product: Product, inserts: bool) -> Result<Measured, Failure> {
         let name = self.another(product)?;
         let rows = self.rows;
         let prepare: String = rows
@@ -145,6 +158,9 @@ impl Place {
                 let mut sender = Sender::start(&place.source.url("postgres"), &select)?;
                 let pipe = sender.output()?;
                 match product {
+                    Product::Sqlite if inserts => {
+                        loader::inserts(&place.file(&name), table, pipe)?;
+                    }
                     Product::Sqlite => loader::sqlite(&place.file(&name), table, pipe)?,
                     Product::Postgres => loader::postgres(&place.target().url(&name), table, pipe)?,
                     Product::MariaDb => {
@@ -186,6 +202,9 @@ impl Place {
     }
 
     fn spent(&mut self, product: Product) -> Result<Spent, Failure> {
+        if product == Product::MariaDb {
+            self.settle()?;
+        }
         let destination = match product {
             Product::Sqlite => None,
             Product::Postgres => Some(self.target().process_id()),
@@ -195,6 +214,22 @@ impl Place {
             source: spent::of_server(self.source.process_id())?,
             destination: destination.map(spent::of_server).transpose()?,
         })
+    }
+
+    /// Waits until InnoDB has done for each row what comes after its commit: a load that is one transaction would leave
+    /// all of that to the next one's time.
+    fn settle(&mut self) -> Result<(), Failure> {
+        let mut sql = self.mariadb().connect("")?;
+        let start = Instant::now();
+        while start.elapsed() < SETTLED {
+            let left = "SELECT VARIABLE_VALUE FROM information_schema.GLOBAL_STATUS
+                        WHERE VARIABLE_NAME = 'INNODB_HISTORY_LIST_LENGTH'";
+            if sql.value(left)? == "0" {
+                return Ok(());
+            }
+            thread::sleep(Duration::from_millis(50));
+        }
+        Err("the destination server does not come to rest".into())
     }
 
     /// A new database for a copy.

@@ -254,8 +254,7 @@ impl server::Statements<Session> for Statements {
     }
 
     async fn copy(&mut self, db: &mut Session, chunk: &Chunk) -> Result<()> {
-        let rows = chunk.rows().collect::<Result<_>>()?;
-        self.copy(db, chunk.table(), rows).await
+        self.copy(db, chunk).await
     }
 
     async fn read(

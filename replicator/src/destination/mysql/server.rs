@@ -19,6 +19,8 @@ pub(super) struct Server {
     pub(super) folds: bool,
     /// What it takes at once, in bytes.
     pub(super) packet: usize,
+    /// Whether it takes `LOAD DATA LOCAL`.
+    pub(super) loads: bool,
     /// When it was started, by its own clock: with the number of a session that is a session for good.
     pub(super) started: i64,
 }
@@ -26,7 +28,7 @@ pub(super) struct Server {
 /// The server's own variables that bear on our promises.
 const VARIABLES: &str = "SHOW GLOBAL VARIABLES WHERE Variable_name IN ('version', 'read_only', 'innodb_read_only',
     'innodb_flush_log_at_trx_commit', 'lower_case_table_names', 'max_allowed_packet', 'log_bin', 'binlog_format',
-    'sync_binlog', 'innodb_strict_mode')";
+    'sync_binlog', 'innodb_strict_mode', 'local_infile')";
 
 impl Server {
     /// Looks.
@@ -101,6 +103,7 @@ impl Server {
             flavour,
             folds: value("lower_case_table_names") != "0",
             packet: value("max_allowed_packet").parse().unwrap_or(1 << 20),
+            loads: is_on("local_infile"),
             started,
         })
     }

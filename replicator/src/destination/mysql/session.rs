@@ -1,10 +1,14 @@
 //! A session at the destination server: opened with the settings that our promises need, and its errors in words.
 
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
+use bytes::Bytes;
+use futures_core::Stream;
 use mysql_async::consts::StatusFlags;
 use mysql_async::prelude::{FromValue, Queryable};
-use mysql_async::{Conn, Params, Row, Value};
+use mysql_async::{Conn, InfileData, LocalInfileError, Params, Row, Value};
 use tokio::time::Instant;
 
 use super::product::Way;
@@ -21,6 +25,9 @@ const CONNECT: Duration = Duration::from_secs(30);
 
 /// A session that was not used for so long is asked whether it is there still.
 const STALE: Duration = Duration::from_secs(5);
+
+/// Bytes of a message with rows to load.
+const PIECE: usize = 256 << 10;
 
 /// An open session.
 #[derive(Debug)]
@@ -123,6 +130,27 @@ impl Session {
         self.notice(done)
     }
 
+    /// Runs a `LOAD DATA LOCAL` that reads these lines; the driver's own error.
+    pub(super) async fn load(
+        &mut self,
+        sql: &str,
+        lines: Bytes,
+    ) -> Result<Done, mysql_async::Error> {
+        let pieces = Pieces {
+            rest: lines,
+            most: PIECE.min(self.server.packet / 2).max(1),
+        };
+        let file = async move { Ok(Box::pin(pieces) as InfileData) };
+        self.db.set_infile_handler(file);
+        let done = self.run_text(sql).await;
+        if done.is_err() {
+            // A server that did not ask for them is not to have them later.
+            let nothing = async { Err(LocalInfileError::NoHandler.into()) };
+            self.db.set_infile_handler(nothing);
+        }
+        done
+    }
+
     /// The rows of a query of ours.
     pub(super) async fn rows(&mut self, sql: &str, values: Vec<Value>) -> Result<Vec<Row>> {
         let done = self.db.exec(sql, parameters(values)).await;
@@ -187,6 +215,22 @@ impl Session {
             self.lost |= is_lost(error);
         }
         done
+    }
+}
+
+/// What the server reads as a file, in messages.
+struct Pieces {
+    rest: Bytes,
+    most: usize,
+}
+
+impl Stream for Pieces {
+    type Item = std::io::Result<Bytes>;
+
+    fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let length = self.most.min(self.rest.len());
+        let piece = (length > 0).then(|| Ok(self.rest.split_to(length)));
+        Poll::Ready(piece)
     }
 }
 

@@ -1,5 +1,7 @@
 //! Operations on their way through statements, each with its row counts and its warnings checked.
 
+mod copying;
+
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -115,47 +117,6 @@ impl Statements {
                     stages: Vec::new(),
                 }))
             }
-        }
-    }
-
-    /// Adds rows of the first copy.
-    pub(super) async fn copy(
-        &mut self,
-        db: &mut Session,
-        table: &Arc<Table>,
-        rows: Vec<Vec<Value>>,
-    ) -> Result<()> {
-        let target = self.target(db, table).await?;
-        let packet = db.server.packet;
-        let mut parameters = Vec::with_capacity(rows.len());
-        for mut row in rows {
-            self.misfits
-                .fit_row(table, &mut row, |at, value| hold(&target, at, value))?;
-            let bytes = row.iter().map(size).sum();
-            if bytes > packet {
-                return Err(too_large(
-                    &format!("table {table}, first copy"),
-                    bytes,
-                    packet,
-                ));
-            }
-            parameters.push(Parameters {
-                bytes,
-                values: row.iter().map(parameter).collect(),
-            });
-        }
-        let fill = |rows| target.statement(&Shape::Insert, rows);
-        match insert(db, parameters, fill).await {
-            Ok(()) => Ok(()),
-            Err(Failed::Refused(error)) => {
-                Err(failure(format!("table {table}, first copy"), error))
-            }
-            Err(Failed::Warned(text)) => Err(warned(&format!("table {table}, first copy"), &text)),
-            Err(Failed::Unmade(error)) => Err(error),
-            Err(Failed::Met(_)) => Err(Error::person(format!(
-                "table {table}, first copy: the destination did not take every row"
-            ))
-            .with_hint("a trigger on the table may leave rows out")),
         }
     }
 

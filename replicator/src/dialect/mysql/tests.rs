@@ -214,3 +214,21 @@ fn a_column_is_added_and_filled() {
         "UPDATE `orders` SET `note` = NULL WHERE `note` IS NOT NULL"
     );
 }
+
+#[test]
+fn lines_are_loaded_into_named_columns_and_bytes_from_hexadecimal() {
+    let load = |columns| {
+        let table = table("public", "t", columns, &[0]);
+        let held = Held::all(&table, OnMisfit::Fail).unwrap();
+        Target::new(&table, held, Flavour::MariaDb).load()
+    };
+    assert_eq!(
+        load(&[("id", 23), ("a`b", 25)]),
+        "LOAD DATA LOCAL INFILE 'rows' INTO TABLE `t` CHARACTER SET utf8mb4 \
+         FIELDS TERMINATED BY X'09' ENCLOSED BY '' ESCAPED BY X'5C' LINES STARTING BY '' TERMINATED BY X'0A' \
+         (`id`, `a``b`)"
+    );
+    let sql = load(&[("id", 23), ("b", 17), ("c", 17)]);
+    let end = "(`id`, @b1, @b2) SET `b` = UNHEX(@b1), `c` = UNHEX(@b2)";
+    assert!(sql.ends_with(end), "{sql}");
+}

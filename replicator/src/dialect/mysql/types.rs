@@ -245,6 +245,38 @@ impl Held {
         }
     }
 
+    /// What the source's values are.
+    pub(crate) const fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// What of PostgreSQL's text the server takes for it, of a column whose values are texts; `None` where it is for
+    /// [`value`](Self::value) to say.
+    pub(crate) fn plain<'t>(&self, text: &'t str) -> Option<&'t str> {
+        if self.kind != Kind::Text {
+            return None;
+        }
+        match self.form {
+            Form::Text(length) => short_enough(text, length).ok().map(|()| text),
+            Form::Date => moment(text, "", "").ok().map(|()| text),
+            Form::DateTime { zoned, .. } => {
+                moment(text, "", "").ok()?;
+                match text.strip_suffix("+00") {
+                    None if !zoned => Some(text),
+                    plain => plain.filter(|_| zoned),
+                }
+            }
+            Form::Time { .. } => Some(text),
+            Form::Decimal { .. } => (text != "NaN").then_some(text),
+            _ => None,
+        }
+    }
+
+    /// Whether bytes are held, and not a text or a number.
+    pub(crate) const fn is_bytes(&self) -> bool {
+        matches!(self.form, Form::Bytes(_))
+    }
+
     /// The value that the server's own text stands for, `None` being NULL; bytes as they are.
     ///
     /// # Errors
