@@ -31,6 +31,8 @@ const LINES: &[&str] = &[
     "3\tt\t0\t1.7976931348623157e+308\t1e-45\t\\N\t\\N\t\\N\t\\N\t\\N\t\\\\N\t\\N",
     "4\t\\N\t\\N\t0.30000000000000004\t\\N\t\\\\x27\t2024-02-29\t12:00:00\t2024-02-29 12:00:00\t2024-02-29 12:00:00+00\t\\N\t0.00",
     "5\tf\t1\t-1e+15\t1.6777216e+07\t\\\\xc3\t1970-01-01\t00:00:00\t1970-01-01 00:00:00\t1970-01-01 00:00:00+00\t \u{10FFFF}'\"\u{1a} \t1.00",
+    // Nothing but a text that is escaped keeps this one from being taken as it is.
+    "6\tf\t1\t1\t1\t\\N\t\\N\t\\N\t\\N\t\\N\ta\\fb\\vc\\bd\t1.00",
 ];
 
 fn table() -> Arc<Table> {
@@ -92,6 +94,7 @@ async fn what_is_loaded_is_what_is_inserted() {
         "3|t|0|1.7976931348623157e+308|1e-45|NULL|NULL|NULL|NULL|NULL|\\N|NULL",
         "4|NULL|NULL|0.30000000000000004|NULL|\\x27|2024-02-29|12:00:00|2024-02-29 12:00:00|2024-02-29 12:00:00+00|NULL|0.00",
         "5|f|1|-1e+15|1.6777216e+07|\\xc3|1970-01-01|00:00:00|1970-01-01 00:00:00|1970-01-01 00:00:00+00| \u{10FFFF}'\"\u{1a} |1.00",
+        "6|f|1|1|1|NULL|NULL|NULL|NULL|NULL|a\u{c}b\u{b}c\u{8}d|1.00",
     ];
     assert_eq!(back, wanted);
 }
@@ -123,6 +126,12 @@ async fn what_a_load_would_leave_out_or_change_is_refused_with_its_reason() {
         text.contains("public.t") && text.contains("short"),
         "{text}"
     );
-    assert_eq!(loads(&stage), before + 2);
+    // Of what is too long a load would keep the beginning, and say so with a warning.
+    stage.meddle("ALTER TABLE t DROP CONSTRAINT short, MODIFY name VARCHAR(3)");
+    let long = chunk(&t, 1, 2, &["3\tlong"]);
+    let error = destination.copy(&row, long).await.unwrap_err();
+    let text = error.to_string();
+    assert!(text.contains("public.t") && text.contains("name"), "{text}");
+    assert_eq!(loads(&stage), before + 3);
     assert_eq!(stage.look("SELECT * FROM t"), ["1|a"]);
 }
