@@ -60,6 +60,9 @@ pub struct Config {
     pub(crate) batch_transactions: usize,
     pub(crate) connect_timeout: Option<Duration>,
     pub(crate) takeover: Duration,
+    pub(crate) standby: bool,
+    /// Whether a first start that is not complete may be another process's.
+    pub(crate) spares_first_start: bool,
     pub(crate) reconnect: Duration,
     pub(crate) retry_delay: Duration,
     pub(crate) retry_max_delay: Duration,
@@ -102,6 +105,8 @@ impl Config {
             batch_transactions: 10_000,
             connect_timeout: None,
             takeover: Duration::from_secs(30),
+            standby: false,
+            spares_first_start: false,
             reconnect: PATIENCE,
             retry_delay: Duration::from_millis(250),
             retry_max_delay: Duration::from_secs(30),
@@ -359,6 +364,14 @@ impl Config {
     #[must_use]
     pub const fn takeover(mut self, wait: Duration) -> Self {
         self.takeover = wait;
+        self
+    }
+
+    /// Waits, holding nothing, while another replicator has the slot, and takes over when that one is gone.
+    #[must_use]
+    pub const fn standby(mut self, standby: bool) -> Self {
+        self.standby = standby;
+        self.spares_first_start = standby;
         self
     }
 

@@ -26,7 +26,17 @@ struct Inner {
     at_end: bool,
     locked_out: bool,
     source_lost: bool,
+    displaced: Option<Displaced>,
     missing_table: Option<String>,
+}
+
+/// Who is in our place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Displaced {
+    /// It has the slot, the destination, or the position.
+    Running,
+    /// It is on the way to its first position, or died there.
+    Starting,
 }
 
 /// Who can mend it.
@@ -56,6 +66,7 @@ impl Error {
             at_end: false,
             locked_out: false,
             source_lost: false,
+            displaced: None,
             missing_table: None,
         }))
     }
@@ -164,6 +175,30 @@ impl Error {
     /// Whether source or destination gave up waiting for a lock that somebody else holds.
     pub(crate) fn is_locked_out(&self) -> bool {
         self.0.locked_out
+    }
+
+    /// Says that another replicator is in our place.
+    #[must_use]
+    pub(crate) fn displaced(mut self) -> Self {
+        self.0.displaced = Some(Displaced::Running);
+        self
+    }
+
+    /// Says that another replicator is about to be, or was.
+    #[must_use]
+    pub(crate) fn unfinished(mut self) -> Self {
+        self.0.displaced = Some(Displaced::Starting);
+        self
+    }
+
+    /// Whether another replicator is in our place, or may be about to.
+    pub(crate) fn is_displaced(&self) -> bool {
+        self.0.displaced.is_some()
+    }
+
+    /// Whether another replicator has begun a first start, and not come to its end.
+    pub(crate) fn is_unfinished(&self) -> bool {
+        self.0.displaced == Some(Displaced::Starting)
     }
 
     /// A destination table that is not there, and that somebody else makes; `sql` would.

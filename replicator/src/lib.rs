@@ -262,6 +262,7 @@ mod selection;
 pub mod show;
 mod shutdown;
 mod source;
+mod standby;
 mod start;
 mod table;
 pub mod tail;

@@ -105,7 +105,8 @@ impl PositionRow {
                 "another replicator took over slot {slot}: {} (epoch {}, ours was {epoch})",
                 now.holder, now.epoch
             ))
-            .with_hint("nothing of ours was written after that; let one of the two run"),
+            .with_hint("nothing of ours was written after that; let one of the two run")
+            .displaced(),
             Some(now) => Error::person(format!(
                 "the position row of slot {slot} was at {lsn} and is at {} now, although nobody took over",
                 now.lsn

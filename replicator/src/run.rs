@@ -12,6 +12,7 @@ use crate::publication;
 use crate::quarantine::Quarantine;
 use crate::shutdown::Shutdown;
 use crate::source::Source;
+use crate::standby;
 use crate::start;
 
 /// Copies what is there, then applies changes until `shutdown` asks for the end or [`Config::until`] is reached.
@@ -30,6 +31,14 @@ pub async fn run(config: Config, shutdown: Shutdown) -> Result<Summary> {
     config.connection()?;
     check_end(&config)?;
     check_spool(&config)?;
+    if config.standby {
+        return standby::run(config, shutdown).await;
+    }
+    once(config, shutdown).await
+}
+
+/// A run that begins now.
+pub(crate) async fn once(config: Config, shutdown: Shutdown) -> Result<Summary> {
     let quarantine = quarantine(&config)?;
     let destination = destination::open(&config).await?;
     into(config, destination, quarantine, shutdown).await

@@ -53,6 +53,13 @@ pub(crate) async fn start<D: Destination + 'static>(
     let mut row = destination.position(&config.slot).await?;
     if let Some(intent) = row.as_ref().filter(|row| row.state == State::Intent) {
         check_system(intent, &system)?;
+        if config.spares_first_start {
+            return Err(Error::retry(format!(
+                "the first start for slot {:?} is not complete, and may be another replicator's that is at it",
+                config.slot
+            ))
+            .unfinished());
+        }
         clean(config, &mut source, destination, intent).await?;
         row = None;
     }

@@ -223,6 +223,9 @@ pub struct RunArgs {
         value_parser = clap::value_parser!(u64).range(..=86_400)
     )]
     pub takeover: u64,
+    /// Stand by while another process has the slot, and take over when it is gone
+    #[arg(long, help_heading = WAITING_AND_TRYING_AGAIN, env = "REPLICATOR_STANDBY")]
+    pub standby: bool,
     /// How long a source that was lost is tried to be reached again; 0 ends the run at once
     #[arg(
         long, help_heading = WAITING_AND_TRYING_AGAIN,
@@ -406,6 +409,7 @@ impl From<RunArgs> for Config {
             })
             .memory(args.memory.saturating_mul(1 << 20))
             .takeover(Duration::from_secs(args.takeover))
+            .standby(args.standby)
             .batch(
                 args.batch_size << 20,
                 usize::try_from(args.batch_transactions).unwrap_or(usize::MAX),

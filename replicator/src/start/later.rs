@@ -187,7 +187,10 @@ async fn own(
     started.map_err(|error| {
         if is_in_use(&error) {
             Error::from(error)
-                .with_hint("stop the other consumer, or give this one a --slot of its own")
+                .with_hint(
+                    "stop the other consumer, or give this one a --slot of its own, or --standby",
+                )
+                .displaced()
         } else {
             error.into()
         }

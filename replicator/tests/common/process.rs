@@ -66,6 +66,14 @@ impl Job {
         self
     }
 
+    /// Adds a parameter to the source's URL.
+    pub fn source_parameter(mut self, parameter: &str) -> Self {
+        self.source
+            .push(if self.source.contains('?') { '&' } else { '?' });
+        self.source.push_str(parameter);
+        self
+    }
+
     /// Uses a slot of another name.
     pub fn slot(mut self, name: &str) -> Self {
         self.slot = name.into();

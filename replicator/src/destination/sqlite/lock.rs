@@ -44,7 +44,8 @@ pub(super) async fn take(path: &Path, slot: &str, wait: Duration) -> Result<Lock
             return Err(Error::retry(format!(
                 "{path} is being written by another replicator: {holder}"
             ))
-            .with_hint("end that process, or give this one a destination of its own"));
+            .with_hint("end that process, or give this one a destination of its own")
+            .displaced());
         }
         if !std::mem::replace(&mut told, true) {
             let path = path.display();

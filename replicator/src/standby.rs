@@ -1,0 +1,183 @@
+//! Waiting beside a replicator at work, and taking over when it is gone.
+//!
+//! A standby holds nothing at either side while it waits: it asks the source's catalog who has the slot. The slot is free
+//! as soon as its holder's connection ends, and where the holder stands still, when `wal_sender_timeout` of the holder's
+//! session is over. Then it starts as any later run does: it owns the slot, raises the epoch, and whoever was cut off
+//! changes nothing any more. Who is overtaken so becomes the standby of the other.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+use walstream::Client;
+
+use crate::apply::Summary;
+use crate::config::Config;
+use crate::error::{Error, ErrorKind, Result};
+use crate::run::once;
+use crate::shutdown::Shutdown;
+
+/// How often is looked who has the slot. Looking leaves no trace in the server's log.
+const LOOK: Duration = Duration::from_millis(250);
+
+/// Between attempts to ask a source that is away.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// How long the source may take to answer.
+const ANSWER: Duration = Duration::from_secs(30);
+
+/// How long a first start of another process may take from its intent to its position, which is where it has the slot.
+const FIRST_START: Duration = Duration::from_secs(300);
+
+/// Waits for its turn, runs, and waits again when another one took over.
+pub(crate) async fn run(config: Config, shutdown: Shutdown) -> Result<Summary> {
+    let mut config = config;
+    let mut watch = Watch::new(&config)?;
+    // Since when a first start is under way that nobody is seen at.
+    let mut unfinished = None;
+    loop {
+        let mut asked = shutdown.clone();
+        tokio::select! {
+            free = watch.until_free() => free?,
+            () = asked.asked() => return Ok(Summary::default()),
+        }
+        let since = Instant::now();
+        let error = match once(config.clone(), shutdown.clone()).await {
+            Err(error) if error.is_displaced() => error,
+            ended => return ended,
+        };
+        if error.kind() == ErrorKind::Retry && !error.is_unfinished() {
+            unfinished = None;
+            tracing::warn!(slot = config.slot, %error, "waiting beside the other replicator");
+            continue;
+        }
+        if unfinished.is_none() {
+            tracing::info!(slot = config.slot, %error, "standing by: a first start is under way");
+        }
+        let began = *unfinished.get_or_insert(since);
+        if began.elapsed() < FIRST_START {
+            tokio::time::sleep(AGAIN).await;
+            continue;
+        }
+        tracing::warn!(
+            slot = config.slot,
+            "the first start of another replicator does not come to its end; beginning again in its place"
+        );
+        config.spares_first_start = false;
+    }
+}
+
+/// What is known of the slot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Seen {
+    Nothing,
+    Missing,
+    Held(i32),
+    Away,
+}
+
+/// Looks who has the slot.
+struct Watch {
+    connection: walstream::Config,
+    slot: String,
+    client: Option<Client>,
+    seen: Seen,
+    /// Since when the source is away, and for how long it may be.
+    away: Option<Instant>,
+    patience: Duration,
+}
+
+impl Watch {
+    fn new(config: &Config) -> Result<Self> {
+        walstream::check_slot_name(&config.slot)?;
+        Ok(Self {
+            connection: config.connection()?,
+            slot: config.slot.clone(),
+            client: None,
+            seen: Seen::Nothing,
+            away: None,
+            patience: config.reconnect,
+        })
+    }
+
+    /// Waits until the slot is there and nobody's.
+    async fn until_free(&mut self) -> Result<()> {
+        self.seen = Seen::Nothing;
+        loop {
+            let pause = match self.look().await {
+                Ok(Some(Some(pid))) => {
+                    self.say(Seen::Held(pid));
+                    LOOK
+                }
+                Ok(Some(None)) => {
+                    if self.seen != Seen::Nothing {
+                        tracing::info!(slot = self.slot, "the slot is free: taking over");
+                    }
+                    // Its transaction is over with the question; a session of its own for each run is simpler.
+                    self.client = None;
+                    return Ok(());
+                }
+                Ok(None) => {
+                    self.say(Seen::Missing);
+                    AGAIN
+                }
+                Err(error) => {
+                    self.lost(error)?;
+                    AGAIN
+                }
+            };
+            tokio::time::sleep(pause).await;
+        }
+    }
+
+    /// The slot, and the process that has it.
+    async fn look(&mut self) -> Result<Option<Option<i32>>> {
+        let (client, connection, slot) = (&mut self.client, &self.connection, &self.slot);
+        let looking = async {
+            let client = match client {
+                Some(client) => client,
+                none => none.insert(Client::connect(connection).await?),
+            };
+            let slot = client.slot(slot).await?;
+            Ok::<_, Error>(slot.map(|slot| slot.active_pid))
+        };
+        let looked = tokio::time::timeout(ANSWER, looking).await;
+        let looked = looked.unwrap_or_else(|_| Err(Error::retry("the source does not answer")));
+        if looked.is_ok() {
+            self.away = None;
+        }
+        looked
+    }
+
+    /// The source could not be asked: worth another try for as long as one that was lost in the middle of a run.
+    fn lost(&mut self, error: Error) -> Result<()> {
+        self.client = None;
+        let since = *self.away.get_or_insert_with(Instant::now);
+        if error.kind() != ErrorKind::Retry || since.elapsed() >= self.patience {
+            return Err(error);
+        }
+        if self.seen != Seen::Away {
+            tracing::warn!(slot = self.slot, %error, "the source cannot be asked who has the slot; trying again");
+            self.seen = Seen::Away;
+        }
+        Ok(())
+    }
+
+    /// Says what there is to wait for, once.
+    fn say(&mut self, now: Seen) {
+        if self.seen == now {
+            return;
+        }
+        let slot = &self.slot;
+        match now {
+            Seen::Held(pid) => {
+                tracing::info!(slot, pid, "standing by: another session has the slot");
+            }
+            Seen::Missing => tracing::warn!(
+                slot,
+                "standing by: there is no such slot yet, and a first run that makes it is not for a standby to begin"
+            ),
+            Seen::Nothing | Seen::Away => {}
+        }
+        self.seen = now;
+    }
+}
