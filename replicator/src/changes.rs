@@ -237,6 +237,17 @@ fn listed(text: &str, oid: Oid) -> BTreeSet<String> {
         .collect()
 }
 
+/// A table's row filters, as the server prints them.
+pub(crate) fn filter(text: &str, oid: Oid) -> BTreeSet<String> {
+    let filter = |line: String| {
+        let words = line.split(' ').skip(4);
+        // Columns are numbers.
+        let words = words.skip_while(|word| word.parse::<i64>().is_ok());
+        words.collect::<Vec<_>>().join(" ")
+    };
+    listed(text, oid).into_iter().map(filter).collect()
+}
+
 /// Whether such a line has a row filter; columns are numbers.
 fn has_filter(line: &str) -> bool {
     let mut rest = line.split(' ').skip(4);

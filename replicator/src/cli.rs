@@ -72,6 +72,8 @@ pub enum Command {
     Run(RunArgs),
     /// Copy tables anew, by the run that goes on or by the next one
     Resync(ResyncArgs),
+    /// Go on with another source after an upgrade or failover, when its tables hold what the destination holds
+    Adopt(AdoptArgs),
     /// Remove slot, publication (only if ours) and our tables' rows at the destination
     Drop(DropArgs),
     /// Show changes as they are committed, without moving or making anything lasting
@@ -170,6 +172,22 @@ impl ResyncArgs {
     pub fn tables(&self) -> Vec<TableName> {
         List::all(self.table.clone()).collect()
     }
+}
+
+/// Options of `adopt`.
+#[derive(Debug, Args)]
+pub struct AdoptArgs {
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap takes it as a heading")]
+    pub source: SourceArgs,
+    /// Where it is written to (a URL as for `run`)
+    #[arg(
+        long,
+        env = "REPLICATOR_DESTINATION",
+        hide_env_values = true,
+        value_name = "URL"
+    )]
+    pub destination: String,
 }
 
 /// Options of `demo`.

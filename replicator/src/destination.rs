@@ -297,6 +297,26 @@ pub trait Destination: Send {
     /// been read.
     fn commit(&mut self) -> impl Future<Output = Result<Outcome>> + Send;
 
+    /// Goes on with another source: position row and ledger say so from here on, in one transaction.
+    ///
+    /// All of `next` but slot and epoch may differ from `held`. `tables` are all of the ledger's, each by the number that
+    /// it had; states and what is kept of their own rows go with them. No batch is open.
+    ///
+    /// # Errors
+    ///
+    /// Position and epoch must be those of `held`. Where this is not there, another source needs another destination.
+    fn adopt(
+        &mut self,
+        held: &PositionRow,
+        next: &PositionRow,
+        tables: &[(Oid, TableRow)],
+    ) -> impl Future<Output = Result<()>> + Send {
+        let _ = (held, next, tables);
+        let error =
+            Error::usage("this destination cannot go on with another source").with_hint(START_ANEW);
+        async { Err(error) }
+    }
+
     /// Undoes the batch that is open, if one is.
     fn rollback(&mut self) -> impl Future<Output = Result<()>> + Send;
 

@@ -206,6 +206,25 @@
 //! | 3. the publications are looked at over a new session | the same | at random |
 //! | 4. the next batch carries the timeline that the server is on now | as a batch | as a batch |
 //!
+//! ## Standby
+//!
+//! With [`Config::standby`] a run begins by waiting, without anything at either side but a session that asks the source's
+//! catalog who has the slot. When it is nobody's a later start follows, whose steps are those above:
+//!
+//! | what the one at work does | the standby | killed or stopped at |
+//! |---|---|---|
+//! | dies | gets the slot as soon as its connection has ended | at random |
+//! | hangs, in the middle of a batch or not | gets the slot after `wal_sender_timeout`, raises the epoch, and ends the session that holds the position row | `batch-middle` |
+//! | comes back | has the epoch: the other one's batch finds no row, and ends that run, or makes it the standby | after it was stopped there |
+//! | is in its first start, between intent and position | finds an intent, and lets it alone for five minutes | `slot-made` |
+//!
+//! ## Another source
+//!
+//! [`adopt()`] is the only way in which a position row gets another system. Its steps are: the slot at the new source, where
+//! there is none; the epoch, so that whoever follows the old one is out; and one destination transaction in which position
+//! row and ledger get the new source's numbers. A crash before the last leaves a destination that follows the old source,
+//! and a slot that nobody reads, which the next attempt finds.
+//!
 //! ## A lost destination
 //!
 //! A run goes on by itself when the destination was lost, down, full, read-only or in a deadlock, for as long as
@@ -228,6 +247,7 @@
 //! Finish the batch, write the idle position, confirm it, CopyDone. Nothing of it is needed for safety; it lets the
 //! next start find the slot where the destination is.
 
+mod adopt;
 mod alteration;
 mod anonymise;
 mod apply;
@@ -268,6 +288,7 @@ mod table;
 pub mod tail;
 mod value;
 
+pub use adopt::{Adopted, adopt};
 pub use alteration::Alteration;
 pub use anonymise::{AnonymiseConfig, anonymise};
 pub use apply::Summary;

@@ -5,7 +5,9 @@ use std::process::ExitCode;
 
 #[cfg(feature = "sqlite")]
 use replicator::cli::DemoArgs;
-use replicator::cli::{Bars, Cli, Command, DropArgs, RecordArgs, ResyncArgs, RunArgs, TailArgs};
+use replicator::cli::{
+    AdoptArgs, Bars, Cli, Command, DropArgs, RecordArgs, ResyncArgs, RunArgs, TailArgs,
+};
 use replicator::{Config, CopyHandle, Error, Result, ShutdownHandle};
 use tracing_subscriber::EnvFilter;
 
@@ -48,6 +50,7 @@ fn main() -> ExitCode {
             Command::Run(args) => run(args, &bars).await,
             Command::Drop(args) => drop(args).await,
             Command::Resync(args) => resync(args).await,
+            Command::Adopt(args) => adopt(args).await,
             Command::Tail(args) => tail(args).await,
             Command::Record(args) => record(args).await,
             Command::Decode(args) => args.run(std::io::stdout().lock()),
@@ -186,6 +189,36 @@ async fn resync(args: ResyncArgs) -> Result<()> {
             "table {table}: to be copied anew by the run that follows the slot, or the next one"
         );
     }
+    Ok(())
+}
+
+async fn adopt(args: AdoptArgs) -> Result<()> {
+    let AdoptArgs {
+        source,
+        destination,
+    } = args;
+    let adopted = replicator::adopt(
+        &source.source,
+        &destination,
+        &source.slot,
+        &source.publication,
+    )
+    .await?;
+    let made = if adopted.slot_made {
+        "made"
+    } else {
+        "was there"
+    };
+    println!("replication slot {:?}: {made}", source.slot);
+    println!(
+        "position at the destination: {} of the new source, was {} of the old one",
+        adopted.position, adopted.was
+    );
+    println!(
+        "tables: {} followed, {} stopped",
+        adopted.tables, adopted.stopped
+    );
+    println!("taken on trust: the destination holds what the new source held at that position");
     Ok(())
 }
 

@@ -293,7 +293,7 @@ async fn publications(
 }
 
 /// Who we are, for those who find our name in the row.
-fn holder() -> String {
+pub(crate) fn holder() -> String {
     format!("process {}", std::process::id())
 }
 
@@ -306,10 +306,13 @@ fn check_system(row: &PositionRow, system: &SystemIdentity) -> Result<()> {
         "the destination follows database {:?} of system {}, but the source is {database:?} of system {}",
         row.database, row.system_id, system.system_id
     ))
-    .with_hint(format!("check --source; if this really is the new source, {START_ANEW}")))
+    .with_hint(format!(
+        "check --source; after an upgrade or failover to a source that holds the same, replicator adopt goes on there; else \
+         {START_ANEW}"
+    )))
 }
 
-fn usable(slot: &Slot, system: &SystemIdentity) -> Result<()> {
+pub(crate) fn usable(slot: &Slot, system: &SystemIdentity) -> Result<()> {
     if let SlotState::Lost { reason } = &slot.state {
         return Err(Error::person(format!(
             "replication slot {:?} is lost: {reason}",

@@ -255,6 +255,15 @@ impl Destination for Any {
         each!(self, it => it.stop_table(slot, oid, reason).await)
     }
 
+    async fn adopt(
+        &mut self,
+        held: &PositionRow,
+        next: &PositionRow,
+        tables: &[(Oid, TableRow)],
+    ) -> Result<()> {
+        each!(self, it => it.adopt(held, next, tables).await)
+    }
+
     async fn ask_copy(&mut self, slot: &str, oid: Oid, now: Oid) -> Result<()> {
         each!(self, it => it.ask_copy(slot, oid, now).await)
     }

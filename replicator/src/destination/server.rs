@@ -242,6 +242,19 @@ impl<D: Server> Destination for D {
         .await
     }
 
+    async fn adopt(
+        &mut self,
+        held: &PositionRow,
+        next: &PositionRow,
+        tables: &[(Oid, TableRow)],
+    ) -> Result<()> {
+        let (held, next, tables) = (held.clone(), next.clone(), tables.to_vec());
+        call(self, |mut writer| async move {
+            writer.adopt(&held, &next, &tables).await
+        })
+        .await
+    }
+
     async fn ask_copy(&mut self, slot: &str, oid: Oid, now: Oid) -> Result<()> {
         let slot = slot.to_owned();
         call(self, |mut writer| async move {

@@ -316,6 +316,17 @@ impl Destination for SqliteDestination {
             .await
     }
 
+    async fn adopt(
+        &mut self,
+        held: &PositionRow,
+        next: &PositionRow,
+        tables: &[(Oid, TableRow)],
+    ) -> Result<()> {
+        let (held, next, tables) = (held.clone(), next.clone(), tables.to_vec());
+        self.call(move |writer| writer.adopt(&held, &next, &tables))
+            .await
+    }
+
     async fn ask_copy(&mut self, slot: &str, oid: Oid, now: Oid) -> Result<()> {
         let slot = slot.to_owned();
         self.call(move |writer| writer.ask_copy(&slot, oid, now))

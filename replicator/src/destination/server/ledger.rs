@@ -35,7 +35,7 @@ async fn ours<S: Session>(db: &mut S) -> Result<Vec<String>> {
     rows.iter().map(|row| row.text(0)).collect()
 }
 
-async fn has_chunks(db: &mut impl Session) -> Result<bool> {
+pub(super) async fn has_chunks(db: &mut impl Session) -> Result<bool> {
     Ok(ours(db).await?.iter().any(|name| name == CHUNKS))
 }
 
@@ -180,6 +180,25 @@ pub(super) async fn compare_and_set<S: Session>(
         expected.epoch.into(),
     ];
     db.put(&sql, &values).await.map(|rows| rows == 1)
+}
+
+/// The same for a row that is to be another source's.
+pub(super) async fn change_source<S: Session>(
+    db: &mut S,
+    expected: &PositionRow,
+    next: &PositionRow,
+) -> Result<bool> {
+    if !compare_and_set(db, expected, next).await? {
+        return Ok(false);
+    }
+    let sql =
+        r#"UPDATE "_replicator_position" SET "system_id" = $1, "database" = $2 WHERE "slot" = $3"#;
+    let values = [
+        (&next.system_id).into(),
+        (&next.database).into(),
+        (&expected.slot).into(),
+    ];
+    db.put(sql, &values).await.map(|rows| rows == 1)
 }
 
 pub(super) async fn raise_epoch<S: Session>(db: &mut S, slot: &str, holder: &str) -> Result<bool> {

@@ -1,5 +1,6 @@
 //! What the session does with the server: one method for each of the destination's promises.
 
+mod adopting;
 mod altering;
 mod copying;
 mod first;

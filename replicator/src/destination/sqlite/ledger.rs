@@ -172,6 +172,21 @@ pub(super) fn compare_and_set(
     rows.map(|rows| rows == 1).map_err(broken)
 }
 
+/// The same for a row that is to be another source's.
+pub(super) fn change_source(
+    db: &Connection,
+    expected: &PositionRow,
+    next: &PositionRow,
+) -> Result<bool> {
+    if !compare_and_set(db, expected, next)? {
+        return Ok(false);
+    }
+    let sql = "UPDATE _replicator_position SET system_id = ?, \"database\" = ? WHERE slot = ?";
+    db.execute(sql, [&next.system_id, &next.database, &expected.slot])
+        .map(|rows| rows == 1)
+        .map_err(broken)
+}
+
 pub(super) fn raise_epoch(db: &Connection, slot: &str, holder: &str) -> Result<bool> {
     let sql = "UPDATE _replicator_position SET epoch = epoch + 1, holder = ? WHERE slot = ?";
     db.execute(sql, [holder, slot])

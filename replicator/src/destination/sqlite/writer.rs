@@ -1,5 +1,6 @@
 //! What the writing thread does with the file: one method for each of the destination's promises.
 
+mod adopting;
 mod altering;
 
 use std::sync::Arc;

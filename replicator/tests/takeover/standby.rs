@@ -1,19 +1,15 @@
 //! Two replicators for one slot: one is at work, the other stands by, and takes over when the first dies or hangs.
 
-#[path = "../common/mod.rs"]
-mod common;
-
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use common::{Job, Running, connect, quiet, server};
 use testdata::{MariaDb, Server, Version};
 
-/// Longer than a takeover takes on a machine that does much else.
-const PATIENCE: Duration = Duration::from_secs(120);
+use crate::common::{Job, Running, connect, quiet, server};
+use crate::until;
 
 /// After so much silence the server frees the slot of a process that stands still.
 const SILENCE: &str = "wal_sender_timeout=3000";
@@ -57,14 +53,6 @@ impl Pair {
 
     fn until_stopped(&self) {
         until("the place is met", || self.met.exists());
-    }
-}
-
-fn until(what: &str, mut is: impl FnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
-    while !is() {
-        assert!(Instant::now() < deadline, "waited in vain until {what}");
-        thread::sleep(Duration::from_millis(20));
     }
 }
 
