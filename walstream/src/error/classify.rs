@@ -77,6 +77,11 @@ impl Error {
             ("55006", AlteringSlot(name) | DroppingSlot(name) | Starting(name)) => Self::slot_in_use(name, None),
             ("42704", Streaming) => Self::new(ErrorKind::PublicationMissing, "a publication did not exist when a change was made")
                 .with_hint("Create the publication, then drop the slot and create it again: a slot does not see publications younger than itself."),
+            // PostgreSQL understands what a session of ours begins with.
+            ("08P01", Connecting) => {
+                Self::new(ErrorKind::Unsupported, "what answers is not PostgreSQL itself but something in between, which does not take what a session begins with")
+                    .with_hint("Connect to the server itself and not to a pooler.")
+            }
             (_, Connecting) => Self::new(ErrorKind::Server, "the server refused the connection"),
             (_, Querying) => Self::new(ErrorKind::Server, "the server refused a statement"),
             (_, CreatingSlot(name)) => {
@@ -102,9 +107,12 @@ impl Error {
                 "Raise max_wal_senders and restart the server, or end WAL senders that nobody needs: pg_stat_replication \
                  lists them; a role's CONNECTION LIMIT counts too.",
             ),
-            (ErrorKind::Rights, Some(_)) => self.with_hint(
-                "Replication needs the role attribute REPLICATION: ALTER ROLE … REPLICATION; and GRANT CONNECT ON DATABASE.",
-            ),
+            (ErrorKind::Rights, Some(_)) => {
+                let what = format!("{} for replication", self.what());
+                self.with_text(what).with_hint(
+                    "Replication needs the role attribute REPLICATION: ALTER ROLE … REPLICATION; and GRANT CONNECT ON DATABASE.",
+                )
+            }
             _ => self,
         }
     }

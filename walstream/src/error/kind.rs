@@ -17,6 +17,7 @@
 /// | connecting | 57P03 | starting, stopping, recovering | [`ServerShutdown`](Self::ServerShutdown) | yes | wait |
 /// | connecting | 55000 | the database takes no connections | [`Server`](Self::Server) | no | ALTER DATABASE … ALLOW_CONNECTIONS true |
 /// | connecting | 42704, 22023, 55P02, 42601 | a setting in `options` | [`Config`](Self::Config) | no | correct it |
+/// | connecting | 08P01 | a pooler that knows no replication, or none of our settings | [`Unsupported`](Self::Unsupported) | no | connect to the server itself |
 /// | any time | 57P01, 57P02 | shutdown, `pg_terminate_backend`, a slot given up while it was read | [`ServerShutdown`](Self::ServerShutdown) | yes | connect again; that tells |
 /// | any time | 57P04 | | [`DatabaseMissing`](Self::DatabaseMissing) | no | another database |
 /// | any time | none | the connection ends | [`ConnectionClosed`](Self::ConnectionClosed) | yes | connect again |
