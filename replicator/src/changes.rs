@@ -29,18 +29,27 @@ pub(crate) struct Changes {
     /// What is published.
     now: Published,
     /// Followed, and not any more.
-    stop: Vec<(Table, String)>,
+    pub(crate) stop: Vec<(Table, String)>,
     /// New, to be copied.
     pub(crate) join: Vec<Table>,
     /// To be copied anyway, and another one by now.
     replace: Vec<(Table, Oid)>,
     /// Published, but not followed.
-    left: Vec<(Table, &'static str)>,
+    pub(crate) left: Vec<(Table, &'static str)>,
 }
 
 /// How a table that is stopped comes back.
 pub(crate) fn resync(table: &Table) -> String {
     format!("to copy it anew: replicator resync --table {}", name(table))
+}
+
+/// The command for that.
+pub(crate) fn resync_command(config: &Config, table: &Table) -> String {
+    let (slot, table) = (&config.slot, name(table).to_string());
+    format!(
+        "replicator resync --slot {slot} --table '{}'",
+        table.replace('\'', r"'\''")
+    )
 }
 
 fn name(table: &Table) -> TableName {
@@ -59,8 +68,19 @@ pub(crate) async fn find(
     publications: &[String],
     was: &str,
 ) -> Result<Changes> {
-    let published = source.published(publications).await?;
     let rows = destination.tables(&config.slot).await?;
+    find_among(config, source, rows, publications, was).await
+}
+
+/// As [`find`], where the ledger's tables are known.
+pub(crate) async fn find_among(
+    config: &Config,
+    source: &mut Source,
+    rows: Vec<TableRow>,
+    publications: &[String],
+    was: &str,
+) -> Result<Changes> {
+    let published = source.published(publications).await?;
     let gone = rows.iter().map(|row| row.table.oid);
     let gone: Vec<Oid> = gone.filter(|oid| published.find(*oid).is_none()).collect();
     let there = source.unlogged(&gone).await?;

@@ -2,6 +2,7 @@
 
 mod aliases;
 mod bars;
+mod check;
 mod decode;
 mod list;
 mod rate;
@@ -19,6 +20,7 @@ use crate::names::TableName;
 
 pub use aliases::Aliases;
 pub use bars::{Bars, Log};
+pub use check::CheckArgs;
 pub use decode::DecodeArgs;
 pub use list::List;
 pub use record::RecordArgs;
@@ -53,11 +55,13 @@ impl Cli {
         environment: impl IntoIterator<Item = (OsString, OsString)>,
     ) -> Result<(Self, Result<Aliases, Error>), clap::Error> {
         let mut aliases = Aliases::read(environment);
-        let mut command = Self::command().mut_subcommand("run", |run| aliases.put(run));
+        let mut command = Self::command()
+            .mut_subcommand("run", |run| aliases.put(run))
+            .mut_subcommand("check", |check| aliases.put(check));
         let matches = command.try_get_matches_from_mut(arguments)?;
         let cli = Self::from_arg_matches(&matches).map_err(|error| error.format(&mut command))?;
         let settled = match matches.subcommand() {
-            Some(("run", run)) => aliases.settle(run).map(|()| aliases),
+            Some(("run" | "check", run)) => aliases.settle(run).map(|()| aliases),
             _ => Ok(Aliases::default()),
         };
         Ok((cli, settled))
@@ -66,8 +70,9 @@ impl Cli {
 
 /// What can be done.
 #[derive(Debug, Subcommand)]
-#[expect(clippy::large_enum_variant, reason = "there is one in a process")]
 pub enum Command {
+    /// Look whether a run with the same options would work, and say what mends what is wrong; nothing is changed
+    Check(CheckArgs),
     /// Copy what is there, then stream changes until stopped
     Run(RunArgs),
     /// Copy tables anew, by the run that goes on or by the next one

@@ -7,7 +7,7 @@
 //! Several workers read in the same snapshot, each over a session of its own, and write over one of their own where the
 //! destination has such: different tables, and parts of one once no table waits.
 
-mod estimate;
+pub(crate) mod estimate;
 mod event;
 mod figures;
 mod hand;

@@ -3,6 +3,7 @@
 mod any;
 mod conflict;
 mod fold;
+pub(crate) mod look;
 #[cfg(feature = "mysql")]
 pub(crate) mod mysql;
 mod parking;
@@ -448,6 +449,7 @@ fn not_empty(table: &Table) -> Error {
         "the destination's table {} holds rows, and those of table {table} are to be copied into it",
         table.destination
     ))
+    .about_rows()
     .with_hint(
         "empty it; or use --existing truncate to have that done, --existing keep to let them stay beside ours, or \
          --copy no if they are the source's rows already",

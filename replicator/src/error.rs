@@ -25,9 +25,11 @@ struct Inner {
     refused: Option<Lsn>,
     at_end: bool,
     locked_out: bool,
+    about_rows: bool,
     source_lost: bool,
     displaced: Option<Displaced>,
     missing_table: Option<String>,
+    command: Option<String>,
 }
 
 /// Who is in our place.
@@ -65,9 +67,11 @@ impl Error {
             refused: None,
             at_end: false,
             locked_out: false,
+            about_rows: false,
             source_lost: false,
             displaced: None,
             missing_table: None,
+            command: None,
         }))
     }
 
@@ -201,6 +205,18 @@ impl Error {
         self.0.displaced == Some(Displaced::Starting)
     }
 
+    /// Says that it is about rows that a table holds, and not about what it is.
+    #[must_use]
+    pub(crate) fn about_rows(mut self) -> Self {
+        self.0.about_rows = true;
+        self
+    }
+
+    /// Whether a table is refused for the rows that it holds.
+    pub(crate) fn is_about_rows(&self) -> bool {
+        self.0.about_rows
+    }
+
     /// A destination table that is not there, and that somebody else makes; `sql` would.
     pub fn needs_table(table: &Table, sql: impl Into<String>) -> Self {
         let sql = sql.into();
@@ -211,6 +227,18 @@ impl Error {
         .with_hint(format!("this would do: {sql}"));
         error.0.missing_table = Some(sql);
         error
+    }
+
+    /// Adds the statement that mends it at the destination, where there is one.
+    #[must_use]
+    pub(crate) fn mended_by(mut self, sql: impl Into<String>) -> Self {
+        self.0.command = Some(sql.into());
+        self
+    }
+
+    /// The statement that mends it at the destination.
+    pub(crate) fn command(&self) -> Option<&str> {
+        self.0.command.as_deref()
     }
 
     /// What would make the table that is not there.

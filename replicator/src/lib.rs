@@ -252,6 +252,7 @@ mod alteration;
 mod anonymise;
 mod apply;
 mod changes;
+pub mod check;
 mod chunk;
 pub mod cli;
 pub mod compare;

@@ -1,13 +1,14 @@
 //! The program: reads the command line, sets up logs, runs, and turns errors into words and exit codes.
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
 #[cfg(feature = "sqlite")]
 use replicator::cli::DemoArgs;
 use replicator::cli::{
-    AdoptArgs, Bars, Cli, Command, DropArgs, RecordArgs, ResyncArgs, RunArgs, TailArgs,
+    AdoptArgs, Bars, CheckArgs, Cli, Command, DropArgs, RecordArgs, ResyncArgs, RunArgs, TailArgs,
 };
+use replicator::show::ColorChoice;
 use replicator::{Config, CopyHandle, Error, Result, ShutdownHandle};
 use tracing_subscriber::EnvFilter;
 
@@ -24,7 +25,7 @@ fn main() -> ExitCode {
         #[cfg(feature = "sqlite")]
         Command::Demo(_) => "error",
         // What it shows is what matters, and may be beside the log on a terminal.
-        Command::Tail(_) => "warn",
+        Command::Tail(_) | Command::Check(_) => "warn",
         _ => "info",
     };
     let bars = Bars::new();
@@ -46,7 +47,8 @@ fn main() -> ExitCode {
     };
     let done = runtime.block_on(async {
         aliases?.say();
-        match cli.command {
+        let done = match cli.command {
+            Command::Check(args) => return check(args).await,
             Command::Run(args) => run(args, &bars).await,
             Command::Drop(args) => drop(args).await,
             Command::Resync(args) => resync(args).await,
@@ -56,12 +58,27 @@ fn main() -> ExitCode {
             Command::Decode(args) => args.run(std::io::stdout().lock()),
             #[cfg(feature = "sqlite")]
             Command::Demo(args) => demo(args).await,
-        }
+        };
+        done.map(|()| ExitCode::SUCCESS)
     });
     match done {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => report(&error),
     }
+}
+
+/// Prints what was found; the exit code is part of it.
+async fn check(args: CheckArgs) -> Result<ExitCode> {
+    let (json, destination) = (args.run.json, args.destination);
+    let report = replicator::check::check(args.config(), destination).await;
+    let text = if json {
+        report.json()
+    } else {
+        report.text(ColorChoice::Auto.on_stdout())
+    };
+    // Nobody may listen to the end.
+    let _ = std::io::stdout().lock().write_all(text.as_bytes());
+    Ok(ExitCode::from(report.exit_code()))
 }
 
 async fn run(args: RunArgs, bars: &Bars) -> Result<()> {

@@ -11,7 +11,7 @@ use crate::names::TableName;
 use crate::selection::Selection;
 use crate::source::{ATTEMPTS, is_about_a_gone_table, literals, missing_field};
 use columns::Publishes;
-pub(crate) use unfit::check as check_fit;
+pub(crate) use unfit::{Remedy, Unfit, Why, check as check_fit, find as find_unfit, listed};
 
 /// Comment that marks a publication as ours, so that `drop` and a later start know it.
 const MARK: &str = "made by replicator";
@@ -74,6 +74,51 @@ pub(crate) fn insert_only_name(publication: &str) -> String {
     format!("{publication}_insert_only")
 }
 
+/// The publication that a first start makes.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    /// What makes it, between BEGIN and COMMIT.
+    pub(crate) script: Vec<String>,
+    pub(crate) made: Made,
+    published: Vec<Candidate>,
+    insert_only: Vec<Candidate>,
+}
+
+impl Plan {
+    /// Makes it, in one transaction.
+    async fn make(self, client: &mut Client) -> Result<Made> {
+        let begin = ["BEGIN".to_owned()];
+        let end = ["COMMIT".to_owned()];
+        for statement in begin.iter().chain(&self.script).chain(&end) {
+            if let Err(error) = client.execute(statement).await {
+                // The transaction goes with it; what counts is the first error.
+                let _ = client.execute("ROLLBACK").await;
+                return Err(error.into());
+            }
+        }
+        Ok(self.made)
+    }
+
+    /// The query for the numbers of its tables, with `attnames` and `rowfilter` as the server would publish them.
+    pub(crate) fn listed(&self) -> String {
+        let tables = self.published.iter().chain(&self.insert_only);
+        let tables = tables.map(|table| {
+            let columns = table.columns.as_ref().map_or_else(
+                || "NULL".to_owned(),
+                |columns| format!("ARRAY[{}]", literals(columns)),
+            );
+            let (schema, name) = (quote_literal(&table.schema), quote_literal(&table.name));
+            format!("({schema}, {name}, {columns}::name[])")
+        });
+        format!(
+            "SELECT c.oid, v.attnames, NULL::text AS rowfilter FROM (VALUES {}) AS v(schemaname, tablename, attnames)
+             JOIN pg_namespace n ON n.nspname = v.schemaname
+             JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = v.tablename",
+            tables.collect::<Vec<_>>().join(", ")
+        )
+    }
+}
+
 /// Makes the publication `name` of the tables and columns that are chosen, in one transaction.
 pub(crate) async fn create(
     client: &mut Client,
@@ -81,6 +126,19 @@ pub(crate) async fn create(
     selection: &Selection,
     keyless: Keyless,
 ) -> Result<Made> {
+    plan(client, name, selection, keyless)
+        .await?
+        .make(client)
+        .await
+}
+
+/// What [`create`] would make; nothing is made.
+pub(crate) async fn plan(
+    client: &mut Client,
+    name: &str,
+    selection: &Selection,
+    keyless: Keyless,
+) -> Result<Plan> {
     unfit::check_named(client, selection, &[]).await?;
     let mut chosen = candidates(client).await?;
     selection.check(&chosen.iter().map(Candidate::name).collect::<Vec<_>>())?;
@@ -89,7 +147,7 @@ pub(crate) async fn create(
     let (mut published, unidentified): (Vec<_>, Vec<_>) =
         chosen.into_iter().partition(|table| table.identified);
     let mut made = Made::default();
-    let mut script = vec!["BEGIN".to_owned()];
+    let mut script = Vec::new();
     let mut insert_only = Vec::new();
     match keyless {
         Keyless::Skip => made.skipped = unidentified.iter().map(Candidate::plain).collect(),
@@ -140,15 +198,12 @@ pub(crate) async fn create(
         .chain(&insert_only)
         .map(Candidate::plain)
         .collect();
-    script.push("COMMIT".to_owned());
-    for statement in &script {
-        if let Err(error) = client.execute(statement).await {
-            // The transaction goes with it; what counts is the first error.
-            let _ = client.execute("ROLLBACK").await;
-            return Err(error.into());
-        }
-    }
-    Ok(made)
+    Ok(Plan {
+        script,
+        made,
+        published,
+        insert_only,
+    })
 }
 
 fn statements(name: &str, tables: &[Candidate], with: &str) -> [String; 2] {

@@ -46,15 +46,23 @@ pub(crate) struct Quarantine {
     dirty: bool,
 }
 
+/// A transaction is to be skipped, and there is no file for it.
+pub(crate) fn nowhere() -> Error {
+    Error::usage("a transaction is skipped only into a file")
+        .with_hint("name one with --quarantine")
+}
+
+fn unusable(path: &Path, error: std::io::Error) -> Error {
+    let path = path.display();
+    Error::usage(format!("the quarantine file {path} cannot be used"))
+        .with_hint("name a file with --quarantine whose folder exists and can be written")
+        .caused_by(error)
+}
+
 impl Quarantine {
     /// Opens the file, or makes it; a line that a crash has cut off is removed, its change will come again.
     pub(crate) fn open(path: &Path) -> Result<Self> {
-        let failed = |error| {
-            let path = path.display();
-            Error::usage(format!("the quarantine file {path} cannot be used"))
-                .with_hint("name a file with --quarantine whose folder exists and can be written")
-                .caused_by(error)
-        };
+        let failed = |error| unusable(path, error);
         let new = !path.exists();
         let file = OpenOptions::new()
             .create(true)
@@ -95,6 +103,34 @@ impl Quarantine {
             lines: Vec::new(),
             dirty: false,
         })
+    }
+
+    /// Whether [`open`](Self::open) could; nothing is made or written.
+    pub(crate) fn look(path: Option<&Path>, skip: &[Lsn]) -> Result<String> {
+        let Some(path) = path else {
+            return if skip.is_empty() {
+                Ok("what the destination refuses stops the run".to_owned())
+            } else {
+                Err(nowhere())
+            };
+        };
+        let shown = path.display();
+        if path.exists() {
+            let opened = OpenOptions::new().read(true).append(true).open(path);
+            opened.map_err(|error| unusable(path, error))?;
+            return Ok(format!(
+                "what the destination refuses is appended to {shown}"
+            ));
+        }
+        let folder = path
+            .parent()
+            .filter(|folder| !folder.as_os_str().is_empty());
+        let folder = folder.unwrap_or_else(|| Path::new("."));
+        // A file without a name: it is gone before anybody sees it.
+        tempfile::tempfile_in(folder).map_err(|error| unusable(path, error))?;
+        Ok(format!(
+            "what the destination refuses is written to {shown}"
+        ))
     }
 
     /// What comes is of another transaction, or of another attempt at one.

@@ -9,7 +9,7 @@ use crate::config::{Config, Copy, DEFAULT_PUBLICATION as DEFAULT};
 use crate::destination::{self, Destination};
 use crate::error::{Error, Result};
 use crate::publication;
-use crate::quarantine::Quarantine;
+use crate::quarantine::{self, Quarantine};
 use crate::shutdown::Shutdown;
 use crate::source::Source;
 use crate::standby;
@@ -66,7 +66,7 @@ pub async fn run_into(
 }
 
 /// A run has one end.
-fn check_end(config: &Config) -> Result<()> {
+pub(crate) fn check_end(config: &Config) -> Result<()> {
     if config.copy == Copy::Only && config.until.is_some() {
         return Err(Error::usage(
             "--copy only ends where the copy is complete, and --until is where the stream ends",
@@ -76,7 +76,7 @@ fn check_end(config: &Config) -> Result<()> {
     Ok(())
 }
 
-fn check_spool(config: &Config) -> Result<()> {
+pub(crate) fn check_spool(config: &Config) -> Result<()> {
     // Now rather than in the middle of the first large transaction.
     tempfile::tempfile_in(&config.spool).map_err(|error| {
         let folder = config.spool.display();
@@ -93,8 +93,7 @@ fn quarantine(config: &Config) -> Result<Option<Quarantine>> {
         if config.skip.is_empty() {
             return Ok(None);
         }
-        return Err(Error::usage("a transaction is skipped only into a file")
-            .with_hint("name one with --quarantine"));
+        return Err(quarantine::nowhere());
     };
     Quarantine::open(path).map(Some)
 }

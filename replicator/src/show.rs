@@ -66,6 +66,7 @@ mod binary;
 mod color;
 mod copying;
 mod error;
+mod finding;
 pub(crate) mod json;
 mod line;
 pub(crate) mod people;

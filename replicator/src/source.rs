@@ -9,7 +9,7 @@ use walstream::{Client, quote_identifier, quote_literal};
 
 use crate::error::{Error, Result};
 use crate::names::TableName;
-use crate::publication;
+use crate::publication::{self, Plan};
 use crate::selection::Selection;
 use crate::table::{Column, Table};
 
@@ -225,12 +225,35 @@ pub(crate) async fn published(
         15..18 => ("p.attnames, p.rowfilter", "AND a.attgenerated = ''"),
         18.. => ("p.attnames, p.rowfilter", ""),
     };
+    let listed = format!(
+        "SELECT format('%I.%I', p.schemaname, p.tablename)::regclass::oid AS oid, {lists}
+         FROM pg_publication_tables p WHERE p.pubname IN ({}) AND NOT {}",
+        literals(publications),
+        selection.leaves_out_sql("p.schemaname", "p.tablename"),
+    );
+    let columns = format!("{generated} AND (t.attnames IS NULL OR a.attname = ANY (t.attnames))");
+    let tables = tables(client, &listed, &columns).await?;
+    Ok(Published {
+        fingerprint,
+        tables,
+    })
+}
+
+/// What a publication would publish that is only planned.
+pub(crate) async fn planned(client: &mut Client, plan: &Plan) -> Result<Vec<PublishedTable>> {
+    // Where columns are not listed, those that are made from others are not among them.
+    let columns =
+        "AND (t.attnames IS NULL AND a.attgenerated = '' OR a.attname = ANY (t.attnames))";
+    tables(client, &plan.listed(), columns).await
+}
+
+/// Tables with their columns and keys; `listed` is a query for them, `columns` a condition that theirs meet.
+async fn tables(client: &mut Client, listed: &str, columns: &str) -> Result<Vec<PublishedTable>> {
     // The file's number is read from the catalog's rows: `pg_relation_filenode` would tell the present one, whatever
     // snapshot the session has.
     let sql = format!(
         "WITH RECURSIVE listed AS (
-           SELECT format('%I.%I', p.schemaname, p.tablename)::regclass::oid AS oid, {lists}
-           FROM pg_publication_tables p WHERE p.pubname IN ({}) AND NOT {}
+           {listed}
          ), tables AS (
            SELECT oid, count(DISTINCT attnames::text) > 1 AS differing, min(attnames::text)::name[] AS attnames,
                   CASE WHEN bool_or(rowfilter IS NULL) THEN NULL
@@ -260,14 +283,11 @@ pub(crate) async fn published(
          FROM tables t
          JOIN pg_class c ON c.oid = t.oid
          JOIN pg_namespace n ON n.oid = c.relnamespace
-         LEFT JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum > 0 AND NOT a.attisdropped {generated}
-                                 AND (t.attnames IS NULL OR a.attname = ANY (t.attnames))
+         LEFT JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum > 0 AND NOT a.attisdropped {columns}
          LEFT JOIN base b ON b.type = a.atttypid
            AND EXISTS (SELECT FROM pg_type y WHERE y.oid = b.oid AND y.typtype <> 'd')
          LEFT JOIN identity i ON i.oid = t.oid
-         ORDER BY n.nspname, c.relname, a.attnum",
-        literals(publications),
-        selection.leaves_out_sql("p.schemaname", "p.tablename"),
+         ORDER BY n.nspname, c.relname, a.attnum"
     );
     let rows = client.query(&sql).await?;
     let mut tables: Vec<PublishedTable> = Vec::new();
@@ -318,10 +338,7 @@ pub(crate) async fn published(
             published.table.key = key.into_iter().map(|(_, column)| column).collect();
         }
     }
-    Ok(Published {
-        fingerprint,
-        tables,
-    })
+    Ok(tables)
 }
 
 /// Object identifiers and row versions of everything that decides what is published, as readable lines.

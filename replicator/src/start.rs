@@ -2,6 +2,7 @@
 //!
 //! The order of events, and what a crash between any two of them leaves behind, stands in the crate's documentation.
 
+pub(crate) mod agree;
 mod first;
 mod later;
 
@@ -20,8 +21,9 @@ use crate::position::{PositionRow, State, TableState};
 use crate::publication;
 use crate::source::Source;
 use first::{adopt, first};
-pub(crate) use first::{make_slot, not_created};
-use later::{later, stream_options};
+pub(crate) use first::{make_slot, named, not_created};
+use later::later;
+pub(crate) use later::stream_options;
 
 /// A run that owns slot and destination and may apply.
 #[derive(Debug)]
@@ -249,14 +251,9 @@ async fn publications(
     source: &mut Source,
     later: bool,
 ) -> Result<(Vec<String>, bool)> {
-    let mut names = config.publications();
+    let names = config.publications();
     let missing = source.missing(&names).await?;
-    if let Some(name) = missing.first() {
-        let ours_to_make = config.publications.is_empty()
-            || (names.len() == 1 && !config.selection.tables.is_empty());
-        if later || !ours_to_make {
-            return Err(publication_missing(name, later));
-        }
+    if let Some(name) = to_make(config, &missing, later)? {
         let made =
             publication::create(source.client(), name, &config.selection, config.keyless).await?;
         tracing::info!(
@@ -272,12 +269,7 @@ async fn publications(
             );
         }
     }
-    if let [name] = names.as_slice() {
-        let companion = publication::insert_only_name(name);
-        if publication::is_ours(source.client(), &companion).await? {
-            names.push(companion);
-        }
-    }
+    let names = with_companion(source, names).await?;
     if missing.is_empty() {
         let checked =
             publication::check_selection(source.client(), &names, &config.selection).await;
@@ -292,12 +284,47 @@ async fn publications(
     Ok((names, !missing.is_empty()))
 }
 
+/// The publication that is to be made, out of those that are missing.
+///
+/// # Errors
+///
+/// One is not for us to make.
+pub(crate) fn to_make<'a>(
+    config: &Config,
+    missing: &'a [String],
+    later: bool,
+) -> Result<Option<&'a String>> {
+    let Some(name) = missing.first() else {
+        return Ok(None);
+    };
+    let ours_to_make = config.publications.is_empty()
+        || (config.publications.len() == 1 && !config.selection.tables.is_empty());
+    if later || !ours_to_make {
+        return Err(publication_missing(name, later));
+    }
+    Ok(Some(name))
+}
+
+/// Those that are read, with the one of ours that goes with a single one.
+pub(crate) async fn with_companion(
+    source: &mut Source,
+    mut names: Vec<String>,
+) -> Result<Vec<String>> {
+    if let [name] = names.as_slice() {
+        let companion = publication::insert_only_name(name);
+        if publication::is_ours(source.client(), &companion).await? {
+            names.push(companion);
+        }
+    }
+    Ok(names)
+}
+
 /// Who we are, for those who find our name in the row.
 pub(crate) fn holder() -> String {
     format!("process {}", std::process::id())
 }
 
-fn check_system(row: &PositionRow, system: &SystemIdentity) -> Result<()> {
+pub(crate) fn check_system(row: &PositionRow, system: &SystemIdentity) -> Result<()> {
     let database = system.database.as_deref().unwrap_or_default();
     if row.system_id == system.system_id && row.database == database {
         return Ok(());
@@ -346,7 +373,7 @@ pub(crate) fn usable(slot: &Slot, system: &SystemIdentity) -> Result<()> {
     Ok(())
 }
 
-fn slot_gone(config: &Config, row: &PositionRow) -> Error {
+pub(crate) fn slot_gone(config: &Config, row: &PositionRow) -> Error {
     Error::person(format!(
         "replication slot {:?} does not exist any more; the destination is at {}, and changes since then cannot be \
          read",
@@ -355,7 +382,7 @@ fn slot_gone(config: &Config, row: &PositionRow) -> Error {
     .with_hint(START_ANEW)
 }
 
-fn foreign_slot(config: &Config) -> Error {
+pub(crate) fn foreign_slot(config: &Config) -> Error {
     Error::person(format!(
         "replication slot {:?} exists, but the destination has no position for it",
         config.slot

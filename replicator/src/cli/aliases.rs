@@ -1,7 +1,7 @@
 //! The environment variables of `pg2any`, as far as they mean something here.
 //!
-//! They stand in for options of `run` that neither the command line nor a variable of ours gives; other commands do
-//! not look at them. `docs/moving-from-pg2any.md` holds the same table for people.
+//! They stand in for options of `run`, and of `check` before it, that neither the command line nor a variable of ours
+//! gives; other commands do not look at them. `docs/moving-from-pg2any.md` holds the same table for people.
 
 mod translate;
 

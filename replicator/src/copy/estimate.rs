@@ -36,8 +36,24 @@ pub(super) async fn tables(source: &mut Source, tables: &[&TableRow]) -> Result<
     Ok(tables.iter().map(estimate).collect())
 }
 
+/// Bytes of all of these tables.
+pub(crate) async fn bytes(source: &mut Source, oids: &[Oid]) -> Result<u64> {
+    if oids.is_empty() {
+        return Ok(0);
+    }
+    let client = source.client();
+    let rows = match client.query(&sizes(oids, true)).await {
+        Err(error) if error.sqlstate() == Some("55P03") => {
+            client.query(&sizes(oids, false)).await?
+        }
+        rows => rows?,
+    };
+    let number = |row: &walstream::Row| row.get(2)?.parse::<u64>().ok();
+    Ok(rows.iter().filter_map(number).sum())
+}
+
 /// How much WAL the source keeps for slots, if that is limited.
-pub(super) async fn wal_kept(source: &mut Source) -> Result<Option<u64>> {
+pub(crate) async fn wal_kept(source: &mut Source) -> Result<Option<u64>> {
     let sql = "SELECT setting::bigint * 1048576 FROM pg_settings WHERE name = 'max_slot_wal_keep_size' AND setting::bigint >= 0";
     let rows = source.client().query(sql).await?;
     Ok(rows.first().and_then(|row| row.get(0)?.parse().ok()))

@@ -89,7 +89,7 @@ pub(crate) async fn open_existing(url: &str, slot: &str, wait: Duration) -> Resu
 
 /// What a URL says.
 #[derive(Debug, PartialEq, Eq)]
-enum Place<'a> {
+pub(super) enum Place<'a> {
     /// The file in `sqlite:PATH`; `sqlite://PATH` is the same, as other tools write it.
     #[cfg(feature = "sqlite")]
     Sqlite(&'a str),
@@ -102,7 +102,7 @@ enum Place<'a> {
 }
 
 impl<'a> Place<'a> {
-    fn read(url: &'a str) -> Result<Self> {
+    pub(super) fn read(url: &'a str) -> Result<Self> {
         const KNOWN: &str = "a destination is sqlite:PATH, such as sqlite:shop.db, postgres://user@host/database or mysql://user@host/database";
         let (scheme, rest) = url.split_once(':').unwrap_or_default();
         match scheme {

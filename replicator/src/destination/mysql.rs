@@ -14,6 +14,7 @@ mod product;
 mod server;
 mod session;
 mod statements;
+mod survey;
 pub(super) mod url;
 mod values;
 
@@ -23,6 +24,7 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 
 use super::server::{Server, Writer};
+use crate::check::Finding;
 use crate::config::{OnConflict, OnMisfit};
 use crate::dialect::{Dialect, mysql::Mysql};
 use crate::error::Result;
@@ -116,6 +118,17 @@ impl MysqlDestination {
             writer: Arc::new(Mutex::new(writer)),
             dialect,
         })
+    }
+
+    /// Connects to look, so that nothing can be written; with what keeps a run from it.
+    pub(super) async fn look(options: MysqlOptions) -> Result<(Self, Vec<Finding>)> {
+        let address = Address::read(&options.url)?;
+        let on_misfit = options.on_misfit;
+        let way = Way { address, on_misfit };
+        let (mut writer, found) = Writer::<Session>::look(way).await?;
+        let dialect = writer.db().await?.dialect();
+        let writer = Arc::new(Mutex::new(writer));
+        Ok((Self { writer, dialect }, found))
     }
 }
 

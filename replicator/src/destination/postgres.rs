@@ -13,6 +13,7 @@ mod parking;
 mod product;
 mod session;
 mod statements;
+mod survey;
 mod url;
 mod values;
 mod watch;
@@ -23,6 +24,7 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 
 use super::server::{Server, Writer};
+use crate::check::Finding;
 use crate::config::{OnConflict, OnMisfit};
 use crate::dialect::{Dialect, postgres::Postgres};
 use crate::error::Result;
@@ -99,6 +101,18 @@ impl PostgresOptions {
     }
 }
 
+impl PostgresOptions {
+    fn way(self) -> Result<Way> {
+        let connection = url::read(&self.url, |name| std::env::var(name).ok())?;
+        Ok(Way::new(
+            connection,
+            self.slot,
+            self.timeout,
+            self.on_misfit,
+        ))
+    }
+}
+
 /// A PostgreSQL server as a [`Destination`](crate::Destination).
 #[derive(Debug)]
 pub struct PostgresDestination {
@@ -114,20 +128,18 @@ impl PostgresDestination {
     ///
     /// *Cancel safety*: the connection is closed.
     pub async fn open(options: PostgresOptions) -> Result<Self> {
-        let PostgresOptions {
-            url,
-            slot,
-            wait,
-            timeout,
-            on_conflict,
-            on_misfit,
-        } = options;
-        let connection = url::read(&url, |name| std::env::var(name).ok())?;
-        let way = Way::new(connection, slot, timeout, on_misfit);
-        let writer = Writer::open(way, wait, on_conflict).await?;
+        let (wait, on_conflict) = (options.wait, options.on_conflict);
+        let writer = Writer::open(options.way()?, wait, on_conflict).await?;
         Ok(Self {
             writer: Arc::new(Mutex::new(writer)),
         })
+    }
+
+    /// Connects to look, so that nothing can be written; with what keeps a run from it.
+    pub(super) async fn look(options: PostgresOptions) -> Result<(Self, Vec<Finding>)> {
+        let (writer, found) = Writer::look(options.way()?).await?;
+        let writer = Arc::new(Mutex::new(writer));
+        Ok((Self { writer }, found))
     }
 }
 

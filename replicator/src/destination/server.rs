@@ -15,8 +15,10 @@ pub(super) use cell::{Cell, Row};
 pub(super) use session::{Found, Holder, IDLE, Lock, Ours, Outgoing, Session, Statements, Unmade};
 pub(super) use writer::Writer;
 
+use super::look::Fate;
 use super::{Destination, Existing, Outcome, Refused, Rows};
 use crate::alteration::Alteration;
+use crate::check::Finding;
 use crate::chunk::Chunk;
 use crate::error::{Error, Result};
 use crate::names::Names;
@@ -61,6 +63,29 @@ where
                 .caused_by(error),
         )
     })
+}
+
+/// As [`Writer::examine`].
+pub(super) async fn examine<D: Server>(
+    server: &D,
+    table: &Table,
+    existing: Existing,
+) -> Result<Fate> {
+    server.writer().lock().await.examine(table, existing).await
+}
+
+/// As [`Writer::fits_still`].
+pub(super) async fn fits_still<D: Server>(server: &D, table: &Table) -> Result<()> {
+    server.writer().lock().await.fits_still(table).await
+}
+
+/// As [`Writer::survey`].
+pub(super) async fn survey<D: Server>(
+    server: &D,
+    made: &[Table],
+    taken: &[Table],
+) -> Result<Vec<Finding>> {
+    server.writer().lock().await.survey(made, taken).await
 }
 
 impl<D: Server> Destination for D {

@@ -8,6 +8,7 @@ mod existing;
 mod file;
 mod ledger;
 mod lock;
+mod look;
 mod parking;
 mod statements;
 mod writer;
@@ -30,6 +31,7 @@ use crate::names::Names;
 use crate::plan::Operation;
 use crate::position::{PositionRow, TableRow};
 use crate::table::Table;
+pub(crate) use look::SqliteLook;
 use writer::Writer;
 
 /// How to open a SQLite file.

@@ -7,22 +7,52 @@ use crate::names::TableName;
 use crate::selection::Selection;
 use crate::source::{ATTEMPTS, is_about_a_gone_table, literals, missing_field};
 
-/// What is wrong with tables, and what mends it.
-#[derive(Debug, Default)]
-struct Findings {
-    what: Vec<String>,
-    remedies: Vec<String>,
+/// What is wrong with a table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Unfit {
+    pub(crate) why: Why,
+    /// The table that is published, also where it is about a partition of it.
+    pub(crate) table: TableName,
+    pub(crate) what: String,
+    pub(crate) remedy: Remedy,
 }
 
-impl Findings {
-    fn add(&mut self, what: String, remedy: String) {
-        if !self.what.contains(&what) {
-            self.what.push(what);
-        }
-        if !self.remedies.contains(&remedy) {
-            self.remedies.push(remedy);
+/// Why a table is unfit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Why {
+    Foreign,
+    Unlogged,
+    Schema,
+    Select,
+    RowSecurity,
+}
+
+/// What mends it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Remedy {
+    /// A statement for the source.
+    Sql(String),
+    /// What no statement does.
+    Words(String),
+}
+
+impl Remedy {
+    fn text(&self) -> &str {
+        match self {
+            Self::Sql(text) | Self::Words(text) => text,
         }
     }
+}
+
+/// All of them in one line, each once.
+fn joined<'a>(texts: impl Iterator<Item = &'a str>) -> String {
+    let mut all: Vec<&str> = Vec::new();
+    for text in texts {
+        if !all.contains(&text) {
+            all.push(text);
+        }
+    }
+    all.join("; ")
 }
 
 /// Sees that the stream shows every change of what is published and, if it is copied, that the session's role sees all
@@ -41,12 +71,38 @@ pub(crate) async fn check(
     selection: &Selection,
     copied: bool,
 ) -> Result<()> {
+    let listed = listed(publications, selection);
+    let found = find(client, &listed, copied).await?;
+    if found.is_empty() {
+        return Ok(());
+    }
+    let what = joined(found.iter().map(|it| &*it.what));
+    let remedies = joined(found.iter().map(|it| it.remedy.text()));
+    Err(Error::person(format!(
+        "not everything that is published can be replicated: {what}"
+    ))
+    .with_hint(format!(
+        "{remedies}; or leave out such a table, with --exclude-tables"
+    )))
+}
+
+/// The query for the numbers of the tables that publications publish, but for those that the user leaves out.
+pub(crate) fn listed(publications: &[String], selection: &Selection) -> String {
     // By names rather than `regclass`, which wants the right to the schema that may be missing.
+    format!(
+        "SELECT DISTINCT c.oid FROM pg_publication_tables p
+         JOIN pg_namespace n ON n.nspname = p.schemaname JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = p.tablename
+         WHERE p.pubname IN ({}) AND NOT {}",
+        literals(publications),
+        selection.leaves_out_sql("p.schemaname", "p.tablename"),
+    )
+}
+
+/// All that is wrong with tables; `listed` is a query for their numbers.
+pub(crate) async fn find(client: &mut Client, listed: &str, copied: bool) -> Result<Vec<Unfit>> {
     let sql = format!(
         "WITH RECURSIVE listed AS (
-           SELECT DISTINCT c.oid FROM pg_publication_tables p
-           JOIN pg_namespace n ON n.nspname = p.schemaname JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = p.tablename
-           WHERE p.pubname IN ({}) AND NOT {}
+           {listed}
          ), part(root, oid) AS (
            SELECT oid, oid FROM listed
            UNION ALL
@@ -57,9 +113,7 @@ pub(crate) async fn check(
                 has_schema_privilege(rn.oid, 'USAGE'), has_table_privilege(r.oid, 'SELECT'), row_security_active(r.oid)
          FROM part p JOIN pg_class r ON r.oid = p.root JOIN pg_namespace rn ON rn.oid = r.relnamespace
          JOIN pg_class c ON c.oid = p.oid JOIN pg_namespace n ON n.oid = c.relnamespace
-         ORDER BY 1, 2, 3, 4",
-        literals(publications),
-        selection.leaves_out_sql("p.schemaname", "p.tablename"),
+         ORDER BY 1, 2, 3, 4"
     );
     let mut attempt = 1;
     let rows = loop {
@@ -68,7 +122,7 @@ pub(crate) async fn check(
             done => break done?,
         }
     };
-    let mut found = Findings::default();
+    let mut found = Vec::new();
     for row in &rows {
         let field = |at: usize| row.get(at).ok_or_else(|| missing_field(at));
         let root = TableName::new(field(0)?, field(1)?);
@@ -80,56 +134,64 @@ pub(crate) async fn check(
         } else {
             format!("partition {leaf} of table {root}")
         };
+        let mut add = |why, what, remedy| {
+            let table = root.clone();
+            found.push(Unfit {
+                why,
+                table,
+                what,
+                remedy,
+            });
+        };
         if kind == "f" {
-            found.add(
+            add(
+                Why::Foreign,
                 format!(
                     "{whose} is foreign: its changes happen elsewhere and are not in the stream"
                 ),
-                format!("replicate {leaf} from where its rows lie, and detach it here"),
+                Remedy::Words(format!(
+                    "replicate {leaf} from where its rows lie, and detach it here"
+                )),
             );
         } else if persistence != "p" {
-            found.add(
+            add(
+                Why::Unlogged,
                 format!("{whose} is unlogged: its changes are not in the stream"),
-                format!("ALTER TABLE {} SET LOGGED", quoted(&leaf)),
+                Remedy::Sql(format!("ALTER TABLE {} SET LOGGED", quoted(&leaf))),
             );
         }
         if !copied || !itself {
             continue;
         }
         if field(8)? != "t" {
-            found.add(
+            add(
+                Why::Schema,
                 format!("role {role} must not use the schema of table {root}"),
-                format!(
+                Remedy::Sql(format!(
                     "GRANT USAGE ON SCHEMA {} TO {role}",
                     quote_identifier(&root.schema)
-                ),
+                )),
             );
         }
         // Rights to columns do not do: the table is locked, so that nobody rewrites it under the copy.
         if field(9)? != "t" {
-            found.add(
+            add(
+                Why::Select,
                 format!("role {role} must not read table {root}"),
-                format!("GRANT SELECT ON {} TO {role}", quoted(&root)),
+                Remedy::Sql(format!("GRANT SELECT ON {} TO {role}", quoted(&root))),
             );
         }
         if field(10)? == "t" {
-            found.add(
-                format!("row security of table {root} applies to role {role}, and would leave rows out of the copy"),
-                format!("ALTER ROLE {role} BYPASSRLS"),
+            add(
+                Why::RowSecurity,
+                format!(
+                    "row security of table {root} applies to role {role}, and would leave rows out of the copy"
+                ),
+                Remedy::Sql(format!("ALTER ROLE {role} BYPASSRLS")),
             );
         }
     }
-    if found.what.is_empty() {
-        return Ok(());
-    }
-    let what = found.what.join("; ");
-    Err(Error::person(format!(
-        "not everything that is published can be replicated: {what}"
-    ))
-    .with_hint(format!(
-        "{}; or leave out such a table, with --exclude-tables",
-        found.remedies.join("; ")
-    )))
+    Ok(found)
 }
 
 /// Sees that what `--tables` names one by one is of a kind that the server publishes, or published already.
@@ -162,7 +224,7 @@ pub(super) async fn check_named(
          ORDER BY 1, 2",
         named.join(", ")
     );
-    let mut found = Findings::default();
+    let mut found: Vec<(String, String)> = Vec::new();
     for row in &client.query(&sql).await? {
         let field = |at: usize| row.get(at).ok_or_else(|| missing_field(at));
         let name = TableName::new(field(0)?, field(1)?);
@@ -194,15 +256,16 @@ pub(super) async fn check_named(
             ),
             _ => ("is no table", "name tables".to_owned()),
         };
-        found.add(format!("{name} {what}"), remedy);
+        found.push((format!("{name} {what}"), remedy));
     }
-    if found.what.is_empty() {
+    if found.is_empty() {
         return Ok(());
     }
-    let what = found.what.join("; ");
+    let what = joined(found.iter().map(|(what, _)| &**what));
+    let remedies = joined(found.iter().map(|(_, remedy)| &**remedy));
     Err(
         Error::usage(format!("--tables names what cannot be replicated: {what}"))
-            .with_hint(found.remedies.join("; ")),
+            .with_hint(remedies),
     )
 }
 

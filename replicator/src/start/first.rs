@@ -16,7 +16,7 @@ use crate::fail_point;
 use crate::position::{PositionRow, State};
 use crate::publication;
 use crate::selection::WhereFrom;
-use crate::source::{Published, Source};
+use crate::source::{Published, PublishedTable, Source};
 use crate::table::Table;
 
 /// The first start: intent, slot, tables, position. What the slot's snapshot sees is to be copied.
@@ -31,7 +31,8 @@ pub(super) async fn first(
     // Refuse what can be refused before anything is written.
     let copied = config.copy != Copy::No;
     publication::check_fit(source.client(), publications, &config.selection, copied).await?;
-    named(config, destination, &source.published(publications).await?)?;
+    let name = |tables: &mut Vec<Table>| destination.name_tables(&config.names, tables);
+    named(config, name, &source.published(publications).await?.tables)?;
     let holder = Client::connect_replication(connection).await?;
     let intent = intent(config, source, system, publications).await?;
     let intent = destination.write_intent(&intent).await?;
@@ -51,7 +52,8 @@ pub(super) async fn first(
     let holder = &mut snapshot.holder;
     let published = crate::source::published(holder, publications, &config.selection).await?;
     warn_of_partitions(&published);
-    let tables = named(config, destination, &published)?;
+    let name = |tables: &mut Vec<Table>| destination.name_tables(&config.names, tables);
+    let tables = named(config, name, &published.tables)?;
     let tables: Vec<Arc<Table>> = tables.into_iter().map(Arc::new).collect();
     // All of them before the first row: one that cannot be is said before hours of copying.
     make(config, destination, &tables).await?;
@@ -244,7 +246,8 @@ pub(super) async fn adopt(
     };
     publication::check_fit(source.client(), publications, &config.selection, false).await?;
     let published = source.published(publications).await?;
-    let tables = named(config, destination, &published)?;
+    let name = |tables: &mut Vec<Table>| destination.name_tables(&config.names, tables);
+    let tables = named(config, name, &published.tables)?;
     // Its position lies above the slot's own, so cleaning takes the slot for older than the intent: never dropped.
     let row = destination
         .write_intent(&intent(config, source, system, publications).await?)
@@ -262,21 +265,18 @@ pub(super) async fn adopt(
     Ok(())
 }
 
-/// The tables with their names at the destination; names that meet are an error, and so are those for nothing.
-fn named(
+/// The tables with the names that `name` gives them; names that meet are an error, and so are those for nothing.
+pub(crate) fn named(
     config: &Config,
-    destination: &impl Destination,
-    published: &Published,
+    name: impl FnOnce(&mut Vec<Table>) -> Result<()>,
+    published: &[PublishedTable],
 ) -> Result<Vec<Table>> {
-    let mut tables: Vec<Table> = published
-        .tables
-        .iter()
-        .map(|published| published.table.clone())
-        .collect();
+    let tables = published.iter().map(|published| published.table.clone());
+    let mut tables: Vec<Table> = tables.collect();
     config
         .selection
         .agrees(tables.iter(), WhereFrom::Publication)?;
     config.names.check(&tables)?;
-    destination.name_tables(&config.names, &mut tables)?;
+    name(&mut tables)?;
     Ok(tables)
 }

@@ -2,11 +2,11 @@
 
 use walstream::{Client, Limits, Stream, StreamOptions, SystemIdentity};
 
-use super::{Started, check_system, holder};
+use super::{Started, agree, check_system, holder};
 use crate::changes;
 use crate::config::Config;
 use crate::destination::{Destination, Outcome};
-use crate::error::{Error, Result, START_ANEW};
+use crate::error::{Error, Result};
 use crate::follow::Tables;
 use crate::position::PositionRow;
 use crate::selection::WhereFrom;
@@ -46,14 +46,7 @@ pub(super) async fn later(
     let position = destination.raise_epoch(&config.slot, &holder()).await?;
 
     check_system(&position, system)?;
-    if position.publications != publications {
-        return Err(Error::person(format!(
-            "the destination follows the publications {}, not {}",
-            position.publications.join(", "),
-            publications.join(", ")
-        ))
-        .with_hint(START_ANEW));
-    }
+    agree::publications(&position, &publications)?;
     let tables: Vec<Table> = destination
         .tables(&config.slot)
         .await?
@@ -62,37 +55,13 @@ pub(super) async fn later(
         .collect();
     // Before the publications are compared, which are what they were while the options may not be.
     config.selection.agrees(tables.iter(), WhereFrom::Ledger)?;
-    same_names(config, destination, &tables)?;
-    let left = history
-        .iter()
-        .find(|switch| switch.timeline == position.timeline)
-        .map(|switch| switch.switch);
-    if position.timeline > system.timeline || left.is_some_and(|switch| position.lsn > switch) {
-        return Err(Error::person(format!(
-            "the destination is at {} on timeline {}, which the source (timeline {}) never reached",
-            position.lsn, position.timeline, system.timeline
-        ))
-        .with_hint(START_ANEW));
-    }
-    let flushed = source.flush_lsn().await?;
-    if position.lsn > flushed {
-        return Err(Error::person(format!(
-            "the destination is at {}, ahead of the source's write-ahead log, which ends at {flushed}",
-            position.lsn
-        ))
-        .with_hint(format!("the source was restored from an older state; {START_ANEW}")));
-    }
-    let slot = source.client().slot(&config.slot).await?;
-    if let Some(confirmed) = slot
-        .and_then(|slot| slot.confirmed_flush)
-        .filter(|&lsn| lsn > position.lsn)
-    {
-        return Err(Error::person(format!(
-            "replication slot {:?} was confirmed up to {confirmed}, but the destination holds changes only up to {}: \
-             those between are lost to it",
-            config.slot, position.lsn
-        ))
-        .with_hint(format!("somebody else read or remade the slot, or the destination was restored; {START_ANEW}")));
+    agree::names(config, &tables, |named| {
+        destination.name_tables(&config.names, named)
+    })?;
+    agree::timeline(&position, system, &history)?;
+    agree::end_of_log(&position, source.flush_lsn().await?)?;
+    if let Some(slot) = source.client().slot(&config.slot).await? {
+        agree::slot(&position, &slot)?;
     }
     let was = position.fingerprint.clone();
     let mut found = changes::find(config, &mut source, destination, &publications, &was).await?;
@@ -128,27 +97,6 @@ async fn published(
         Outcome::Committed(row) => Ok(row),
         Outcome::NotCommitted(error) => Err(error),
     }
-}
-
-/// Refuses names that are not those under which the tables are at the destination: which of both is meant, only the
-/// user knows.
-fn same_names(config: &Config, destination: &impl Destination, tables: &[Table]) -> Result<()> {
-    config.names.check(tables)?;
-    let mut named = tables.to_vec();
-    destination.name_tables(&config.names, &mut named)?;
-    for (is, would) in tables.iter().zip(&named) {
-        if is.destination != would.destination {
-            let hint = format!(
-                "to go on, give the --map-schema and --map-table that it was first run with; {START_ANEW}"
-            );
-            return Err(Error::usage(format!(
-                "table {is} is {:?} at the destination, and would be {:?} with the options of this run",
-                is.destination, would.destination
-            ))
-            .with_hint(hint));
-        }
-    }
-    Ok(())
 }
 
 /// Starts the stream; a slot that another session holds is waited for, then reported with its holder.
@@ -201,7 +149,7 @@ fn is_in_use(error: &walstream::Error) -> bool {
     matches!(error.kind(), walstream::ErrorKind::SlotInUse { .. })
 }
 
-pub(super) fn stream_options(
+pub(crate) fn stream_options(
     config: &Config,
     wire: &Client,
     publications: &[String],

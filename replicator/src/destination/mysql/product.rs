@@ -15,8 +15,9 @@ use super::server::seconds;
 use super::session::{Session, failure};
 use super::statements::Statements;
 use super::url::Address;
-use super::{ledger, lookup};
+use super::{ledger, lookup, survey};
 use crate::alteration::{Alteration, Words};
+use crate::check::Finding;
 use crate::chunk::Chunk;
 use crate::config::{OnConflict, OnMisfit};
 use crate::destination::server::{
@@ -62,6 +63,19 @@ impl server::Session for Session {
 
     async fn open(way: &Way, lock_wait: Duration, again: bool) -> Result<Self> {
         Self::open(way, lock_wait, again).await
+    }
+
+    async fn open_to_look(way: &Way) -> Result<(Self, Vec<Finding>)> {
+        Self::open_to_look(way).await
+    }
+
+    async fn survey(
+        &mut self,
+        made: &[Table],
+        taken: &[Table],
+        has_ledger: bool,
+    ) -> Result<Vec<Finding>> {
+        survey::survey(self, made, taken, has_ledger).await
     }
 
     fn another(way: &mut Way) -> Way {
@@ -166,7 +180,11 @@ impl server::Session for Session {
 
     async fn is_empty(&mut self, table: &Table) -> Result<bool> {
         let sql = format!("SELECT 1 FROM {} LIMIT 1", Self::name(table));
-        Ok(self.rows(&sql, vec![]).await?.is_empty())
+        let what = format!(
+            "could not read the destination's table {}",
+            table.destination
+        );
+        Ok(self.rows_of(&sql, &what).await?.is_empty())
     }
 
     fn name(table: &Table) -> String {

@@ -21,14 +21,32 @@ pub(super) struct Server {
     pub(super) packet: usize,
     /// Whether it takes `LOAD DATA LOCAL`.
     pub(super) loads: bool,
+    /// By name, those that were asked for.
+    variables: HashMap<String, String>,
     /// When it was started, by its own clock: with the number of a session that is a session for good.
     pub(super) started: i64,
 }
 
+/// Something that a run works with.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Remark {
+    /// The question that it answers.
+    pub(super) id: &'static str,
+    /// A global variable.
+    pub(super) setting: &'static str,
+    /// What it should be.
+    pub(super) wanted: &'static str,
+    pub(super) what: &'static str,
+}
+
+/// Whether what is committed is on the disk.
+pub(super) const FLUSH: &str = "innodb_flush_log_at_trx_commit";
+
 /// The server's own variables that bear on our promises.
 const VARIABLES: &str = "SHOW GLOBAL VARIABLES WHERE Variable_name IN ('version', 'read_only', 'innodb_read_only',
     'innodb_flush_log_at_trx_commit', 'lower_case_table_names', 'max_allowed_packet', 'log_bin', 'binlog_format',
-    'sync_binlog', 'innodb_strict_mode', 'local_infile')";
+    'sync_binlog', 'innodb_strict_mode', 'time_zone', 'transaction_isolation', 'tx_isolation',
+    'character_set_server', 'local_infile')";
 
 impl Server {
     /// Looks.
@@ -37,6 +55,18 @@ impl Server {
     ///
     /// A server that is too old, takes no changes, or would lose commits that it has reported.
     pub(super) async fn look(db: &mut Conn, again: bool) -> Result<Self> {
+        let server = Self::ask(db).await?;
+        match server.faults(again).pop() {
+            Some((_, error)) => Err(error),
+            None => {
+                server.warn();
+                Ok(server)
+            }
+        }
+    }
+
+    /// Looks, whatever there is.
+    pub(super) async fn ask(db: &mut Conn) -> Result<Self> {
         let failed = |error| failure("could not ask the destination server what it is", error);
         let variables: Vec<(String, String)> = db.query(VARIABLES).await.map_err(failed)?;
         let variables: HashMap<String, String> = variables
@@ -52,60 +82,104 @@ impl Server {
             .await
             .map_err(failed)?;
         let started = now.unwrap_or(0) - uptime.map_or(0, |(_, seconds)| seconds);
-        Self::read(&variables, started, again)
+        Ok(Self::read(variables, started))
     }
 
-    fn read(variables: &HashMap<String, String>, started: i64, again: bool) -> Result<Self> {
+    fn read(variables: HashMap<String, String>, started: i64) -> Self {
         let value = |name: &str| variables.get(name).map(String::as_str).unwrap_or_default();
-        let is_on = |name: &str| matches!(value(name), "ON" | "on" | "1");
-        let version = value("version");
-        let flavour = flavour(version)?;
-        if is_on("read_only") || is_on("innodb_read_only") {
-            let make = if again { Error::retry } else { Error::usage };
-            return Err(make(
-                "the destination server takes no changes: read_only is on".to_owned(),
-            )
-            .with_hint("name the primary as --destination"));
-        }
-        match value("innodb_flush_log_at_trx_commit") {
-            "1" => {}
-            "" => {
-                return Err(Error::usage(
-                    "the destination server has no InnoDB, whose transactions we need",
-                )
-                .with_hint("use MySQL 8.0 or later, or MariaDB 10.6 or later"));
-            }
-            other => {
-                return Err(Error::usage(format!(
-                    "the destination server may lose transactions that it has committed: innodb_flush_log_at_trx_commit is {other}"
-                ))
-                .with_hint("SET GLOBAL innodb_flush_log_at_trx_commit = 1 there, and in its configuration"));
-            }
-        }
-        if is_on("log_bin") {
-            if value("binlog_format").eq_ignore_ascii_case("statement") {
-                return Err(Error::usage("the destination server writes its binary log by statement, which READ COMMITTED does not allow")
-                    .with_hint("SET GLOBAL binlog_format = 'ROW' there (or MIXED), and in its configuration"));
-            }
-            if value("sync_binlog") != "1" {
-                tracing::warn!(
-                    sync_binlog = value("sync_binlog"),
-                    "the destination server may lose the end of its binary log when its machine stops; replicas of it would miss it"
-                );
-            }
-        }
-        if !is_on("innodb_strict_mode") {
-            tracing::warn!(
-                "innodb_strict_mode is off at the destination server: a table too wide for its page may be made there all the same"
-            );
-        }
-        Ok(Self {
-            flavour,
+        Self {
+            flavour: flavour(value("version")).0,
             folds: value("lower_case_table_names") != "0",
             packet: value("max_allowed_packet").parse().unwrap_or(1 << 20),
-            loads: is_on("local_infile"),
+            loads: matches!(value("local_infile"), "ON" | "on" | "1"),
             started,
-        })
+            variables,
+        }
+    }
+
+    /// One of its variables.
+    pub(super) fn value(&self, name: &str) -> &str {
+        let value = self.variables.get(name);
+        value.map(String::as_str).unwrap_or_default()
+    }
+
+    fn is_on(&self, name: &str) -> bool {
+        matches!(self.value(name), "ON" | "on" | "1")
+    }
+
+    /// What keeps it from being a destination, each with the question that it answers; the last is the one to mend first.
+    pub(super) fn faults(&self, again: bool) -> Vec<(&'static str, Error)> {
+        let mut faults = Vec::new();
+        if self.is_on("log_bin")
+            && self
+                .value("binlog_format")
+                .eq_ignore_ascii_case("statement")
+        {
+            let error = Error::usage("the destination server writes its binary log by statement, which READ COMMITTED does not allow")
+                .with_hint("SET GLOBAL binlog_format = 'ROW' there (or MIXED), and in its configuration");
+            faults.push(("destination.binary_log", error));
+        }
+        match self.value(FLUSH) {
+            "1" => {}
+            "" => {
+                let error = Error::usage(
+                    "the destination server has no InnoDB, whose transactions we need",
+                )
+                .with_hint("use MySQL 8.0 or later, or MariaDB 10.6 or later");
+                faults.push(("destination.durability", error));
+            }
+            other => {
+                let error = Error::usage(format!(
+                    "the destination server may lose transactions that it has committed: innodb_flush_log_at_trx_commit is {other}"
+                ))
+                .with_hint("SET GLOBAL innodb_flush_log_at_trx_commit = 1 there, and in its configuration");
+                faults.push(("destination.durability", error));
+            }
+        }
+        if self.is_on("read_only") || self.is_on("innodb_read_only") {
+            let make = if again { Error::retry } else { Error::usage };
+            let error = make("the destination server takes no changes: read_only is on".to_owned())
+                .with_hint("name the primary as --destination");
+            faults.push(("destination.writable", error));
+        }
+        let version = self.value("version");
+        let (_, new_enough) = flavour(version);
+        if !new_enough {
+            let error = Error::usage(format!(
+                "the destination server has version {version}; MySQL 8.0 and MariaDB 10.6 or later will do"
+            ));
+            faults.push(("destination.version", error));
+        }
+        faults
+    }
+
+    /// What somebody should know of it all the same, with the setting and the value that mends it.
+    pub(super) fn remarks(&self) -> Vec<Remark> {
+        let mut remarks = Vec::new();
+        if self.is_on("log_bin") && self.value("sync_binlog") != "1" {
+            remarks.push(Remark {
+                id: "destination.binary_log",
+                setting: "sync_binlog",
+                wanted: "1",
+                what: "the destination server may lose the end of its binary log when its machine stops; replicas of it would miss it",
+            });
+        }
+        if !self.is_on("innodb_strict_mode") {
+            remarks.push(Remark {
+                id: "destination.strict_mode",
+                setting: "innodb_strict_mode",
+                wanted: "ON",
+                what: "innodb_strict_mode is off at the destination server: a table too wide for its page may be made there all the same",
+            });
+        }
+        remarks
+    }
+
+    fn warn(&self) {
+        for remark in self.remarks() {
+            let (setting, what) = (remark.setting, remark.what);
+            tracing::warn!(setting, value = self.value(setting), "{what}");
+        }
     }
 
     /// What shapes values, what bounds waiting, and what makes mistakes errors; whatever user and server say.
@@ -145,7 +219,8 @@ pub(super) fn seconds(wait: Duration) -> u64 {
     wait.as_secs().max(1)
 }
 
-fn flavour(version: &str) -> Result<Flavour> {
+/// Which product it is, and whether it is new enough.
+fn flavour(version: &str) -> (Flavour, bool) {
     let mut numbers = version
         .split(|letter: char| !letter.is_ascii_digit())
         .map(|number| number.parse::<u32>().unwrap_or(0));
@@ -155,12 +230,7 @@ fn flavour(version: &str) -> Result<Flavour> {
     } else {
         (Flavour::MySql, (8, 0))
     };
-    if number < least {
-        return Err(Error::usage(format!(
-            "the destination server has version {version}; MySQL 8.0 and MariaDB 10.6 or later will do"
-        )));
-    }
-    Ok(flavour)
+    (flavour, number >= least)
 }
 
 #[cfg(test)]
@@ -180,7 +250,11 @@ mod tests {
         ];
         let all = usual.iter().chain(changes);
         let all = all.map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-        Server::read(&all.collect(), 0, false)
+        let server = Server::read(all.collect(), 0);
+        match server.faults(false).pop() {
+            Some((_, error)) => Err(error),
+            None => Ok(server),
+        }
     }
 
     #[test]
@@ -221,5 +295,12 @@ mod tests {
             assert_eq!(error.exit_code(), 2);
         }
         assert!(read(&[("binlog_format", "STATEMENT")]).is_ok());
+        assert!(read(&[("version", "8.0.36")]).unwrap().remarks().is_empty());
+        for changes in [
+            &[("log_bin", "ON"), ("sync_binlog", "0")][..],
+            &[("innodb_strict_mode", "OFF")],
+        ] {
+            assert_eq!(read(changes).unwrap().remarks().len(), 1, "{changes:?}");
+        }
     }
 }

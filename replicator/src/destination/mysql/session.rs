@@ -13,7 +13,9 @@ use tokio::time::Instant;
 
 use super::product::Way;
 use super::server::Server;
+use super::survey;
 use super::url::Address;
+use crate::check::Finding;
 use crate::config::OnMisfit;
 use crate::error::{Error, Result};
 
@@ -53,6 +55,33 @@ impl Session {
     /// Opens it, and sees that the server can keep our promises; one that took changes before (`again`) may soon take
     /// them again.
     pub(super) async fn open(way: &Way, lock_wait: Duration, again: bool) -> Result<Self> {
+        let mut db = Self::reach(way).await?;
+        let server = Server::look(&mut db, again).await?;
+        let mut session = Self::over(way, db, server);
+        for setting in session.server.settings(lock_wait) {
+            session.run(&setting).await?;
+        }
+        Ok(session)
+    }
+
+    /// Opens it to look, so that nothing can be written; with what keeps a run from it.
+    pub(super) async fn open_to_look(way: &Way) -> Result<(Self, Vec<Finding>)> {
+        let mut db = Self::reach(way).await?;
+        let server = Server::ask(&mut db).await?;
+        let mut found = vec![Finding::ok(
+            "destination.reachable",
+            format!("the server {}", way.address.place()),
+        )];
+        found.extend(survey::faults(&server));
+        let mut session = Self::over(way, db, server);
+        for setting in session.server.settings(Duration::from_secs(3)) {
+            session.run(&setting).await?;
+        }
+        session.run("SET SESSION TRANSACTION READ ONLY").await?;
+        Ok((session, found))
+    }
+
+    async fn reach(way: &Way) -> Result<Conn> {
         let address = &way.address;
         let failed = |error| {
             let what = format!(
@@ -67,21 +96,18 @@ impl Session {
             )) if address.takes_plain() => connect(address, true).await,
             connected => connected,
         };
-        let mut db = connected.map_err(failed)?;
-        let server = Server::look(&mut db, again).await?;
-        let id = i64::from(db.id());
-        let mut session = Self {
+        connected.map_err(failed)
+    }
+
+    fn over(way: &Way, db: Conn, server: Server) -> Self {
+        Self {
+            id: i64::from(db.id()),
             db,
-            id,
             server,
             on_misfit: way.on_misfit,
             lost: false,
             used: Instant::now(),
-        };
-        for setting in session.server.settings(lock_wait) {
-            session.run(&setting).await?;
         }
-        Ok(session)
     }
 
     /// Whether the server has gone, or what it says cannot be followed any more.
@@ -161,6 +187,12 @@ impl Session {
     pub(super) async fn shown(&mut self, sql: &str) -> Result<Vec<Row>> {
         let done = self.db.query(sql).await;
         self.notice(done).map_err(own)
+    }
+
+    /// The rows of a query over a table of somebody else's; `what` could not be done if it is refused.
+    pub(super) async fn rows_of(&mut self, sql: &str, what: &str) -> Result<Vec<Row>> {
+        let done = self.db.exec(sql, Params::Empty).await;
+        self.notice(done).map_err(|error| failure(what, error))
     }
 
     /// How many rows a statement of ours met.

@@ -208,6 +208,12 @@ impl Found {
                 table.destination, ours.name
             ))
             .with_hint("add it, or drop the table and let us make it")
+            .mended_by(format!(
+                "ALTER TABLE {} ADD COLUMN {} {}",
+                qualified(&table.destination),
+                quoted(&ours.name),
+                BuiltIn::held(ours).declared(own_typmod(ours))
+            ))
         })
     }
 
@@ -240,7 +246,12 @@ impl Found {
                 return Err(Error::person(format!(
                     "column {column} of the destination's table {name} is {held}{modifier}, which does not hold every value of {wanted} unchanged"
                 ))
-                .with_hint(format!("make it {wanted} or text, or drop the table and let us make it")));
+                .with_hint(format!("make it {wanted} or text, or drop the table and let us make it"))
+                .mended_by(format!(
+                    "ALTER TABLE {} ALTER COLUMN {} TYPE {wanted}",
+                    qualified(name),
+                    quoted(column)
+                )));
             }
         }
         let ours = |name: &str| table.columns.iter().any(|column| column.name == name);
@@ -253,7 +264,12 @@ impl Found {
                 "column {} of the destination's table {name} must not be NULL, and the source has no value for it",
                 more.name
             ))
-            .with_hint("give it a default, or allow NULL"));
+            .with_hint("give it a default, or allow NULL")
+            .mended_by(format!(
+                "ALTER TABLE {} ALTER COLUMN {} DROP NOT NULL",
+                qualified(name),
+                quoted(&more.name)
+            )));
         }
         Ok(())
     }

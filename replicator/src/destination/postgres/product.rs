@@ -10,8 +10,9 @@ use walproto::Lsn;
 use super::lookup::Found;
 use super::session::{Session, failure};
 use super::statements::Statements;
-use super::{ledger, lookup, origin, values};
+use super::{ledger, lookup, origin, survey, values};
 use crate::alteration::{Alteration, Words};
+use crate::check::Finding;
 use crate::chunk::Chunk;
 use crate::config::{OnConflict, OnMisfit};
 use crate::copy;
@@ -100,6 +101,19 @@ impl server::Session for Session {
 
     async fn open(way: &Way, lock_wait: Duration, again: bool) -> Result<Self> {
         Self::open(way, lock_wait, again).await
+    }
+
+    async fn open_to_look(way: &Way) -> Result<(Self, Vec<Finding>)> {
+        Self::open_to_look(way).await
+    }
+
+    async fn survey(
+        &mut self,
+        made: &[Table],
+        taken: &[Table],
+        has_ledger: bool,
+    ) -> Result<Vec<Finding>> {
+        survey::survey(self, made, taken, has_ledger).await
     }
 
     fn another(way: &mut Way) -> Way {
@@ -210,8 +224,12 @@ impl server::Session for Session {
 
     async fn is_empty(&mut self, table: &Table) -> Result<bool> {
         let sql = format!("SELECT FROM {} LIMIT 1", qualified(&table.destination));
-        let rows = self.rows(sqlx::query(sqlx::AssertSqlSafe(sql))).await?;
-        Ok(rows.is_empty())
+        let what = format!(
+            "could not read the destination's table {}",
+            table.destination
+        );
+        let query = sqlx::query(sqlx::AssertSqlSafe(sql));
+        Ok(self.rows_of(query, &what).await?.is_empty())
     }
 
     fn name(table: &Table) -> String {

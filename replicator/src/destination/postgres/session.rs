@@ -9,6 +9,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Postgres, Row};
 
 use super::product::Way;
 use super::watch::Watch;
+use crate::check::{Finding, Mend};
 use crate::config::OnMisfit;
 use crate::destination::conflict::describe;
 use crate::destination::server::IDLE;
@@ -34,6 +35,42 @@ pub(in crate::destination) struct Session {
 impl Session {
     /// Opens it, and sees that the server can be written; one that could be before (`again`) may soon be again.
     pub(super) async fn open(way: &Way, lock_timeout: Duration, again: bool) -> Result<Self> {
+        let (session, read_only) = Self::begin(way, lock_timeout).await?;
+        if read_only {
+            return Err(takes_no_changes(again));
+        }
+        new_enough(session.major)?;
+        Ok(session)
+    }
+
+    /// Opens it to look, so that nothing can be written; with what keeps a run from it.
+    pub(super) async fn open_to_look(way: &Way) -> Result<(Self, Vec<Finding>)> {
+        let (mut session, read_only) = Self::begin(way, Duration::from_secs(3)).await?;
+        session
+            .run("SET default_transaction_read_only = on")
+            .await?;
+        let options = &way.options;
+        let (host, port) = (options.get_host(), options.get_port());
+        let mut found = vec![Finding::ok(
+            "destination.reachable",
+            format!(
+                "the server {host}:{port}, as user {:?}",
+                options.get_username()
+            ),
+        )];
+        if read_only {
+            let mend = Mend::option("--destination with the primary");
+            let refused = Finding::of("destination.writable", &takes_no_changes(false));
+            found.push(refused.mended_by([mend]));
+        }
+        if let Err(error) = new_enough(session.major) {
+            found.push(Finding::of("destination.version", &error));
+        }
+        Ok((session, found))
+    }
+
+    /// Opens it with our settings; and whether it can only read.
+    async fn begin(way: &Way, lock_timeout: Duration) -> Result<(Self, bool)> {
         // Values belong into no log.
         let options = way
             .options
@@ -67,18 +104,8 @@ impl Session {
         session.watch.backend = column(row, 0)?;
         session.watch.since = column(row, 1)?;
         session.major = column(row, 2)?;
-        if column(row, 3)? {
-            let make = if again { Error::retry } else { Error::usage };
-            return Err(make("the destination server takes no changes: it is a standby, or default_transaction_read_only is on".to_owned())
-                .with_hint("name the primary as --destination"));
-        }
-        if session.major < 14 {
-            return Err(Error::usage(format!(
-                "the destination server has version {}; 14 and later will do",
-                session.major
-            )));
-        }
-        Ok(session)
+        let read_only = column(row, 3)?;
+        Ok((session, read_only))
     }
 
     /// Its server process, and since when that is.
@@ -117,6 +144,16 @@ impl Session {
                 error,
             )
         })
+    }
+
+    /// The rows of a query over a table of somebody else's; `what` could not be done if it is refused.
+    pub(super) async fn rows_of(
+        &mut self,
+        query: Query<'_, Postgres, PgArguments>,
+        what: &str,
+    ) -> Result<Vec<PgRow>> {
+        let done = self.watch.over(query.fetch_all(&mut self.db)).await;
+        self.notice(done).map_err(|error| failure(what, error))
     }
 
     /// Calls a function of the server's; the driver's own error.
@@ -215,6 +252,21 @@ impl Session {
         }
         done
     }
+}
+
+fn takes_no_changes(again: bool) -> Error {
+    let make = if again { Error::retry } else { Error::usage };
+    make("the destination server takes no changes: it is a standby, or default_transaction_read_only is on".to_owned())
+        .with_hint("name the primary as --destination")
+}
+
+fn new_enough(major: i32) -> Result<()> {
+    if major < 14 {
+        return Err(Error::usage(format!(
+            "the destination server has version {major}; 14 and later will do"
+        )));
+    }
+    Ok(())
 }
 
 /// Rows are found by their keys, and what changes is mostly in memory: with the server's own estimate it would read a

@@ -8,6 +8,7 @@ use tokio::sync::mpsc::Sender;
 
 use super::cell::{Cell, Row};
 use crate::alteration::Alteration;
+use crate::check::Finding;
 use crate::chunk::Chunk;
 use crate::config::OnConflict;
 use crate::error::{Error, Result};
@@ -81,6 +82,32 @@ pub(crate) trait Session: Sized + Debug + Send + 'static {
         lock_wait: Duration,
         again: bool,
     ) -> impl Future<Output = Result<Self>> + Send;
+
+    /// Opens one to look: nothing can be written through it. What keeps a run from opening one that writes is found, and
+    /// no error.
+    ///
+    /// Where this is not there, what a run would be refused for is the error of [`open`](Self::open), one at a time.
+    fn open_to_look(way: &Self::Way) -> impl Future<Output = Result<(Self, Vec<Finding>)>> + Send {
+        let open = Self::open(way, Duration::from_secs(1), false);
+        async { Ok((open.await?, Vec::new())) }
+    }
+
+    /// What the server says of itself (what outlasts its failures, how it stores texts, what our sessions set for
+    /// themselves), and whether we have the rights to make tables, to write those that are there, and to our own, which
+    /// are there or not.
+    ///
+    /// # Errors
+    ///
+    /// The session was lost; what the server only refuses to tell is a finding.
+    fn survey(
+        &mut self,
+        made: &[Table],
+        taken: &[Table],
+        has_ledger: bool,
+    ) -> impl Future<Output = Result<Vec<Finding>>> + Send {
+        let _ = (made, taken, has_ledger);
+        async { Ok(Vec::new()) }
+    }
 
     /// The way of another session beside those there are.
     fn another(way: &mut Self::Way) -> Self::Way;

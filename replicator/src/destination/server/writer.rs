@@ -4,6 +4,7 @@ mod adopting;
 mod altering;
 mod copying;
 mod first;
+mod looking;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -14,6 +14,7 @@ use super::statements::{LONGEST, Statements};
 use super::{Existing, Outcome, Refused, existing, ledger};
 use crate::chunk::{Chunk, KEPT};
 use crate::config::OnConflict;
+use crate::destination::look::Fate;
 use crate::destination::{OTHERS, not_empty, rows_are_mixed};
 use crate::dialect::{Dialect, Shape, sqlite};
 use crate::error::{Error, Result};
@@ -148,37 +149,56 @@ impl<'db> Writer<'db> {
         self.transaction(|writer| {
             ledger::exists(writer.db)?;
             ledger::create(writer.db)?;
-            let found = writer.object(&table.destination)?;
-            let Some(kind) = found else {
-                if !existing.makes() {
-                    return Err(Error::needs_table(table, sqlite::Sqlite.create_table(table)));
-                }
+            if writer.examine(table, existing, true)? == Fate::Made {
                 // The order matters where a product commits its DDL by itself; here both are one transaction.
                 ledger::put_table(writer.db, slot, table, true, &TableState::Copying)?;
                 let sql = sqlite::Sqlite.create_table(table);
                 let made = writer.db.execute_batch(&sql);
-                return made.map_err(|error| failure(format!("could not make a table for {table}"), error));
-            };
-            let name = &table.destination;
-            if let Some(maker) = ledger::maker(writer.db, name)? {
-                return Err(Error::person(format!("the destination's table {name:?} belongs to slot {maker}"))
-                    .with_hint("replicate into another file, or drop the other slot and the table first"));
-            }
-            if kind != "table" {
-                return Err(Error::person(format!(
-                    "the destination has a {kind} {name:?} that we did not make, and table {table} would need that name"
-                ))
-                .with_hint(OTHERS));
-            }
-            existing::check(writer.db, table)?;
-            if existing.wants_empty() && !writer.is_empty(table)? {
-                return Err(not_empty(table));
+                return made.map_err(|error| {
+                    failure(format!("could not make a table for {table}"), error)
+                });
             }
             if existing.keeps() {
                 ledger::put_chunk(writer.db, slot, table.oid, KEPT, 1)?;
             }
             ledger::put_table(writer.db, slot, table, false, &TableState::Copying)
         })
+    }
+
+    /// What becomes of the name of a table that is to be here; nothing is written. With `ledger` our own tables are there.
+    pub(super) fn examine(
+        &mut self,
+        table: &Table,
+        existing: Existing,
+        ledger: bool,
+    ) -> Result<Fate> {
+        let name = &table.destination;
+        let Some(kind) = self.object(name)? else {
+            if !existing.makes() {
+                return Err(Error::needs_table(
+                    table,
+                    sqlite::Sqlite.create_table(table),
+                ));
+            }
+            return Ok(Fate::Made);
+        };
+        if ledger && let Some(maker) = ledger::maker(self.db, name)? {
+            return Err(Error::person(format!(
+                "the destination's table {name:?} belongs to slot {maker}"
+            ))
+            .with_hint("replicate into another file, or drop the other slot and the table first"));
+        }
+        if kind != "table" {
+            return Err(Error::person(format!(
+                "the destination has a {kind} {name:?} that we did not make, and table {table} would need that name"
+            ))
+            .with_hint(OTHERS));
+        }
+        existing::check(self.db, table)?;
+        if existing.wants_empty() && !self.is_empty(table)? {
+            return Err(not_empty(table));
+        }
+        Ok(Fate::Taken)
     }
 
     fn is_empty(&self, table: &Table) -> Result<bool> {
@@ -190,7 +210,7 @@ impl<'db> Writer<'db> {
     }
 
     /// What has this name, whatever its case: a table, a view, an index.
-    fn object(&self, name: &str) -> Result<Option<String>> {
+    pub(super) fn object(&self, name: &str) -> Result<Option<String>> {
         let sql =
             "SELECT type FROM sqlite_schema WHERE name = ? COLLATE NOCASE AND type <> 'trigger'";
         let found = self.db.query_row(sql, [name], |row| row.get(0)).optional();

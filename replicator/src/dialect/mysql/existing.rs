@@ -1,5 +1,6 @@
 //! Whether a table of somebody else's can hold our rows: pure, from what `information_schema` says of it.
 
+use super::quoted;
 use super::types::{CHARACTER, Flavour, Form, Held};
 use crate::config::OnMisfit;
 use crate::dialect::text::{is_plain, longest};
@@ -60,13 +61,18 @@ impl Existing {
                 "the destination's table {name} is kept by {}, whose rows do not follow a transaction",
                 self.engine
             ))
-            .with_hint(format!("ALTER TABLE {name} ENGINE = InnoDB")));
+            .with_hint(format!("ALTER TABLE {name} ENGINE = InnoDB"))
+            .mended_by(format!("ALTER TABLE {} ENGINE = InnoDB", quoted(name))));
         }
         let made = Held::all(table, on_misfit)?;
         let mut held = Vec::with_capacity(table.columns.len());
         for (at, (ours, made)) in table.columns.iter().zip(made).enumerate() {
             let found = self.column(table, ours)?;
             let column = &ours.name;
+            let modify = |wanted: &str| {
+                let (table, column) = (quoted(name), quoted(column));
+                format!("ALTER TABLE {table} MODIFY {column} {wanted}")
+            };
             if found.generated {
                 return Err(Error::person(format!(
                     "column {column} of the destination's table {name} is generated there, and takes no values"
@@ -79,7 +85,8 @@ impl Existing {
                     "column {column} of the destination's table {name} is {}, which does not hold every value of the source unchanged",
                     found.declared()
                 ))
-                .with_hint(format!("make it {wanted}, or drop the table and let us make it")));
+                .with_hint(format!("make it {wanted}, or drop the table and let us make it"))
+                .mended_by(modify(&wanted)));
             };
             let compared = table.key.is_empty() || table.key.contains(&at);
             if compared && !found.tells_apart(ours) {
@@ -87,7 +94,8 @@ impl Existing {
                     "rows of the destination's table {name} are found by column {column}, whose collation {} calls different texts equal",
                     found.collation.as_deref().unwrap_or("binary")
                 ))
-                .with_hint(format!("give it the collation {}", flavour.collation())));
+                .with_hint(format!("give it the collation {}", flavour.collation()))
+                .mended_by(modify(&made.sql(flavour))));
             }
             held.push(there);
         }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::Writer;
 use crate::chunk::KEPT;
+use crate::destination::look::Fate;
 use crate::destination::server::ledger;
 use crate::destination::server::session::{Found, Lock, Session, Statements, Unmade};
 use crate::destination::{Existing, OTHERS, not_empty};
@@ -96,35 +97,12 @@ impl<S: Session> Writer<S> {
         if S::WHOLE {
             create(db, existing).await?;
         }
-        let name = &table.destination;
-        let Some(found) = db.find(name).await? else {
-            if !existing.makes() {
-                return Err(Error::needs_table(table, db.making_by_hand(table)));
-            }
+        if examine(db, table, existing, true).await? == Fate::Made {
             ledger::put_table(db, slot, table, true, &TableState::Copying).await?;
             if S::WHOLE {
                 db.make(table).await.map_err(|unmade| unmade.error)?;
             }
             return Ok(true);
-        };
-        if let Some(maker) = ledger::maker(db, name).await? {
-            return Err(Error::person(format!(
-                "the destination's table {name} belongs to slot {maker}"
-            ))
-            .with_hint(
-                "replicate into another database, or drop the other slot and the table first",
-            ));
-        }
-        let kind = found.kind();
-        if kind != "table" {
-            return Err(Error::person(format!(
-                "the destination has a {kind} {name} that we did not make, and table {table} would need that name"
-            ))
-            .with_hint(OTHERS));
-        }
-        db.check(&found, table)?;
-        if existing.wants_empty() && !db.is_empty(table).await? {
-            return Err(not_empty(table));
         }
         if existing.keeps() {
             ledger::put_chunk(db, slot, table.oid, KEPT, 1).await?;
@@ -186,6 +164,44 @@ impl<S: Session> Writer<S> {
         self.held = None;
         Ok(next)
     }
+}
+
+/// What becomes of the name of a table that is to be here; nothing is written. With `ledger` our own tables are there.
+///
+/// # Errors
+///
+/// What is here already must not be taken over.
+pub(super) async fn examine<S: Session>(
+    db: &mut S,
+    table: &Table,
+    existing: Existing,
+    ledger: bool,
+) -> Result<Fate> {
+    let name = &table.destination;
+    let Some(found) = db.find(name).await? else {
+        if !existing.makes() {
+            return Err(Error::needs_table(table, db.making_by_hand(table)));
+        }
+        return Ok(Fate::Made);
+    };
+    if ledger && let Some(maker) = ledger::maker(db, name).await? {
+        return Err(Error::person(format!(
+            "the destination's table {name} belongs to slot {maker}"
+        ))
+        .with_hint("replicate into another database, or drop the other slot and the table first"));
+    }
+    let kind = found.kind();
+    if kind != "table" {
+        return Err(Error::person(format!(
+            "the destination has a {kind} {name} that we did not make, and table {table} would need that name"
+        ))
+        .with_hint(OTHERS));
+    }
+    db.check(&found, table)?;
+    if existing.wants_empty() && !db.is_empty(table).await? {
+        return Err(not_empty(table));
+    }
+    Ok(Fate::Taken)
 }
 
 /// Makes what is needed of our own tables.
