@@ -1,5 +1,7 @@
 //! What went wrong, where, what to do next, and the exit code that tells a script.
 
+pub(crate) mod codes;
+
 use std::error::Error as StdError;
 use std::fmt;
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use mysql_async::Value as Sent;
 
-use super::failure::{PACKET, is_duplicate, refusal, said};
+use super::failure::{is_duplicate, refusal, said};
 use super::lookup;
 use super::session::{Done, Session, failure};
 use super::values::{parameter, size};
@@ -21,6 +21,7 @@ use crate::destination::refusal::statement;
 use crate::destination::runs::{Run, gather};
 use crate::dialect::Shape;
 use crate::dialect::mysql::{Staged, Target};
+use crate::error::codes::{Course, Product};
 use crate::error::{Error, ErrorKind, Result};
 use crate::fail_point;
 use crate::misfit::{Misfit, Misfits};
@@ -483,10 +484,10 @@ fn warned(what: &str, text: &str) -> Error {
 
 #[cold]
 fn too_large(what: &str, bytes: usize, packet: usize) -> Error {
-    Error::person(format!(
+    let text = format!(
         "{what}: a row has {bytes} bytes, and the destination server takes {packet} at once (max_allowed_packet)"
-    ))
-    .with_hint(PACKET)
+    );
+    Course::Packet.error(Product::Mysql, text)
 }
 
 fn check_length(operation: &Operation, packet: usize) -> Result<()> {

@@ -13,6 +13,7 @@ use crate::check::{Finding, Mend};
 use crate::config::OnMisfit;
 use crate::destination::conflict::describe;
 use crate::destination::server::IDLE;
+use crate::error::codes::{Course, Product};
 use crate::error::{Error, ErrorKind, Result};
 use crate::plan::Operation;
 
@@ -332,10 +333,10 @@ pub(super) fn failure(what: impl Into<String>, error: sqlx::Error) -> Error {
     let Some(report) = report(&error) else {
         return match error {
             sqlx::Error::Configuration(_) => Error::usage(what).caused_by(error),
-            sqlx::Error::Tls(_) => Error::usage(what).with_hint(CERTIFICATES).caused_by(error),
+            sqlx::Error::Tls(_) => encryption(what).caused_by(error),
             // As rustls says that a certificate is not the one that was asked for.
             sqlx::Error::Io(ref io) if io.kind() == std::io::ErrorKind::InvalidData => {
-                Error::usage(what).with_hint(CERTIFICATES).caused_by(error)
+                encryption(what).caused_by(error)
             }
             _ => Error::retry(what).caused_by(error),
         };
@@ -348,37 +349,23 @@ pub(super) fn failure(what: impl Into<String>, error: sqlx::Error) -> Error {
         (None, None) => String::new(),
     };
     let text = format!("{what}{column}: {}", words(report));
-    let class = code.get(..2).unwrap_or_default();
-    let ours = match (class, code) {
-        (_, "55P03") => Error::retry(text)
-            .with_hint("another session holds a lock; it is waited for as long as --takeover says")
-            .locked_out(),
-        (_, "53100") => Error::retry(text)
-            .with_hint("make room at the destination and start again; nothing is lost"),
-        // A lost or refused connection, resources, a deadlock or serialization failure, an operator's intervention,
-        // an error of the system or of the server itself.
-        ("08" | "40" | "53" | "57" | "58" | "XX", _) | (_, "25P03" | "55006") => Error::retry(text),
-        ("28" | "3D", _) => {
-            Error::usage(text).with_hint("check user, password and database in --destination")
+    let course = Course::of_postgres(code);
+    let ours = course.error(Product::Postgres, text);
+    match (report.hint(), course) {
+        (None, _) => ours,
+        (Some(theirs), Course::Again | Course::Definition) => {
+            let hint = ours.hint().map(|hint| format!("{theirs}; {hint}"));
+            ours.with_hint(hint.unwrap_or_else(|| theirs.to_owned()))
         }
-        (_, "42501") => Error::usage(text).with_hint(RIGHTS),
-        // A server that took changes when it was opened, so it may be one that is to take them again.
-        (_, "25006") => {
-            Error::retry(text).with_hint("name a primary as --destination that takes changes")
-        }
-        (_, "22007") => Error::person(text).with_hint(INFINITE),
-        _ => Error::person(text),
-    };
-    match report.hint() {
-        Some(hint) if ours.hint().is_none() => ours.with_hint(hint.to_owned()),
-        _ => ours,
+        (Some(theirs), _) if ours.hint().is_none() => ours.with_hint(theirs.to_owned()),
+        (Some(_), _) => ours,
     }
 }
 
-/// Where the source is newer than the destination.
-const INFINITE: &str = "no server before 17 reads an infinite interval: with --on-misfit text such columns are made as \
-                        text; to fill the destination anew: replicator drop with the same options and --destination, \
-                        remove the tables there, then replicator run";
+/// A connection that is not encrypted as it is to be.
+fn encryption(what: String) -> Error {
+    Course::Encryption.error(Product::Postgres, what)
+}
 
 /// What the server says of a row that it has already.
 pub(super) fn said(error: &sqlx::Error) -> String {
@@ -401,7 +388,8 @@ pub(super) fn refusal(operation: &Operation, error: sqlx::Error) -> Error {
         "{}: the destination refuses the row with {row}",
         describe(operation)
     );
-    let of_the_row = report(&error).is_some_and(|report| is_of_the_row(report.code()));
+    let of_the_row =
+        report(&error).is_some_and(|report| Course::of_postgres(report.code()).is_of_the_row());
     let error = failure(what, error);
     if of_the_row && error.kind() == ErrorKind::Person {
         error.refused_at(operation.lsn)
@@ -409,23 +397,3 @@ pub(super) fn refusal(operation: &Operation, error: sqlx::Error) -> Error {
         error
     }
 }
-
-/// Whether an error is about the values of a row rather than about the schema, the session or the server.
-///
-/// Data exceptions, constraints, what a trigger or function raises, limits such as that of an index's row. A class that
-/// the server does not have is one that somebody's trigger chose.
-fn is_of_the_row(code: &str) -> bool {
-    /// errcodes.txt: the classes whose errors say nothing about a row.
-    const OTHERS: [&str; 30] = [
-        "00", "01", "02", "03", "08", "0A", "0B", "0F", "0L", "0P", "0Z", "10", "20", "24", "25",
-        "26", "28", "2B", "2D", "34", "3B", "3D", "3F", "40", "42", "53", "55", "57", "58", "72",
-    ];
-    let class = code.get(..2).unwrap_or_default();
-    code.len() == 5 && !OTHERS.contains(&class) && !matches!(class, "F0" | "HV" | "XX")
-}
-
-const CERTIFICATES: &str = "check sslmode and the certificates in --destination";
-
-/// What the role has to be allowed to.
-pub(super) const RIGHTS: &str = "the role needs CREATE on the database for new schemas and on the schemas that tables are \
-                                 made in (public for our own two), or must own the tables that are there";

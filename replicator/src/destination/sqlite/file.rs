@@ -4,10 +4,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, ErrorCode, MAIN_DB, OpenFlags, OptionalExtension, ffi};
+use rusqlite::{Connection, MAIN_DB, OpenFlags, OptionalExtension, ffi};
 
 use super::SqliteOptions;
 use crate::destination::conflict::describe;
+use crate::error::codes::{self, Course, Product};
 use crate::error::{Error, Result};
 use crate::plan::Operation;
 
@@ -111,68 +112,22 @@ pub(super) fn open(path: &Path, create: bool, wait: Duration) -> Result<Connecti
 /// What SQLite reports, in our words: whether another try may help, and what to do.
 pub(super) fn failure(what: impl Into<String>, error: rusqlite::Error) -> Error {
     let what = what.into();
-    let (make, why, hint): (fn(String) -> Error, _, _) = match error.sqlite_error_code() {
-        Some(ErrorCode::NotADatabase) => (
-            Error::usage,
-            "the file is not a SQLite database",
-            "name another file, or move this one away",
-        ),
-        Some(ErrorCode::CannotOpen) => (
-            Error::usage,
-            "the file cannot be opened",
-            "check the directory and its permissions",
-        ),
-        Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => (
-            Error::usage,
-            "the file may not be written",
-            "check the permissions and the owner of the file and of its directory",
-        ),
-        Some(ErrorCode::DiskFull) => (
-            Error::retry,
-            "the disk is full",
-            "make room and start again; nothing is lost",
-        ),
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => (
-            |what| Error::retry(what).locked_out(),
-            "another program keeps the database locked",
-            "end its transaction and start again",
-        ),
-        Some(ErrorCode::SystemIoFailure) => (
-            Error::retry,
-            "the file could not be read or written",
-            "look into the system's log",
-        ),
-        Some(ErrorCode::OutOfMemory) => (
-            Error::retry,
-            "there is not enough memory",
-            "start again with more of it",
-        ),
-        Some(ErrorCode::DatabaseCorrupt) => (
-            Error::person,
-            "the database is damaged",
-            "restore it from a backup, or move it away and copy everything again",
-        ),
-        Some(ErrorCode::TooBig) => (
-            Error::person,
-            "a row is larger than the 1000000000 bytes that SQLite holds",
-            "leave the column or the table out of the publication",
-        ),
-        _ => return Error::person(what).caused_by(error),
+    let code = error.sqlite_error_code();
+    let course = Course::of_sqlite(code);
+    let text = match codes::sqlite_says(code) {
+        Some(why) => format!("{what}: {why}"),
+        None => what,
     };
-    make(format!("{what}: {why}"))
-        .with_hint(hint)
-        .caused_by(error)
+    course.error(Product::Sqlite, text).caused_by(error)
 }
 
 /// What SQLite reports of one change: a refusal where it is about what the change holds.
 pub(super) fn refusal(operation: &Operation, error: rusqlite::Error) -> Error {
     let what = describe(operation);
     let code = error.sqlite_error_code();
-    match (code, &error) {
-        (
-            Some(ErrorCode::ConstraintViolation | ErrorCode::TypeMismatch),
-            rusqlite::Error::SqliteFailure(_, message),
-        ) => {
+    let course = Course::of_sqlite(code);
+    match (course, &error) {
+        (Course::Row, rusqlite::Error::SqliteFailure(_, message)) => {
             let message = message.as_deref().unwrap_or("a constraint failed");
             let table = &operation.table;
             let named = table
@@ -188,7 +143,7 @@ pub(super) fn refusal(operation: &Operation, error: rusqlite::Error) -> Error {
                 format!("{what}: the destination refuses the row with {row}{column}: {message}");
             Error::refused(operation.lsn, text)
         }
-        (Some(ErrorCode::TooBig), _) => failure(what, error).refused_at(operation.lsn),
+        (Course::TooBig, _) => failure(what, error).refused_at(operation.lsn),
         _ => failure(what, error),
     }
 }
