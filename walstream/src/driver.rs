@@ -27,6 +27,7 @@ use crate::channel::{Channel, Lot, Reader, Writer};
 use crate::error::{Error, ErrorKind};
 use crate::reconnect::{Reconnected, Reconnecting};
 use crate::session::Session;
+use crate::vitals::Pulse;
 pub(crate) use shared::{Inbox, Shared};
 
 /// What becomes of the frames, on the task's side.
@@ -106,11 +107,14 @@ impl<W> Running<W> {
     where
         W: fmt::Debug + Send + 'static,
     {
-        let shared = Arc::new(Shared::new(waiting));
+        let now = Instant::now().into_std();
+        let session = Session::new(timeout, now);
+        let pulse = Pulse::new(session.patience(), now);
+        let shared = Arc::new(Shared::new(waiting, pulse));
         let driver = Driver {
             shared: Arc::clone(&shared),
             timeout,
-            session: Session::new(timeout, Instant::now().into_std()),
+            session,
             sink,
         };
         Self {
@@ -181,6 +185,7 @@ impl<S: Sink> Driver<S> {
             }
         };
         // What was read and put off comes before the end, as what waits in the queue does.
+        self.shared.pulse.ended();
         let end = self.hand_out().await.and(end);
         self.shared.inbox().end = Some(end);
         self.shared.ready.ring();
@@ -204,6 +209,7 @@ impl<S: Sink> Driver<S> {
             }
             self.sink.restart(&mut inbox.waiting)
         };
+        self.shared.pulse.lost();
         let mut lost = end.err().unwrap_or_else(Error::ended);
         while let Some(wait) = pause {
             tracing::warn!(
@@ -227,7 +233,9 @@ impl<S: Sink> Driver<S> {
                         "the stream goes on"
                     );
                     self.shared.progress.restart();
-                    self.session = Session::new(self.timeout, Instant::now().into_std());
+                    let now = Instant::now().into_std();
+                    self.session = Session::new(self.timeout, now);
+                    self.shared.pulse.back(now);
                     let mut inbox = self.shared.inbox();
                     self.sink.reconnected(&mut inbox.waiting, reconnected);
                     drop(inbox);
@@ -272,6 +280,7 @@ impl<S: Sink> Driver<S> {
             if reader.received() > received {
                 received = reader.received();
                 self.session.heard(now.into_std());
+                self.shared.pulse.heard(now.into_std());
             }
             // Before asking whether to wait: it makes room.
             let behind = self.sink.catch_up(&self.shared);
@@ -284,6 +293,7 @@ impl<S: Sink> Driver<S> {
             if hold {
                 // Silence is ours, not the server's.
                 self.session.heard(now.into_std());
+                self.shared.pulse.heard(now.into_std());
             }
             // One update at a time: a server that asks and does not read must not make them pile up here, and the next
             // one says it better.

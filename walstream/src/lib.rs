@@ -189,6 +189,7 @@ mod tls;
 mod transaction;
 mod transactions;
 mod version;
+mod vitals;
 
 pub use walproto;
 
@@ -227,6 +228,7 @@ pub use system::{SystemIdentity, TimelineSwitch};
 pub use transaction::Transaction;
 pub use transactions::Origin;
 pub use version::ServerVersion;
+pub use vitals::Vitals;
 
 /// What a [`Router`] is made of: types that are inferred, and seldom written.
 #[cfg(feature = "serde")]

@@ -53,6 +53,11 @@ impl Session {
         }
     }
 
+    /// How long the server may be silent before it is asked.
+    pub(crate) const fn patience(&self) -> Duration {
+        self.patience
+    }
+
     /// Bytes came from the server, or we chose not to read.
     pub(crate) fn heard(&mut self, now: Instant) {
         self.heard = now;

@@ -32,6 +32,7 @@ use crate::reconnect::{Link, Reconnecting};
 use crate::spool::{Folder, Usage};
 use crate::system::SystemIdentity;
 use crate::transaction::Transaction;
+use crate::vitals::Vitals;
 use assembling::Assembling;
 use queue::{Queue, Reached, Waiting};
 
@@ -318,6 +319,16 @@ impl Stream {
         Held {
             memory: self.usage.memory(),
             disk: self.usage.disk(),
+        }
+    }
+
+    /// How the stream is, for who watches it from outside.
+    pub fn vitals(&self) -> Vitals {
+        let shared = self.running.shared();
+        Vitals {
+            pulse: Arc::clone(&shared.pulse),
+            progress: Arc::clone(&shared.progress),
+            usage: Arc::clone(&self.usage),
         }
     }
 

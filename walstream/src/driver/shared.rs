@@ -8,6 +8,7 @@ use tokio::sync::Notify;
 use crate::error::Error;
 use crate::progress::{Ledger, Progress};
 use crate::session::Positions;
+use crate::vitals::Pulse;
 
 /// What the task and its consumer share.
 #[derive(Debug)]
@@ -15,6 +16,7 @@ pub(crate) struct Shared<W> {
     inbox: Mutex<Inbox<W>>,
     pub(crate) progress: Arc<Progress>,
     pub(crate) ledger: Arc<Ledger>,
+    pub(crate) pulse: Arc<Pulse>,
     /// Tells the consumer that there is something.
     pub(crate) ready: Bell,
     /// Tells the task that there is room, a position to report, or a wish.
@@ -53,7 +55,7 @@ pub(crate) struct Inbox<W> {
 }
 
 impl<W> Shared<W> {
-    pub(super) fn new(waiting: W) -> Self {
+    pub(super) fn new(waiting: W, pulse: Pulse) -> Self {
         let progress = Arc::<Progress>::default();
         let wake = Arc::new(Notify::new());
         let waker = Arc::clone(&wake);
@@ -67,6 +69,7 @@ impl<W> Shared<W> {
             }),
             progress,
             ledger,
+            pulse: Arc::new(pulse),
             ready: Bell::default(),
             wake,
         }
