@@ -152,11 +152,13 @@ pub(crate) async fn apply<D: Destination + 'static>(
         position,
         timeline,
         summary: Summary::default(),
-        retry: Retry::new(config.destination_policy()),
+        retry: Retry::new(config.destination_policy()).told(&config.watching.metrics),
         shutdown: hurried,
         leave,
         stored,
         measure,
+        metrics: config.watching.metrics.clone(),
+        begun: std::time::Instant::now(),
         side: asked,
         aside: Aside::default(),
         isolates: config.on_table_error == OnTableError::Isolate,
@@ -270,6 +272,10 @@ impl Apply<'_> {
             let stored = *self.stored.borrow_and_update();
             if target.is_some_and(|target| stored.lsn >= target) {
                 return Ok(End::Reached);
+            }
+            // All that was handed out is durable, so the rest up to there is for others.
+            if let Some(last) = self.idle.last().filter(|_| stored.lsn >= self.sent) {
+                self.config.watching.metrics.caught_up(last.lsn());
             }
             let idle_due = stored.at.max(self.idle_sent) + self.config.idle_interval;
             let open = tokio::select! {

@@ -5,6 +5,7 @@ mod bars;
 mod check;
 mod decode;
 mod list;
+mod metrics;
 mod rate;
 mod record;
 mod run;
@@ -23,6 +24,7 @@ pub use bars::{Bars, Log};
 pub use check::CheckArgs;
 pub use decode::DecodeArgs;
 pub use list::List;
+pub use metrics::{MostLag, WatchArgs};
 pub use record::RecordArgs;
 pub use run::{
     AutoCreateArg, CompressionArg, CopyArg, ExistingArg, KeylessArg, OnConflictArg, OnMisfitArg,

@@ -1,6 +1,7 @@
 //! Everything a run can be told, with defaults.
 
 mod choice;
+mod watching;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -16,6 +17,7 @@ use crate::selection::Selection;
 pub use choice::{
     Compression, Copy, ExistingRows, Keyless, OnConflict, OnMisfit, OnTableError, Streaming, Until,
 };
+pub(crate) use watching::{Guard, Watching};
 
 /// The publication that is read, and made, when none is named.
 pub(crate) const DEFAULT_PUBLICATION: &str = "replicator";
@@ -69,6 +71,7 @@ pub struct Config {
     pub(crate) destination_retry: Duration,
     pub(crate) destination_timeout: Duration,
     pub(crate) idle_interval: Duration,
+    pub(crate) watching: Watching,
 }
 
 impl Config {
@@ -113,6 +116,7 @@ impl Config {
             destination_retry: PATIENCE,
             destination_timeout: Duration::from_secs(30),
             idle_interval: Duration::from_secs(10),
+            watching: Watching::default(),
         }
     }
 

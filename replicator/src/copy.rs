@@ -95,7 +95,7 @@ impl Copying<'_> {
     ) -> Result<Vec<TableRow>> {
         let Self { config, held, .. } = self;
         let (_nobody, mut stop) = ShutdownHandle::new();
-        let mut retry = Retry::new(config.destination_policy());
+        let mut retry = Retry::new(config.destination_policy()).told(&config.watching.metrics);
         let mut pending = destination.tables(&held.slot).await?;
         pending.retain(|row| row.state == TableState::Copying);
         if !pending.is_empty() {

@@ -268,6 +268,7 @@ mod error;
 mod failpoint;
 mod follow;
 mod ledger;
+mod metrics;
 #[cfg(feature = "mysql")]
 mod misfit;
 mod names;
@@ -319,6 +320,7 @@ pub use dialect::{Dialect, Shape};
 pub use error::{Error, ErrorKind, Result};
 pub(crate) use failpoint::fail_point;
 pub use ledger::Ledger;
+pub use metrics::{Figures, Metrics, MetricsServer, Phase, Readiness, SlotFigures};
 pub use names::{ColumnName, Names, TableName, TablePattern};
 pub use plan::{Action, Operation};
 pub use position::{PositionRow, State, TableRow, TableState};

@@ -9,7 +9,7 @@ use replicator::cli::{
     AdoptArgs, Bars, CheckArgs, Cli, Command, DropArgs, RecordArgs, ResyncArgs, RunArgs, TailArgs,
 };
 use replicator::show::ColorChoice;
-use replicator::{Config, CopyHandle, Error, Result, ShutdownHandle};
+use replicator::{Config, CopyHandle, Error, Metrics, Result, ShutdownHandle};
 use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
@@ -87,7 +87,14 @@ async fn run(args: RunArgs, bars: &Bars) -> Result<()> {
     let copy = CopyHandle::new();
     pause_on_signals(copy.clone())?;
     let json = args.json;
-    let config = Config::from(args).copy_handle(&copy);
+    let watch = args.watch.clone();
+    let mut config = Config::from(args).copy_handle(&copy);
+    let metrics = Metrics::new();
+    // Before anything is looked at or made: whoever asks is told that it starts.
+    let server = watch.listen(&metrics).await?;
+    if server.is_some() {
+        config = config.metrics(&metrics);
+    }
     let summary = replicator::run(bars.show(config, json), shutdown).await;
     bars.clear();
     let summary = summary?;

@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
+use tokio::task::JoinSet;
 use walstream::{Client, quote_literal};
 
 use crate::apply::{self, Summary};
 use crate::config::{Config, Copy, DEFAULT_PUBLICATION as DEFAULT};
 use crate::destination::{self, Destination};
 use crate::error::{Error, Result};
+use crate::metrics::observe;
 use crate::publication;
 use crate::quarantine::{self, Quarantine};
 use crate::shutdown::Shutdown;
@@ -100,6 +102,24 @@ fn quarantine(config: &Config) -> Result<Option<Quarantine>> {
 
 async fn into(
     config: Config,
+    destination: impl Destination + 'static,
+    quarantine: Option<Quarantine>,
+    shutdown: Shutdown,
+) -> Result<Summary> {
+    let metrics = config.watching.metrics.clone();
+    metrics.begin(&config);
+    // Ends with us, whatever becomes of us.
+    let mut observer = JoinSet::new();
+    if config.watching.on {
+        observer.spawn(observe(config.clone()));
+    }
+    let done = whole(config, destination, quarantine, shutdown).await;
+    metrics.ended(done.as_ref().err());
+    done
+}
+
+async fn whole(
+    config: Config,
     mut destination: impl Destination + 'static,
     quarantine: Option<Quarantine>,
     mut shutdown: Shutdown,
@@ -121,6 +141,7 @@ async fn into(
     if config.copy == Copy::Only {
         return copied_only(&config, started, destination).await;
     }
+    config.watching.metrics.streaming(started.position.lsn);
     tracing::info!(slot = config.slot, position = %started.position.lsn, tables = started.tables.len(), "streaming");
     apply::apply(&config, started, destination, quarantine, &mut shutdown).await
 }

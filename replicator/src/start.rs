@@ -53,6 +53,7 @@ pub(crate) async fn start<D: Destination + 'static>(
     stream_options(config, &wire, &config.publications()).check(wire.server_version())?;
     let system = wire.identify_system().await?;
     let mut row = destination.position(&config.slot).await?;
+    config.watching.metrics.destination_is_there();
     if let Some(intent) = row.as_ref().filter(|row| row.state == State::Intent) {
         check_system(intent, &system)?;
         if config.spares_first_start {
@@ -134,6 +135,7 @@ pub(crate) async fn start<D: Destination + 'static>(
             return Err(error);
         }
     };
+    config.watching.metrics.tables(&tables);
     changes::say_stopped(&tables);
     started.tables = Tables::new(tables);
     Ok(started)

@@ -144,6 +144,7 @@ impl<D: Destination> Writer<D> {
     /// nothing but our own commit that was in doubt, and is found by the next attempt.
     pub(super) async fn settle(&mut self, error: Error, next: &PositionRow) -> Result<bool> {
         let mut error = error;
+        self.metrics.batch_ends();
         fail_point!("destination-lost");
         loop {
             let slot = &self.position.slot;

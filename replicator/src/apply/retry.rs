@@ -7,6 +7,7 @@ use tokio::time::Instant;
 use walstream::{Attempts, Backoff};
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::metrics::Metrics;
 use crate::shutdown::Shutdown;
 
 /// How often it is said that the destination is still lost.
@@ -16,6 +17,7 @@ const SAID: Duration = Duration::from_secs(30);
 pub(crate) struct Retry {
     policy: Backoff,
     series: Option<Series>,
+    metrics: Option<Metrics>,
 }
 
 struct Series {
@@ -29,13 +31,23 @@ impl Retry {
         Self {
             policy,
             series: None,
+            metrics: None,
         }
+    }
+
+    /// Also writes down there whether the destination is lost.
+    pub(crate) fn told(mut self, metrics: &Metrics) -> Self {
+        self.metrics = Some(metrics.clone());
+        self
     }
 
     /// Waits before the next attempt; gives the error back when there is to be none.
     pub(crate) async fn pause(&mut self, error: Error, shutdown: &mut Shutdown) -> Result<()> {
         if error.kind() != ErrorKind::Retry || shutdown.is_asked() {
             return Err(error);
+        }
+        if let Some(metrics) = &self.metrics {
+            metrics.destination_is_lost(&error);
         }
         let now = Instant::now();
         let series = self.series.get_or_insert_with(|| Series {
@@ -71,6 +83,9 @@ impl Retry {
     /// An attempt succeeded.
     pub(crate) fn over(&mut self) {
         if let Some(series) = self.series.take() {
+            if let Some(metrics) = &self.metrics {
+                metrics.destination_is_there();
+            }
             let lost_for = rounded(series.began.elapsed());
             tracing::info!(?lost_for, "the destination takes changes again");
         }

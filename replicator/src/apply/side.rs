@@ -14,7 +14,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::fail_point;
 use crate::names::Names;
 use crate::plan::Operation;
-use crate::position::{PositionRow, TableRow};
+use crate::position::{PositionRow, TableRow, TableState};
 use crate::table::Table;
 
 type Reply<T> = oneshot::Sender<Result<T>>;
@@ -193,7 +193,11 @@ impl<D: Destination> Writer<D> {
                 let _ = reply.send(named.map(|()| tables));
             }
             Work::Tables(reply) => {
-                let _ = reply.send(self.destination.tables(&self.position.slot).await);
+                let tables = self.destination.tables(&self.position.slot).await;
+                if let Ok(tables) = &tables {
+                    self.metrics.tables(tables);
+                }
+                let _ = reply.send(tables);
             }
             Work::Create(table, existing, reply) => {
                 let slot = &self.position.slot;
@@ -236,6 +240,8 @@ impl<D: Destination> Writer<D> {
     pub(super) async fn stop_table(&mut self, oid: Oid, reason: &str) -> Result<()> {
         let slot = &self.position.slot;
         self.destination.stop_table(slot, oid, reason).await?;
+        let stopped = TableState::Stopped(reason.to_owned());
+        self.metrics.table_state(oid, &stopped);
         self.tables.stop(oid);
         self.aside.stop(oid);
         Ok(())
@@ -274,6 +280,7 @@ impl<D: Destination> Writer<D> {
             }
         }
         self.retry.over();
+        self.metrics.table(table, &TableState::Copying);
         self.tables.put(Arc::clone(table));
         self.aside.copied_as_of(table, at);
         Ok(())
@@ -325,6 +332,7 @@ impl<D: Destination> Writer<D> {
         fail_point!("joined");
         self.aside.joined(oid);
         self.tables.joined(oid);
+        self.metrics.table_state(oid, &TableState::Streaming);
         if let Some(table) = self.tables.now().table(oid) {
             tracing::info!(%table, position = %at, "joined the others");
         }

@@ -185,9 +185,9 @@ impl<D: Destination> Writer<D> {
             applied = changes - left_out,
             "left out what the destination refuses of a transaction"
         );
-        self.summary.changes += changes - left_out;
+        self.metrics.left_out(left_out);
         self.summary.left_out += left_out;
-        self.summary.transactions += 1;
+        self.count(std::slice::from_ref(&transaction), changes - left_out);
         self.confirm(vec![transaction])
     }
 
@@ -289,6 +289,7 @@ impl<D: Destination> Writer<D> {
         }
         fail_point!("committed");
         tracing::warn!(lsn = %transaction.commit_lsn(), left_out, "skipped a transaction");
+        self.metrics.left_out(left_out);
         self.summary.left_out += left_out;
         self.confirm(vec![transaction])
     }

@@ -26,7 +26,8 @@ use crate::destination::{Destination, Outcome};
 use crate::error::{Error, ErrorKind, Result};
 use crate::fail_point;
 use crate::follow::{Differing, Tables};
-use crate::position::PositionRow;
+use crate::metrics::Metrics;
+use crate::position::{PositionRow, TableState};
 use crate::shutdown::Shutdown;
 
 /// How long a batch of a backlog waits for more. A commit costs the same however little is in it, and many
@@ -54,6 +55,9 @@ pub(super) struct Writer<D> {
     pub(super) leave: Arc<AtomicBool>,
     pub(super) stored: watch::Sender<Stored>,
     pub(super) measure: Measure,
+    pub(super) metrics: Metrics,
+    /// When the batch began that is open, or was last.
+    pub(super) begun: std::time::Instant,
     /// Copies beside the stream.
     pub(super) side: mpsc::Receiver<Work>,
     pub(super) aside: Aside,
@@ -125,6 +129,7 @@ impl<D: Destination> Writer<D> {
     async fn catch_up(&mut self) {
         while let Some(oid) = self.tables.caught_up(self.position.lsn) {
             let done = self.destination.caught_up(&self.position.slot, oid).await;
+            self.metrics.table_state(oid, &TableState::Streaming);
             if let Err(error) = done {
                 tracing::warn!(%error, %oid, "could not write down that a table has caught up; the next start does");
                 self.undo().await;
@@ -294,6 +299,8 @@ impl<D: Destination> Writer<D> {
     pub(super) async fn begin(&mut self, next: &PositionRow) -> Result<()> {
         self.aside.begun();
         self.tables.begin();
+        self.begun = std::time::Instant::now();
+        self.metrics.batch_begins();
         let mut said = false;
         loop {
             let begin = self.destination.begin(&self.position, next);
@@ -330,6 +337,8 @@ impl<D: Destination> Writer<D> {
 
     /// What was open is in, and this is the row now.
     pub(super) fn stands_at(&mut self, row: PositionRow) {
+        self.metrics.batch_ends();
+        self.metrics.stored(row.lsn);
         self.poison.passed(row.lsn);
         self.aside.committed();
         self.tables.reached(row.lsn);
@@ -339,6 +348,7 @@ impl<D: Destination> Writer<D> {
 
     /// Rolls back after an error, which is what the user has to read; says whether it could be done.
     pub(super) async fn undo(&mut self) -> bool {
+        self.metrics.batch_ends();
         match self.destination.rollback().await {
             Ok(()) => true,
             Err(error) => {
@@ -349,6 +359,7 @@ impl<D: Destination> Writer<D> {
     }
 
     pub(super) fn count(&mut self, transactions: &[Transaction], changes: u64) {
+        self.metrics.applied(transactions, changes, self.begun);
         self.summary.changes += changes;
         self.summary.transactions += transactions.len() as u64;
     }

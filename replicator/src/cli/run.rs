@@ -7,9 +7,9 @@ use clap::{Args, ValueEnum};
 
 use walstream::walproto::Lsn;
 
-use super::SourceArgs;
 use super::list::{self, List};
 use super::rate::rate;
+use super::{SourceArgs, WatchArgs};
 use crate::config::{
     Compression, Config, Copy, ExistingRows, Keyless, OnConflict, OnMisfit, OnTableError, PATIENCE,
     Streaming, Until,
@@ -271,6 +271,9 @@ pub struct RunArgs {
         value_parser = clap::value_parser!(u64).range(1..=86_400)
     )]
     pub retry_max_delay: u64,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap takes it as a heading")]
+    pub watch: WatchArgs,
 }
 
 /// `--spool-compression`
@@ -445,7 +448,7 @@ impl From<RunArgs> for Config {
         config.until = args.until;
         config.protocol = args.protocol;
         config.streaming = args.streaming.map(Streaming::from);
-        config
+        args.watch.apply(config)
     }
 }
 

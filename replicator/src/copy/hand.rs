@@ -93,7 +93,8 @@ pub(crate) enum Hand<D> {
 impl<D: Destination> Hand<D> {
     /// Over a session of its own.
     pub(crate) fn own(session: D, config: &Config) -> Self {
-        Self::Own(Box::new((session, Retry::new(config.destination_policy()))))
+        let retry = Retry::new(config.destination_policy()).told(&config.watching.metrics);
+        Self::Own(Box::new((session, retry)))
     }
 
     /// Has it done, as [`Order::carry_out`].

@@ -16,6 +16,7 @@ use super::lines::Lines;
 use super::pace::Pace;
 use crate::config::Config;
 use crate::error::Result;
+use crate::metrics::Metrics;
 use crate::position::TableRow;
 use crate::show::people::size;
 use crate::source::Source;
@@ -67,6 +68,7 @@ struct Shared {
     figures: Mutex<Figures>,
     pace: Pace,
     told: OnCopy,
+    metrics: Metrics,
 }
 
 /// How often it is told how far a copy is.
@@ -95,6 +97,7 @@ impl Progress {
             figures: Mutex::new(figures),
             pace: Pace::new(config.copy_rate, config.copy_handle.clone()),
             told: config.on_copy.clone().unwrap_or_default(),
+            metrics: config.watching.metrics.clone(),
         }));
         progress.tell(&CopyEvent::Begun(plan));
         Ok(progress)
@@ -176,6 +179,7 @@ impl Progress {
     }
 
     fn tell(&self, event: &CopyEvent) {
+        self.0.metrics.copy(event);
         self.0.told.event(event);
     }
 

@@ -33,6 +33,7 @@ pub(super) async fn later(
     // The stream makes its own connections from here on; one that cannot say goodbye is none the less at its end.
     let _ = wire.close().await;
     let stream = own(config, &connection, &options).await?;
+    config.watching.metrics.streams(stream.vitals());
     if let Some(streaming) = stream.system()
         && (&streaming.system_id, streaming.timeline) != (&system.system_id, system.timeline)
     {
@@ -154,11 +155,16 @@ pub(crate) fn stream_options(
     wire: &Client,
     publications: &[String],
 ) -> StreamOptions {
-    crate::raw::options(
+    let options = crate::raw::options(
         wire,
         &config.slot,
         publications,
         config.protocol,
         config.streaming,
-    )
+    );
+    StreamOptions {
+        // A heartbeat is one; it would be a transaction without content otherwise, of which the server says nothing.
+        messages: config.watching.heartbeat.is_some(),
+        ..options
+    }
 }

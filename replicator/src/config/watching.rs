@@ -1,0 +1,63 @@
+//! How a run is watched.
+
+use std::time::Duration;
+
+use super::Config;
+use crate::metrics::Metrics;
+
+/// What watches a run.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Watching {
+    /// Whether somebody looks: otherwise the source is not asked for more than a run needs.
+    pub(crate) on: bool,
+    pub(crate) metrics: Metrics,
+    pub(crate) guard: Guard,
+    pub(crate) heartbeat: Option<Duration>,
+}
+
+/// The lag that is too much.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Guard {
+    pub(crate) bytes: Option<u64>,
+    pub(crate) time: Option<Duration>,
+}
+
+impl Config {
+    /// Where a run writes down how it is. It then asks the source every few seconds how that and the slot are, over a
+    /// connection of its own.
+    #[must_use]
+    pub fn metrics(mut self, metrics: &Metrics) -> Self {
+        self.watching.metrics = metrics.clone();
+        self.watching.on = true;
+        self
+    }
+
+    /// A lag in bytes of WAL above which a run warns, and is [not ready](Metrics::readiness). It goes on all the same, and
+    /// never gives up the slot.
+    #[must_use]
+    pub const fn max_lag_bytes(mut self, bytes: u64) -> Self {
+        self.watching.guard.bytes = Some(bytes);
+        self.watching.on = true;
+        self
+    }
+
+    /// The same in time, by the source's clock. It is known to within a few seconds.
+    #[must_use]
+    pub const fn max_lag_time(mut self, time: Duration) -> Self {
+        self.watching.guard.time = Some(time);
+        self.watching.on = true;
+        self
+    }
+
+    /// Writes a transaction of one logical message (`pg_logical_emit_message`, prefix `replicator`) to the source
+    /// whenever nothing was applied for so long, and measures how long it takes to the destination and back. It needs no
+    /// table. Messages of others are then received too, and passed over.
+    ///
+    /// An idle slot moves without it. A source that is a standby cannot be written to, and says so.
+    #[must_use]
+    pub const fn heartbeat(mut self, interval: Duration) -> Self {
+        self.watching.heartbeat = Some(interval);
+        self.watching.on = true;
+        self
+    }
+}
