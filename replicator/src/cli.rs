@@ -9,6 +9,7 @@ mod metrics;
 mod rate;
 mod record;
 mod run;
+mod status;
 mod tail;
 
 use std::ffi::OsString;
@@ -30,6 +31,7 @@ pub use run::{
     AutoCreateArg, CompressionArg, CopyArg, ExistingArg, KeylessArg, OnConflictArg, OnMisfitArg,
     OnTableErrorArg, RunArgs, StreamingArg,
 };
+pub use status::StatusArgs;
 pub use tail::TailArgs;
 
 /// PostgreSQL changes into other databases, exactly once.
@@ -77,6 +79,8 @@ pub enum Command {
     Check(CheckArgs),
     /// Copy what is there, then stream changes until stopped
     Run(RunArgs),
+    /// Show lag, slot and tables, and in words why the slot does not move
+    Status(StatusArgs),
     /// Copy tables anew, by the run that goes on or by the next one
     Resync(ResyncArgs),
     /// Go on with another source after an upgrade or failover, when its tables hold what the destination holds

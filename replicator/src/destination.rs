@@ -9,6 +9,7 @@ pub(crate) mod mysql;
 mod parking;
 #[cfg(feature = "postgres")]
 pub(crate) mod postgres;
+mod reader;
 mod refusal;
 mod row_key;
 #[cfg(any(feature = "postgres", feature = "mysql"))]
@@ -49,6 +50,7 @@ use crate::position::{PositionRow, TableRow};
 use crate::table::Table;
 use crate::value::Value;
 pub(crate) use any::{open, open_existing};
+pub(crate) use reader::Reader;
 
 #[cfg(not(any(feature = "sqlite", feature = "postgres", feature = "mysql")))]
 compile_error!(

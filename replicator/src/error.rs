@@ -277,11 +277,18 @@ impl Error {
 
     /// The exit code of a process that ends with this error; they are part of the command line's interface.
     pub fn exit_code(&self) -> u8 {
-        match self.0.kind {
-            ErrorKind::Retry => 1,
-            ErrorKind::Usage => 2,
-            ErrorKind::Person => 3,
-            ErrorKind::Differences => 4,
+        self.0.kind.exit_code()
+    }
+}
+
+impl ErrorKind {
+    /// The exit code of a process that ends with an error of this kind.
+    pub const fn exit_code(self) -> u8 {
+        match self {
+            Self::Retry => 1,
+            Self::Usage => 2,
+            Self::Person => 3,
+            Self::Differences => 4,
         }
     }
 }

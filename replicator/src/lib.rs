@@ -286,6 +286,7 @@ mod shutdown;
 mod source;
 mod standby;
 mod start;
+pub mod status;
 mod table;
 pub mod tail;
 mod value;

@@ -25,7 +25,7 @@ fn main() -> ExitCode {
         #[cfg(feature = "sqlite")]
         Command::Demo(_) => "error",
         // What it shows is what matters, and may be beside the log on a terminal.
-        Command::Tail(_) | Command::Check(_) => "warn",
+        Command::Tail(_) | Command::Check(_) | Command::Status(_) => "warn",
         _ => "info",
     };
     let bars = Bars::new();
@@ -49,6 +49,8 @@ fn main() -> ExitCode {
         aliases?.say();
         let done = match cli.command {
             Command::Check(args) => return check(args).await,
+            // What it tells is not always good, and no error.
+            Command::Status(args) => return args.run().await.map(ExitCode::from),
             Command::Run(args) => run(args, &bars).await,
             Command::Drop(args) => drop(args).await,
             Command::Resync(args) => resync(args).await,

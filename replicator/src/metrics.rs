@@ -27,7 +27,7 @@ use crate::table::Table;
 pub use figures::{Figures, SlotFigures};
 pub use health::Readiness;
 use histogram::{BYTES, COUNT, Histogram, MICROS};
-pub(crate) use observer::observe;
+pub(crate) use observer::{clock_and_wal, observe};
 pub use server::MetricsServer;
 pub use state::Phase;
 use state::{Link, State};

@@ -70,6 +70,7 @@ mod finding;
 pub(crate) mod json;
 mod line;
 pub(crate) mod people;
+mod status;
 mod summary;
 mod table;
 mod time;

@@ -80,6 +80,37 @@ impl SqliteOptions {
     }
 }
 
+/// What the file remembers of a slot, beside whoever writes it: a reader in WAL mode, which waits for nobody.
+pub(crate) async fn look(
+    path: PathBuf,
+    slot: String,
+) -> Result<(Option<PositionRow>, Vec<TableRow>)> {
+    let looked = tokio::task::spawn_blocking(move || {
+        let path = file::resolve(&SqliteOptions::new(path, &*slot).create(false))?;
+        if !file::has_wal(&path) {
+            let read = read(&path, &slot, true);
+            // Nobody opened it meanwhile, or the answer means nothing.
+            if !file::has_wal(&path) {
+                return read;
+            }
+        }
+        read(&path, &slot, false)
+    });
+    looked.await.unwrap_or_else(|error| {
+        Err(Error::retry("the thread that reads the file has ended unexpectedly").caused_by(error))
+    })
+}
+
+fn read(path: &Path, slot: &str, quiet: bool) -> Result<(Option<PositionRow>, Vec<TableRow>)> {
+    let db = file::look(path, quiet)?;
+    if !ledger::exists(&db)? {
+        return Ok((None, Vec::new()));
+    }
+    // As of one moment.
+    db.execute_batch("BEGIN").map_err(ledger::broken)?;
+    Ok((ledger::position(&db, slot)?, ledger::tables(&db, slot)?))
+}
+
 /// What the writing thread is asked to do.
 type Task = Box<dyn for<'db> FnOnce(&mut Writer<'db>) + Send>;
 

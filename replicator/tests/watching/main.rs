@@ -8,6 +8,7 @@ mod health;
 mod http;
 mod metrics;
 mod scrape;
+mod status;
 
 use std::sync::{Arc, OnceLock};
 

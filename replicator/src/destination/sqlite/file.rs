@@ -109,6 +109,33 @@ pub(super) fn open(path: &Path, create: bool, wait: Duration) -> Result<Connecti
     Ok(db)
 }
 
+/// Opens the file to read it, as it is. Where nobody has it open (`quiet`) nothing is made beside it either.
+pub(super) fn look(path: &Path, quiet: bool) -> Result<Connection> {
+    let failed = |error| failure(format!("could not open {}", path.display()), error);
+    let mut flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let db = if quiet && let Some(path) = path.to_str() {
+        flags |= OpenFlags::SQLITE_OPEN_URI;
+        let path = path
+            .replace('%', "%25")
+            .replace('?', "%3f")
+            .replace('#', "%23");
+        Connection::open_with_flags(format!("file:{path}?immutable=1"), flags)
+    } else {
+        Connection::open_with_flags(path, flags)
+    };
+    let db = db.map_err(failed)?;
+    db.busy_timeout(BUSY).map_err(failed)?;
+    Ok(db)
+}
+
+/// Whether somebody has the file open, or left it without closing it: then a part of it is in its WAL.
+pub(super) fn has_wal(path: &Path) -> bool {
+    let mut name = path.as_os_str().to_owned();
+    name.push("-wal");
+    // What cannot be known is read the safe way.
+    Path::new(&name).try_exists().unwrap_or(true)
+}
+
 /// What SQLite reports, in our words: whether another try may help, and what to do.
 pub(super) fn failure(what: impl Into<String>, error: rusqlite::Error) -> Error {
     let what = what.into();

@@ -404,7 +404,7 @@ fn json(value: &impl serde::Serialize) -> Result<String> {
         .map_err(|error| Error::person("could not write the ledger").caused_by(error))
 }
 
-fn broken(error: rusqlite::Error) -> Error {
+pub(super) fn broken(error: rusqlite::Error) -> Error {
     failure(
         "could not use the replicator's own tables at the destination",
         error,
