@@ -315,11 +315,17 @@ impl<D: Destination> Writer<D> {
             };
             match begun {
                 Err(error) if error.is_locked_out() && !self.shutdown.is_asked() => {
+                    self.metrics.destination_is_lost(&error);
                     if !std::mem::replace(&mut said, true) {
                         tracing::warn!(%error, "waiting for it");
                     }
                 }
-                done => return done,
+                done => {
+                    if said && done.is_ok() {
+                        self.metrics.destination_is_there();
+                    }
+                    return done;
+                }
             }
         }
     }

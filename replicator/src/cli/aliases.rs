@@ -245,7 +245,7 @@ const ALIASES: &[Alias] = &[
     alias("CDC_KAFKA_SASL_USERNAME", Nothing, KAFKA),
     alias("CDC_KAFKA_SASL_PASSWORD", Nothing, KAFKA),
     alias("CDC_KAFKA_KEY_COLUMNS", Nothing, KAFKA),
-    alias("METRICS_PORT", Nothing, "nothing: there are no metrics yet"),
+    alias("METRICS_PORT", Nothing, "nothing: see `--metrics`"),
     alias(
         "RUST_LOG",
         Nothing,

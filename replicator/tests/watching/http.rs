@@ -1,9 +1,11 @@
 //! Clients that are slow, greedy or hostile: replication goes on, others are answered, and memory stays what it was.
 
+use std::fs;
 use std::io::Write;
 use std::net::TcpStream;
+use std::time::Instant;
 
-use crate::common::Running;
+use crate::common::{PATIENCE, Running};
 use crate::scrape::{address, connect, get, read, send};
 use crate::site;
 
@@ -18,6 +20,13 @@ fn goes_on(site: &crate::common::Site, running: &mut Running, address: &str) {
     assert_eq!(get(address, "/livez").status, 200);
 }
 
+/// How many files and connections a process has open.
+fn files(id: &str) -> usize {
+    fs::read_dir(format!("/proc/{id}/fd"))
+        .expect("its files")
+        .count()
+}
+
 #[test]
 fn clients_of_all_kinds_harm_nothing() {
     let site = site();
@@ -26,6 +35,8 @@ fn clients_of_all_kinds_harm_nothing() {
     running.until("rows are there", || site.is_copied());
     goes_on(&site, &mut running, &address);
     let before = running.memory("VmRSS");
+    let running_id = running.id().to_string();
+    let open = files(&running_id);
 
     // What is no request for one of the three.
     for (request, status) in [
@@ -79,12 +90,16 @@ fn clients_of_all_kinds_harm_nothing() {
             let _ = stream.write_all(bytes);
             idle.push(stream);
         }
+        let most = open + 40;
+        running.until("the oldest gave way", || files(&running_id) <= most);
         goes_on(&site, &mut running, &address);
     }
     // And are cut off, without an answer, after a few seconds.
+    let start = Instant::now();
     let mut slow = connect(&address);
     slow.write_all(b"GET /livez HTTP/1.1\r\n").expect("a part");
     assert!([0, 408].contains(&read(slow).status));
+    assert!(start.elapsed() < PATIENCE, "it was not cut off");
     goes_on(&site, &mut running, &address);
     drop(idle);
     let after = running.memory("VmRSS");
