@@ -33,10 +33,28 @@ pub async fn run(config: Config, shutdown: Shutdown) -> Result<Summary> {
     config.connection()?;
     check_end(&config)?;
     check_spool(&config)?;
-    if config.standby {
-        return standby::run(config, shutdown).await;
+    let watched = config.clone();
+    watch(&watched, async move {
+        if config.standby {
+            return standby::run(config, shutdown).await;
+        }
+        once(config, shutdown).await
+    })
+    .await
+}
+
+/// Writes down how a run is, from before it waits for anything to its end.
+async fn watch(config: &Config, run: impl Future<Output = Result<Summary>>) -> Result<Summary> {
+    let metrics = &config.watching.metrics;
+    metrics.begin(config);
+    // Ends with us, whatever becomes of us.
+    let mut observer = JoinSet::new();
+    if config.watching.on {
+        observer.spawn(observe(config.clone()));
     }
-    once(config, shutdown).await
+    let done = run.await;
+    metrics.ended(done.as_ref().err());
+    done
 }
 
 /// A run that begins now.
@@ -64,7 +82,8 @@ pub async fn run_into(
     check_end(&config)?;
     check_spool(&config)?;
     let quarantine = quarantine(&config)?;
-    into(config, destination, quarantine, shutdown).await
+    let watched = config.clone();
+    watch(&watched, into(config, destination, quarantine, shutdown)).await
 }
 
 /// A run has one end.
@@ -101,24 +120,6 @@ fn quarantine(config: &Config) -> Result<Option<Quarantine>> {
 }
 
 async fn into(
-    config: Config,
-    destination: impl Destination + 'static,
-    quarantine: Option<Quarantine>,
-    shutdown: Shutdown,
-) -> Result<Summary> {
-    let metrics = config.watching.metrics.clone();
-    metrics.begin(&config);
-    // Ends with us, whatever becomes of us.
-    let mut observer = JoinSet::new();
-    if config.watching.on {
-        observer.spawn(observe(config.clone()));
-    }
-    let done = whole(config, destination, quarantine, shutdown).await;
-    metrics.ended(done.as_ref().err());
-    done
-}
-
-async fn whole(
     config: Config,
     mut destination: impl Destination + 'static,
     quarantine: Option<Quarantine>,

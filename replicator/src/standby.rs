@@ -35,6 +35,8 @@ pub(crate) async fn run(config: Config, shutdown: Shutdown) -> Result<Summary> {
     // Since when a first start is under way that nobody is seen at.
     let mut unfinished = None;
     loop {
+        // Whoever was overtaken streams no more.
+        config.watching.metrics.begin(&config);
         let mut asked = shutdown.clone();
         tokio::select! {
             free = watch.until_free() => free?,

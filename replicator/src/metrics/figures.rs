@@ -109,8 +109,9 @@ impl Metrics {
             },
             position: Lsn(count(&inner.stored)),
             received: vitals.map_or(Lsn::ZERO, Vitals::received),
-            lag_bytes: state.lag.bytes(reached),
-            lag: state.lag.time(now),
+            // Before the position is known, nothing is.
+            lag_bytes: state.lag.bytes(reached).filter(|_| !reached.is_zero()),
+            lag: state.lag.time(now).filter(|_| !reached.is_zero()),
             batch_running,
             memory: held.map_or(0, |held| held.memory),
             spool: held.map_or(0, |held| held.disk),

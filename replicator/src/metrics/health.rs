@@ -52,7 +52,10 @@ impl Metrics {
         let mut not = |why: String| reasons.push(why);
         match &figures.phase {
             Phase::Waiting => not("the run has not begun".to_owned()),
-            Phase::Starting => not("the run is starting: it does not stream yet".to_owned()),
+            Phase::Starting => not(
+                "the run is starting, or waits for another replicator: it does not stream yet"
+                    .to_owned(),
+            ),
             Phase::Copying => not(copying(&state.copy)),
             Phase::Ended(None) => not("the run has ended".to_owned()),
             Phase::Ended(Some(error)) => not(format!("the run has ended: {error}")),

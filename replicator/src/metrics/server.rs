@@ -115,6 +115,8 @@ async fn serve(listener: TcpListener, metrics: Metrics) {
         open.retain(|it| !it.0.is_finished());
         if open.len() >= MOST {
             open.pop_front();
+            // Its task has to have its turn to be gone, before the next one comes.
+            tokio::task::yield_now().await;
         }
         let exchange = exchange(stream, metrics.clone());
         let task = tokio::spawn(async move {
