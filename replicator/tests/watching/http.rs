@@ -99,7 +99,7 @@ fn clients_of_all_kinds_harm_nothing() {
             assert_eq!(waits.kind(), ErrorKind::WouldBlock);
             idle.push(last);
         }
-        assert!(files(&running_id) <= open + 40, "all are kept");
+        running.until("most of them are gone", || files(&running_id) <= open + 40);
         goes_on(&site, &mut running, &address);
     }
     // And are cut off, without an answer, after a few seconds.
