@@ -1,6 +1,7 @@
 //! What destinations that are servers have in common: the order of events and what is undone when, over what a product's
 //! session can do.
 
+mod apply;
 mod cell;
 mod ledger;
 mod session;
@@ -11,6 +12,7 @@ use std::sync::Arc;
 use tokio::sync::{Mutex, OwnedMutexGuard};
 use walproto::{Lsn, Oid};
 
+pub(super) use apply::{Apply, Course, Failed, Freedom, Refusal};
 pub(super) use cell::{Cell, Row};
 pub(super) use session::{Found, Holder, IDLE, Lock, Ours, Outgoing, Session, Statements, Unmade};
 pub(super) use writer::Writer;

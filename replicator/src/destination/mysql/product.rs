@@ -259,7 +259,7 @@ impl server::Statements<Session> for Statements {
     }
 
     fn begin(&mut self, policy: OnConflict) {
-        self.on_conflict(policy);
+        self.begin(policy);
     }
 
     async fn execute(

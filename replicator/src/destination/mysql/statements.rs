@@ -2,7 +2,6 @@
 
 mod copying;
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
@@ -14,15 +13,14 @@ use super::lookup;
 use super::session::{Done, Session, failure};
 use super::values::{parameter, size};
 use crate::config::{OnConflict, OnMisfit};
-use crate::destination::conflict::{Instead, Met, Overridden, conflict, describe, instead, undo};
-use crate::destination::fold::fold;
+use crate::destination::conflict::{Met, describe};
 use crate::destination::gone;
-use crate::destination::refusal::statement;
-use crate::destination::runs::{Run, gather};
+use crate::destination::runs::Run;
+use crate::destination::server::{self, Apply, Course, Freedom, Refusal};
 use crate::dialect::Shape;
 use crate::dialect::mysql::{Staged, Target};
-use crate::error::codes::{Course, Product};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::codes::{self, Product};
+use crate::error::{Error, Result};
 use crate::fail_point;
 use crate::misfit::{Misfit, Misfits};
 use crate::plan::{Action, Operation};
@@ -46,20 +44,17 @@ const STAGED: usize = 4;
 pub(in crate::destination) struct Statements {
     /// By address; the `Arc` keeps it from being given to another table.
     tables: HashMap<usize, Known>,
-    on_conflict: OnConflict,
+    course: Course,
     misfits: Misfits,
     /// How many temporary tables there were.
     stages: usize,
-    /// What the server said of a row that it has already.
-    said: Option<String>,
 }
 
 #[derive(Debug)]
 struct Known {
     _table: Arc<Table>,
     target: Arc<Target>,
-    free: bool,
-    folds: bool,
+    freedom: Freedom,
     /// Whether its key finds one row at most, so that a count of many rows counts each of them.
     single: bool,
     stages: Vec<(Shape, Arc<Staged>)>,
@@ -84,9 +79,9 @@ impl Statements {
         }
     }
 
-    /// What to do from now on about a change that meets another destination than it expects.
-    pub(super) const fn on_conflict(&mut self, policy: OnConflict) {
-        self.on_conflict = policy;
+    /// A batch begins, with this policy about a change that meets another destination than it expects.
+    pub(super) fn begin(&mut self, policy: OnConflict) {
+        self.course.begin(policy);
     }
 
     /// Forgets the tables: another session, or other tables.
@@ -112,8 +107,10 @@ impl Statements {
                 Ok(unknown.insert(Known {
                     _table: Arc::clone(table),
                     target: Arc::new(found.target(db, table)?),
-                    free: found.is_free(table),
-                    folds: found.folds(table),
+                    freedom: Freedom {
+                        passes: found.is_free(table),
+                        folds: found.folds(table),
+                    },
                     single: found.finds_one(table),
                     stages: Vec::new(),
                 }))
@@ -163,145 +160,12 @@ impl Statements {
                 Err(error) => return Err(error.refused_at(operation.lsn)),
             }
         }
-        if operations.len() > 1 && misfits.is_empty() {
-            run_text(db, "SAVEPOINT together").await?;
-            match self.together(db, operations).await? {
-                true => return run_text(db, "RELEASE SAVEPOINT together").await,
-                false => run_text(db, "ROLLBACK TO SAVEPOINT together").await?,
-            }
-        }
-        let Some(left_out) = left_out else {
-            for operation in operations.iter() {
-                self.alone(db, operation).await?;
-            }
-            return Ok(());
-        };
-        let mut misfits = misfits.into_iter().peekable();
-        for (at, operation) in operations.iter().enumerate() {
-            if let Some(misfit) = misfits.next_if(|(place, _)| *place == at) {
-                left_out.push(misfit);
-                continue;
-            }
-            run_text(db, "SAVEPOINT attempt").await?;
-            match self.alone(db, operation).await {
-                Ok(()) => run_text(db, "RELEASE SAVEPOINT attempt").await?,
-                Err(error) if error.refused_lsn().is_some() && !db.is_lost() => {
-                    run_text(db, "ROLLBACK TO SAVEPOINT attempt").await?;
-                    left_out.push((at, error));
-                }
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(())
-    }
-
-    /// Whether all could be carried out together.
-    async fn together(&mut self, db: &mut Session, operations: &[Operation]) -> Result<bool> {
-        let tables = &self.tables;
-        let known = |table: &Arc<Table>| tables.get(&Arc::as_ptr(table).addr());
-        let folded = fold(operations, |table| {
-            known(table).is_some_and(|known| known.folds)
-        });
-        let free = |table: &Arc<Table>| known(table).is_some_and(|known| known.free);
-        for run in gather(folded.iter().map(Cow::as_ref), free) {
-            let what = || format!("table {}, {} changes", run.table(), run.operations.len());
-            match self.run(db, &run).await {
-                Ok(()) => {}
-                Err(Failed::Met(_) | Failed::Warned(_)) => return Ok(false),
-                Err(Failed::Unmade(error)) => return Err(error),
-                Err(Failed::Refused(error)) => {
-                    let error = failure(what(), error);
-                    if error.kind() == ErrorKind::Person && !db.is_lost() {
-                        return Ok(false);
-                    }
-                    return Err(error);
-                }
-            }
-        }
-        Ok(true)
-    }
-
-    /// Carries out one operation, or does what is to be done otherwise.
-    async fn alone(&mut self, db: &mut Session, operation: &Operation) -> Result<()> {
-        self.said = None;
-        let Err(error) = self.decide(db, operation).await else {
-            return Ok(());
-        };
-        let error = self.with_statement(error, operation);
-        Err(match self.said.take() {
-            Some(said) => error.caused_by(said),
-            None => error,
-        })
-    }
-
-    /// Adds the operation's statement to what is said of it.
-    fn with_statement(&self, error: Error, operation: &Operation) -> Error {
-        let known = self.tables.get(&Arc::as_ptr(&operation.table).addr());
-        match known {
-            Some(known) if error.statement().is_none() => {
-                let sql = known.target.statement(&Shape::of(operation), 1);
-                error.with_statement(statement(&sql, operation))
-            }
-            _ => error,
-        }
-    }
-
-    async fn decide(&mut self, db: &mut Session, operation: &Operation) -> Result<()> {
-        let apply = self.on_conflict == OnConflict::Apply;
-        if apply {
-            run_text(db, "SAVEPOINT alone").await?;
-        }
-        if let Some(met) = self.attempt(db, operation).await? {
-            match instead(operation, met) {
-                Instead::Nothing => return Err(conflict(operation, met)),
-                _ if !apply => {
-                    return Err(conflict(operation, met).with_hint(format!(
-                        "{}, or start once with --on-conflict apply",
-                        undo(operation)
-                    )));
-                }
-                Instead::Skip => {}
-                Instead::Run(other) => {
-                    run_text(db, "ROLLBACK TO SAVEPOINT alone").await?;
-                    match self.attempt(db, &other).await {
-                        Ok(None) => {}
-                        Ok(Some(_)) => return Err(conflict(operation, met)),
-                        Err(error) => return Err(self.with_statement(error, &other)),
-                    }
-                }
-            }
-            tracing::warn!("{}", Overridden(operation));
-        }
-        if apply {
-            run_text(db, "RELEASE SAVEPOINT alone").await?;
-        }
-        Ok(())
-    }
-
-    /// `Some` where the operation did not touch exactly one row.
-    async fn attempt(&mut self, db: &mut Session, operation: &Operation) -> Result<Option<Met>> {
-        let run = Run {
-            shape: Shape::of(operation),
-            operations: vec![operation],
-        };
-        match self.run(db, &run).await {
-            Ok(()) => Ok(None),
-            Err(Failed::Met(met)) => Ok(Some(met)),
-            Err(Failed::Refused(error)) if is_duplicate(&error) => {
-                self.said = Some(said(&error));
-                Ok(Some(Met::Another))
-            }
-            Err(Failed::Refused(error)) => Err(refusal(operation, error)),
-            Err(Failed::Warned(text)) => {
-                let what = format!("{}, row {}", describe(operation), operation.row());
-                Err(warned(&what, &text).refused_at(operation.lsn))
-            }
-            Err(Failed::Unmade(error)) => Err(error),
-        }
+        self.carry_out(db, operations, true, misfits, left_out)
+            .await
     }
 
     /// Carries out a run, each of whose rows must touch exactly one.
-    async fn run(&mut self, db: &mut Session, run: &Run<'_>) -> Result<(), Failed> {
+    async fn carry(&mut self, db: &mut Session, run: &Run<'_>) -> Result<(), Failed> {
         let known = self.known(db, run.table()).await.map_err(Failed::Unmade)?;
         let (target, single) = (Arc::clone(&known.target), known.single);
         let shape = &run.shape;
@@ -372,6 +236,80 @@ impl Statements {
         known.stages.push((run.shape.clone(), Arc::clone(&staged)));
         self.stages = number;
         Ok(staged)
+    }
+}
+
+/// What the server says against a statement.
+pub(in crate::destination) enum Refused {
+    Server(mysql_async::Error),
+    /// It was carried out, and a value has changed on the way.
+    Warned(String),
+}
+
+impl Refusal for Refused {
+    fn is_duplicate(&self) -> bool {
+        matches!(self, Self::Server(error) if is_duplicate(error))
+    }
+
+    fn said(&self) -> String {
+        match self {
+            Self::Server(error) => said(error),
+            Self::Warned(text) => text.clone(),
+        }
+    }
+
+    fn failure(self, what: String) -> Error {
+        match self {
+            Self::Server(error) => failure(what, error),
+            Self::Warned(text) => warned(&what, &text),
+        }
+    }
+
+    fn of(self, operation: &Operation) -> Error {
+        match self {
+            Self::Server(error) => refusal(operation, error),
+            Self::Warned(text) => {
+                let what = format!("{}, row {}", describe(operation), operation.row());
+                warned(&what, &text).refused_at(operation.lsn)
+            }
+        }
+    }
+}
+
+impl From<Failed> for server::Failed<Refused> {
+    fn from(failed: Failed) -> Self {
+        match failed {
+            Failed::Met(met) => Self::Met(met),
+            Failed::Refused(error) => Self::Refused(Refused::Server(error)),
+            Failed::Warned(text) => Self::Refused(Refused::Warned(text)),
+            Failed::Unmade(error) => Self::Unmade(error),
+        }
+    }
+}
+
+impl Apply<Session> for Statements {
+    type Refusal = Refused;
+
+    fn course(&mut self) -> &mut Course {
+        &mut self.course
+    }
+
+    fn freedom(&self, table: &Arc<Table>) -> Freedom {
+        let known = self.tables.get(&Arc::as_ptr(table).addr());
+        known.map_or_else(Freedom::default, |known| known.freedom)
+    }
+
+    fn statement(&self, operation: &Operation) -> Option<String> {
+        let known = self.tables.get(&Arc::as_ptr(&operation.table).addr())?;
+        Some(known.target.statement(&Shape::of(operation), 1))
+    }
+
+    async fn run(
+        &mut self,
+        db: &mut Session,
+        run: &Run<'_>,
+    ) -> Result<(), server::Failed<Refused>> {
+        self.carry(db, run).await.map_err(Into::into)
     }
 }
 
@@ -467,13 +405,6 @@ fn hold(target: &Target, at: usize, value: &Value) -> Result<Option<Value>, Misf
     }
 }
 
-async fn run_text(db: &mut Session, sql: &str) -> Result<()> {
-    db.run_text(sql)
-        .await
-        .map(drop)
-        .map_err(|error| failure("the destination server ended the transaction", error))
-}
-
 #[cold]
 fn warned(what: &str, text: &str) -> Error {
     Error::person(format!(
@@ -487,7 +418,7 @@ fn too_large(what: &str, bytes: usize, packet: usize) -> Error {
     let text = format!(
         "{what}: a row has {bytes} bytes, and the destination server takes {packet} at once (max_allowed_packet)"
     );
-    Course::Packet.error(Product::Mysql, text)
+    codes::Course::Packet.error(Product::Mysql, text)
 }
 
 fn check_length(operation: &Operation, packet: usize) -> Result<()> {

@@ -16,6 +16,7 @@ use crate::copy;
 use crate::destination::conflict::{Met, conflict, describe, undo};
 use crate::destination::parking::may_wait;
 use crate::destination::runs::Run;
+use crate::destination::server::Apply;
 use crate::dialect::Shape;
 use crate::dialect::postgres::parking::{Lot, UNIQUE};
 use crate::dialect::postgres::{Target, parts};
@@ -76,7 +77,11 @@ pub(super) async fn look(
 
 impl Statements {
     /// Lets the row wait that an insert or update would give a key that is taken. `false` if that cannot be.
-    pub(super) async fn park(&mut self, db: &mut Session, operation: &Operation) -> Result<bool> {
+    pub(super) async fn let_wait(
+        &mut self,
+        db: &mut Session,
+        operation: &Operation,
+    ) -> Result<bool> {
         let key = Arc::as_ptr(&operation.table).addr();
         let Some(Known {
             lot: Some(lot),
@@ -152,7 +157,7 @@ impl Statements {
         };
         match carry_out(db, operation, &sql, values).await? {
             // Where one collided others will, and a statement that fails costs more than a row that waits.
-            0 if collides => self.park(db, operation).await,
+            0 if collides => self.let_wait(db, operation).await,
             found => Ok(found == 1),
         }
     }

@@ -1,6 +1,5 @@
 //! Operations on their way through statements, each with its row counts checked.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
@@ -13,15 +12,14 @@ use super::parking::{self, Parking};
 use super::session::{Session, failure, is_duplicate, refusal, said};
 use super::values::{self, Array};
 use crate::config::OnConflict;
-use crate::destination::conflict::{Instead, Met, Overridden, conflict, describe, instead, undo};
-use crate::destination::fold::fold;
+use crate::destination::conflict::{Met, describe};
 use crate::destination::gone;
-use crate::destination::refusal::statement;
-use crate::destination::runs::{Run, gather};
+use crate::destination::runs::Run;
+use crate::destination::server::{self, Apply, Course, Failed, Refusal};
 use crate::dialect::Shape;
 use crate::dialect::postgres::parking::Lot;
 use crate::dialect::postgres::{Target, TargetColumn};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::fail_point;
 use crate::plan::{Action, Operation};
 use crate::table::Table;
@@ -38,10 +36,10 @@ const COPIED: usize = 50;
 pub(in crate::destination) struct Statements {
     /// By address; the `Arc` keeps it from being given to another table.
     pub(super) tables: HashMap<usize, Known>,
-    on_conflict: OnConflict,
+    course: Course,
     pub(super) parking: Parking,
-    /// What the server said of a row that it has already.
-    said: Option<String>,
+    /// What it was before what may be taken back.
+    before: Parking,
 }
 
 #[derive(Debug)]
@@ -54,19 +52,10 @@ pub(super) struct Known {
     sql: Vec<(Shape, Arc<str>)>,
 }
 
-/// How a statement failed.
-enum Failed {
-    /// It did not touch as many rows as it was to.
-    Met(Met),
-    Refused(sqlx::Error),
-    /// It could not be made.
-    Unmade(Error),
-}
-
 impl Statements {
     /// A batch begins, with this policy about a change that meets another destination than it expects.
     pub(super) fn begin(&mut self, policy: OnConflict) {
-        self.on_conflict = policy;
+        self.course.begin(policy);
         self.parking.clear();
     }
 
@@ -140,169 +129,84 @@ impl Statements {
         {
             self.leave(db).await?;
         }
-        if operations.len() > 1 && fit && !self.parking.waits() {
-            run_text(db, "SAVEPOINT together").await?;
-            match self.together(db, operations).await? {
-                true => return run_text(db, "RELEASE SAVEPOINT together").await,
-                false => run_text(db, "ROLLBACK TO SAVEPOINT together").await?,
-            }
-        }
-        let Some(left_out) = left_out else {
-            for operation in operations {
-                self.alone(db, operation).await?;
-            }
-            return Ok(());
-        };
-        for (at, operation) in operations.iter().enumerate() {
-            run_text(db, "SAVEPOINT attempt").await?;
-            let waiting = self.parking.clone();
-            match self.alone(db, operation).await {
-                Ok(()) => run_text(db, "RELEASE SAVEPOINT attempt").await?,
-                Err(error) if error.refused_lsn().is_some() && !db.is_lost() => {
-                    let back = "ROLLBACK TO SAVEPOINT attempt; RELEASE SAVEPOINT attempt";
-                    run_text(db, back).await?;
-                    self.parking = waiting;
-                    left_out.push((at, error));
-                }
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(())
+        let together = fit && !self.parking.waits();
+        self.carry_out(db, operations, together, Vec::new(), left_out)
+            .await
+    }
+}
+
+impl Refusal for sqlx::Error {
+    fn is_duplicate(&self) -> bool {
+        is_duplicate(self)
     }
 
-    /// Whether all could be carried out together.
-    async fn together(&mut self, db: &mut Session, operations: &[Operation]) -> Result<bool> {
-        let tables = &self.tables;
-        let freedom = |table: &Arc<Table>| {
-            let known = tables.get(&Arc::as_ptr(table).addr());
-            known.map(|known| known.freedom)
-        };
-        let folds = |table: &Arc<Table>| freedom(table).is_some_and(|freedom| freedom.folds);
-        let passes = |table: &Arc<Table>| freedom(table).is_some_and(|freedom| freedom.passes);
-        let folded = fold(operations, folds);
-        for run in gather(folded.iter().map(Cow::as_ref), passes) {
-            match self.run(db, &run).await {
-                Ok(()) => {}
-                Err(Failed::Met(_)) => return Ok(false),
-                Err(Failed::Unmade(error)) => return Err(error),
-                Err(Failed::Refused(error)) => {
-                    let what = format!("table {}, {} changes", run.table(), run.operations.len());
-                    let error = failure(what, error);
-                    if error.kind() == ErrorKind::Person && !db.is_lost() {
-                        return Ok(false);
-                    }
-                    return Err(error);
-                }
-            }
-        }
-        Ok(true)
+    fn said(&self) -> String {
+        said(self)
     }
 
-    /// Carries out one operation, or does what is to be done otherwise.
-    async fn alone(&mut self, db: &mut Session, operation: &Operation) -> Result<()> {
+    fn failure(self, what: String) -> Error {
+        failure(what, self)
+    }
+
+    fn of(self, operation: &Operation) -> Error {
+        refusal(operation, self)
+    }
+}
+
+impl Apply<Session> for Statements {
+    type Refusal = sqlx::Error;
+
+    fn course(&mut self) -> &mut Course {
+        &mut self.course
+    }
+
+    fn freedom(&self, table: &Arc<Table>) -> server::Freedom {
+        let known = self.tables.get(&Arc::as_ptr(table).addr());
+        known.map_or_else(server::Freedom::default, |known| server::Freedom {
+            passes: known.freedom.passes,
+            folds: known.freedom.folds,
+        })
+    }
+
+    fn statement(&self, operation: &Operation) -> Option<String> {
+        let known = self.tables.get(&Arc::as_ptr(&operation.table).addr())?;
+        Some(known.target.statement(&Shape::of(operation)))
+    }
+
+    async fn prepare(&mut self, db: &mut Session, operation: &Operation) -> Result<bool> {
         if self.parking.is_over(operation) {
             // That is about other rows.
             self.leave(db).await?;
         }
-        self.said = None;
-        let Err(error) = self.decide(db, operation).await else {
-            return Ok(());
-        };
-        let error = self.with_statement(error, operation);
-        Err(match self.said.take() {
-            Some(said) => error.caused_by(said),
-            None => error,
-        })
-    }
-
-    /// Adds the operation's statement to what is said of it.
-    fn with_statement(&self, error: Error, operation: &Operation) -> Error {
-        let known = self.tables.get(&Arc::as_ptr(&operation.table).addr());
-        match known {
-            Some(known) if error.statement().is_none() => {
-                let sql = known.target.statement(&Shape::of(operation));
-                error.with_statement(statement(&sql, operation))
-            }
-            _ => error,
-        }
-    }
-
-    async fn decide(&mut self, db: &mut Session, operation: &Operation) -> Result<()> {
         check_length(operation)?;
-        if self.run_waiting(db, operation).await? {
-            return Ok(());
-        }
-        let may_wait = match operation.action {
+        // Looked at, where it was forgotten.
+        self.known(db, &operation.table).await?;
+        self.run_waiting(db, operation).await
+    }
+
+    fn may_wait(&self, operation: &Operation) -> bool {
+        let known = self.tables.get(&Arc::as_ptr(&operation.table).addr());
+        match operation.action {
             Action::Insert { .. } | Action::Update { .. } => {
-                self.known(db, &operation.table).await?.lot.is_some()
+                known.is_some_and(|known| known.lot.is_some())
             }
             Action::Delete { .. } | Action::Truncate => false,
-        };
-        let returns = may_wait || self.on_conflict == OnConflict::Apply;
-        if returns {
-            run_text(db, "SAVEPOINT alone").await?;
-        }
-        if let Some(met) = self.attempt(db, operation).await? {
-            if returns {
-                run_text(db, "ROLLBACK TO SAVEPOINT alone").await?;
-            }
-            let waits = may_wait && matches!(met, Met::Another) && self.park(db, operation).await?;
-            if !waits {
-                self.settle(db, operation, met).await?;
-            }
-        }
-        if returns {
-            run_text(db, "RELEASE SAVEPOINT alone").await?;
-        }
-        Ok(())
-    }
-
-    /// Stops at a conflict, or does what the policy says; nothing of the operation is done.
-    pub(super) async fn settle(
-        &mut self,
-        db: &mut Session,
-        operation: &Operation,
-        met: Met,
-    ) -> Result<()> {
-        match (self.on_conflict, instead(operation, met)) {
-            (_, Instead::Nothing) => return Err(conflict(operation, met)),
-            (OnConflict::Stop, _) => {
-                return Err(conflict(operation, met).with_hint(format!(
-                    "{}, or start once with --on-conflict apply",
-                    undo(operation)
-                )));
-            }
-            (OnConflict::Apply, Instead::Skip) => {}
-            (OnConflict::Apply, Instead::Run(other)) => match self.attempt(db, &other).await {
-                Ok(None) => {}
-                Ok(Some(_)) => return Err(conflict(operation, met)),
-                Err(error) => return Err(self.with_statement(error, &other)),
-            },
-        }
-        tracing::warn!("{}", Overridden(operation));
-        Ok(())
-    }
-
-    /// `Some` where the operation did not touch exactly one row.
-    async fn attempt(&mut self, db: &mut Session, operation: &Operation) -> Result<Option<Met>> {
-        let run = Run {
-            shape: Shape::of(operation),
-            operations: vec![operation],
-        };
-        match self.run(db, &run).await {
-            Ok(()) => Ok(None),
-            Err(Failed::Met(met)) => Ok(Some(met)),
-            Err(Failed::Refused(error)) if is_duplicate(&error) => {
-                self.said = Some(said(&error));
-                Ok(Some(Met::Another))
-            }
-            Err(Failed::Refused(error)) => Err(refusal(operation, error)),
-            Err(Failed::Unmade(error)) => Err(error),
         }
     }
 
-    /// Carries out a run, each of whose rows must touch exactly one.
-    async fn run(&mut self, db: &mut Session, run: &Run<'_>) -> Result<(), Failed> {
+    async fn park(&mut self, db: &mut Session, operation: &Operation) -> Result<bool> {
+        self.let_wait(db, operation).await
+    }
+
+    fn note(&mut self) {
+        self.before = self.parking.clone();
+    }
+
+    fn take_back(&mut self) {
+        self.parking = std::mem::take(&mut self.before);
+    }
+
+    async fn run(&mut self, db: &mut Session, run: &Run<'_>) -> Result<(), Failed<sqlx::Error>> {
         let known = self.known(db, run.table()).await.map_err(Failed::Unmade)?;
         let count = run.operations.len();
         if run.shape == Shape::Insert && known.freedom.copies && count >= COPIED {
@@ -336,7 +240,7 @@ impl Statements {
 }
 
 /// A run is to touch as many rows as it has.
-fn exactly(count: usize, rows: u64) -> Result<(), Failed> {
+fn exactly(count: usize, rows: u64) -> Result<(), Failed<sqlx::Error>> {
     let rows = usize::try_from(rows).unwrap_or(usize::MAX);
     if rows == count {
         Ok(())

@@ -70,6 +70,8 @@ pub(crate) trait Session: Sized + Debug + Send + 'static {
     const WHOLE: bool;
     /// The statement that begins a transaction.
     const BEGIN: &'static str;
+    /// The statement that undoes one that is open.
+    const ROLLBACK: &'static str = "ROLLBACK";
     /// Where the position row has the session that wrote it last, as [`Holder`] has it.
     const HOLDER: [&'static str; 2];
     /// Gives the names of those of our own tables that are there.
@@ -167,6 +169,26 @@ pub(crate) trait Session: Sized + Debug + Send + 'static {
     /// Carries out a statement; `what` could not be done if it is refused.
     fn run_for(&mut self, sql: &str, what: &str) -> impl Future<Output = Result<()>> + Send;
 
+    /// Marks a place within the transaction.
+    fn save(&mut self, name: &str) -> impl Future<Output = Result<()>> + Send {
+        savepoint(self, "SAVEPOINT", name)
+    }
+
+    /// Forgets it, and keeps what was done since.
+    fn release(&mut self, name: &str) -> impl Future<Output = Result<()>> + Send {
+        savepoint(self, "RELEASE SAVEPOINT", name)
+    }
+
+    /// Undoes what was done since.
+    fn back_to(&mut self, name: &str) -> impl Future<Output = Result<()>> + Send {
+        savepoint(self, "ROLLBACK TO SAVEPOINT", name)
+    }
+
+    /// Whether the transaction is still there behind a statement that was refused.
+    fn stands(&mut self) -> impl Future<Output = Result<bool>> + Send {
+        async { Ok(true) }
+    }
+
     /// Commits a transaction that is open; an error where the server has given it up.
     fn commit(&mut self) -> impl Future<Output = Result<()>> + Send;
 
@@ -227,6 +249,11 @@ pub(crate) trait Session: Sized + Debug + Send + 'static {
 
     /// What makes a destination table fit that was changed at the source.
     fn to_fit(&self, alteration: &Alteration) -> Vec<String>;
+}
+
+async fn savepoint(db: &mut impl Session, verb: &str, name: &str) -> Result<()> {
+    let what = "the destination server ended the transaction";
+    db.run_for(&format!("{verb} {name}"), what).await
 }
 
 /// A table that is there.

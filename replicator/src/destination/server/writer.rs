@@ -470,7 +470,7 @@ impl<S: Session> Writer<S> {
         let open = std::mem::replace(&mut self.open, false);
         let Some(db) = &mut self.session else { return };
         let what = "could not roll back at the destination";
-        if db.is_lost() || open && db.run_for("ROLLBACK", what).await.is_err() {
+        if db.is_lost() || open && db.run_for(S::ROLLBACK, what).await.is_err() {
             self.give_up();
         }
     }

@@ -7,11 +7,12 @@
 use std::borrow::Cow;
 use std::io::Write;
 
-use super::{Failed, Parameters, Statements, hold, insert, run_text, too_large, warned};
+use super::{Failed, Parameters, Statements, hold, insert, too_large, warned};
 use crate::chunk::Chunk;
 use crate::copy;
 use crate::destination::mysql::session::{Session, failure};
 use crate::destination::mysql::values::{parameter, size};
+use crate::destination::server::Session as _;
 use crate::dialect::Shape;
 use crate::dialect::mysql::Target;
 use crate::dialect::mysql::types::Held;
@@ -33,7 +34,7 @@ impl Statements {
         let table = chunk.table();
         let target = self.target(db, table).await?;
         let lines = self.lines(&target, chunk, db.server.packet)?;
-        run_text(db, "SAVEPOINT loading").await?;
+        db.save("loading").await?;
         let done = db.load(&target.load(), lines.into()).await;
         let why = match done {
             Ok(done) if done.warnings == 0 && done.rows == chunk.count() => return Ok(true),
@@ -47,7 +48,7 @@ impl Statements {
             }
         };
         // That there is none to go back to is an error as well: the transaction is gone.
-        run_text(db, "ROLLBACK TO SAVEPOINT loading").await?;
+        db.back_to("loading").await?;
         tracing::debug!(%table, why, "rows are inserted that could not be loaded");
         Ok(false)
     }
