@@ -132,7 +132,11 @@ pub(crate) fn wanting(why: impl std::fmt::Display, statements: &[String]) -> Str
     if statements.is_empty() {
         format!("{why}; give the destination table a new definition by hand")
     } else {
-        let renames = |it: &String| it.contains(" RENAME ") || it.contains(" DROP ");
+        let renames = |it: &String| {
+            [" RENAME ", " DROP ", "EXEC sp_rename "]
+                .iter()
+                .any(|verb| it.contains(verb))
+        };
         let unsure = if statements.iter().any(renames) {
             " (a new name and a column that went while another came look the same from here: do at the destination what \
              was done at the source)"

@@ -12,26 +12,17 @@ pub(crate) mod postgres;
 mod reader;
 mod refusal;
 mod row_key;
-#[cfg(any(feature = "postgres", feature = "mysql"))]
+#[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlserver"))]
 mod runs;
-#[cfg(any(feature = "postgres", feature = "mysql"))]
+#[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlserver"))]
 mod server;
 #[cfg(feature = "sqlite")]
 pub(crate) mod sqlite;
-// Its tests are all that uses it as yet: a URL of it opens nothing before all of a destination is there.
-#[cfg(all(test, feature = "sqlserver"))]
-mod sqlserver;
-#[cfg(any(
-    feature = "postgres",
-    feature = "mysql",
-    all(test, feature = "sqlserver")
-))]
+#[cfg(feature = "sqlserver")]
+pub(crate) mod sqlserver;
+#[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlserver"))]
 mod tls;
-#[cfg(any(
-    feature = "postgres",
-    feature = "mysql",
-    all(test, feature = "sqlserver")
-))]
+#[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlserver"))]
 mod url;
 
 use std::collections::HashMap;
@@ -52,9 +43,14 @@ use crate::value::Value;
 pub(crate) use any::{open, open_existing};
 pub(crate) use reader::Reader;
 
-#[cfg(not(any(feature = "sqlite", feature = "postgres", feature = "mysql")))]
+#[cfg(not(any(
+    feature = "sqlite",
+    feature = "postgres",
+    feature = "mysql",
+    feature = "sqlserver"
+)))]
 compile_error!(
-    "a replicator needs a destination: turn on the feature \"sqlite\", \"postgres\" or \"mysql\""
+    "a replicator needs a destination: turn on the feature \"sqlite\", \"postgres\", \"mysql\" or \"sqlserver\""
 );
 
 /// A database that takes rows and remembers, in the same transaction, how far it is.
@@ -459,7 +455,7 @@ fn not_empty(table: &Table) -> Error {
 }
 
 /// A table that is there no more, and is not ours to make again.
-#[cfg(any(feature = "postgres", feature = "mysql"))]
+#[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlserver"))]
 fn gone(table: &Table) -> Error {
     let name = &table.destination;
     Error::person(format!("the destination's table {name} is gone"))

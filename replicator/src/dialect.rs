@@ -14,11 +14,6 @@ pub(crate) mod postgres;
 #[cfg(feature = "sqlite")]
 pub(crate) mod sqlite;
 #[cfg(feature = "sqlserver")]
-#[allow(
-    dead_code,
-    unused_imports,
-    reason = "the destination that uses all of it is to come"
-)]
 pub(crate) mod sqlserver;
 #[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlserver"))]
 pub(crate) mod text;

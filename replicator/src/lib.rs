@@ -269,7 +269,7 @@ mod failpoint;
 mod follow;
 mod ledger;
 mod metrics;
-#[cfg(feature = "mysql")]
+#[cfg(any(feature = "mysql", feature = "sqlserver"))]
 mod misfit;
 mod names;
 mod plan;
@@ -308,6 +308,8 @@ pub use destination::mysql::{MysqlDestination, MysqlOptions};
 pub use destination::postgres::{PostgresDestination, PostgresOptions};
 #[cfg(feature = "sqlite")]
 pub use destination::sqlite::{SqliteDestination, SqliteOptions};
+#[cfg(feature = "sqlserver")]
+pub use destination::sqlserver::{SqlServerDestination, SqlServerOptions};
 pub use destination::{Destination, Existing, Outcome, Refused, Rows};
 #[cfg(feature = "mysql")]
 pub use dialect::mysql::Mysql;

@@ -11,6 +11,8 @@ use super::mysql::{MysqlDestination, MysqlOptions};
 use super::postgres::{PostgresDestination, PostgresOptions};
 #[cfg(feature = "sqlite")]
 use super::sqlite::{SqliteDestination, SqliteOptions};
+#[cfg(feature = "sqlserver")]
+use super::sqlserver::{SqlServerDestination, SqlServerOptions};
 use super::{Destination, Existing, Outcome, Refused, Rows};
 use crate::alteration::Alteration;
 use crate::chunk::Chunk;
@@ -30,6 +32,8 @@ pub(crate) enum Any {
     Postgres(PostgresDestination),
     #[cfg(feature = "mysql")]
     Mysql(MysqlDestination),
+    #[cfg(feature = "sqlserver")]
+    SqlServer(SqlServerDestination),
 }
 
 /// Opens the destination of a run; a file that is not there is made.
@@ -61,6 +65,15 @@ pub(crate) async fn open(config: &Config) -> Result<Any> {
                 .on_misfit(config.on_misfit);
             Ok(Any::Mysql(MysqlDestination::open(options).await?))
         }
+        #[cfg(feature = "sqlserver")]
+        Place::SqlServer(url) => {
+            let options = SqlServerOptions::new(url)
+                .wait(wait)
+                .timeout(config.destination_timeout)
+                .on_conflict(config.on_conflict)
+                .on_misfit(config.on_misfit);
+            Ok(Any::SqlServer(SqlServerDestination::open(options).await?))
+        }
     }
 }
 
@@ -84,6 +97,11 @@ pub(crate) async fn open_existing(url: &str, slot: &str, wait: Duration) -> Resu
             let options = MysqlOptions::new(url).wait(wait);
             Ok(Any::Mysql(MysqlDestination::open(options).await?))
         }
+        #[cfg(feature = "sqlserver")]
+        Place::SqlServer(url) => {
+            let options = SqlServerOptions::new(url).wait(wait);
+            Ok(Any::SqlServer(SqlServerDestination::open(options).await?))
+        }
     }
 }
 
@@ -99,11 +117,14 @@ pub(super) enum Place<'a> {
     /// All of `mysql://…` or `mariadb://…`.
     #[cfg(feature = "mysql")]
     Mysql(&'a str),
+    /// All of `sqlserver://…`.
+    #[cfg(feature = "sqlserver")]
+    SqlServer(&'a str),
 }
 
 impl<'a> Place<'a> {
     pub(super) fn read(url: &'a str) -> Result<Self> {
-        const KNOWN: &str = "a destination is sqlite:PATH, such as sqlite:shop.db, postgres://user@host/database or mysql://user@host/database";
+        const KNOWN: &str = "a destination is sqlite:PATH, such as sqlite:shop.db, postgres://user@host/database, mysql://user@host/database or sqlserver://user:password@host/database";
         let (scheme, rest) = url.split_once(':').unwrap_or_default();
         match scheme {
             #[cfg(feature = "sqlite")]
@@ -115,9 +136,11 @@ impl<'a> Place<'a> {
             "postgres" | "postgresql" if rest.starts_with("//") => Ok(Self::Postgres(url)),
             #[cfg(feature = "mysql")]
             "mysql" | "mariadb" if rest.starts_with("//") => Ok(Self::Mysql(url)),
+            #[cfg(feature = "sqlserver")]
+            "sqlserver" if rest.starts_with("//") => Ok(Self::SqlServer(url)),
             // What follows the scheme may hold a password.
             other => Err(match other {
-                "sqlserver" | "duckdb" | "kafka" | "stdout" | "file" => {
+                "duckdb" | "kafka" | "stdout" | "file" => {
                     Error::usage(format!("destinations of kind {other} are not there yet"))
                 }
                 // Misspelt, or of a product that this build leaves out.
@@ -138,6 +161,8 @@ macro_rules! each {
             Any::Postgres($destination) => $call,
             #[cfg(feature = "mysql")]
             Any::Mysql($destination) => $call,
+            #[cfg(feature = "sqlserver")]
+            Any::SqlServer($destination) => $call,
         }
     };
 }
@@ -208,6 +233,8 @@ impl Destination for Any {
             Self::Postgres(it) => it.another().await?.map(Self::Postgres),
             #[cfg(feature = "mysql")]
             Self::Mysql(it) => it.another().await?.map(Self::Mysql),
+            #[cfg(feature = "sqlserver")]
+            Self::SqlServer(it) => it.another().await?.map(Self::SqlServer),
         })
     }
 
@@ -311,6 +338,7 @@ mod tests {
             "sqlite://",
             "postgres:u:secret@h/d",
             "mysql:u:secret@h/d",
+            "sqlserver:u:secret@h/d",
             "kafka://u:secret@h/d",
             "bogus://u:secret@h/d",
         ] {

@@ -10,7 +10,9 @@ use crate::destination::mysql::{MysqlDestination, MysqlOptions};
 use crate::destination::postgres::{PostgresDestination, PostgresOptions};
 #[cfg(feature = "sqlite")]
 use crate::destination::sqlite::SqliteLook;
-#[cfg(any(feature = "postgres", feature = "mysql"))]
+#[cfg(feature = "sqlserver")]
+use crate::destination::sqlserver::{SqlServerDestination, SqlServerOptions};
+#[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlserver"))]
 use crate::destination::{Destination, server};
 #[cfg(feature = "sqlite")]
 use crate::dialect::{Dialect, sqlite::Sqlite};
@@ -37,6 +39,8 @@ pub(crate) enum Look {
     Postgres(PostgresDestination),
     #[cfg(feature = "mysql")]
     Mysql(MysqlDestination),
+    #[cfg(feature = "sqlserver")]
+    SqlServer(SqlServerDestination),
 }
 
 /// The same call, whichever it is: one for a file, and one for servers.
@@ -49,6 +53,8 @@ macro_rules! either {
             Look::Postgres($server) => $of_server,
             #[cfg(feature = "mysql")]
             Look::Mysql($server) => $of_server,
+            #[cfg(feature = "sqlserver")]
+            Look::SqlServer($server) => $of_server,
         }
     };
 }
@@ -79,6 +85,14 @@ impl Look {
                 let options = MysqlOptions::new(url).on_misfit(config.on_misfit);
                 let (look, found) = MysqlDestination::look(options).await?;
                 Ok((Self::Mysql(look), found))
+            }
+            #[cfg(feature = "sqlserver")]
+            Place::SqlServer(url) => {
+                let options = SqlServerOptions::new(url)
+                    .timeout(config.destination_timeout)
+                    .on_misfit(config.on_misfit);
+                let (look, found) = SqlServerDestination::look(options).await?;
+                Ok((Self::SqlServer(look), found))
             }
         }
     }

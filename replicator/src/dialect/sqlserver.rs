@@ -18,7 +18,7 @@ pub(crate) mod ledger;
 #[cfg(test)]
 mod matrix;
 #[cfg(test)]
-mod parsed;
+pub(crate) mod parsed;
 pub(crate) mod target;
 pub(crate) mod typed;
 pub(crate) mod types;
@@ -303,11 +303,6 @@ fn too_long(name: &str) -> Option<String> {
 /// The statement that makes a schema, which must stand alone.
 pub(crate) fn create_schema(schema: &str) -> String {
     format!("CREATE SCHEMA {}", quoted(schema))
-}
-
-/// The statement that drops a table.
-pub(crate) fn drop_table(table: &Table) -> String {
-    format!("DROP TABLE {}", qualified(&table.destination))
 }
 
 /// A quoted name.

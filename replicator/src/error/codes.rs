@@ -9,7 +9,7 @@ mod mysql;
 mod postgres;
 #[cfg(any(feature = "sqlite", test))]
 mod sqlite;
-#[cfg(test)]
+#[cfg(any(feature = "sqlserver", test))]
 mod sqlserver;
 
 use super::{Error, ErrorKind};
@@ -86,7 +86,7 @@ impl Course {
     }
 
     /// What to do about an error number of SQL Server, which came with a severity.
-    #[cfg(test)]
+    #[cfg(any(feature = "sqlserver", test))]
     pub(crate) fn of_sqlserver(number: u32, severity: u8) -> Self {
         sqlserver::course(number, severity)
     }

@@ -90,7 +90,7 @@ macro_rules! each_case_of_a_server {
 
 /// What more is asked of a place whose types hold less than PostgreSQL's.
 #[cfg_attr(
-    not(feature = "mysql"),
+    not(any(feature = "mysql", feature = "sqlserver")),
     allow(unused_macros, reason = "the others hold all of it")
 )]
 macro_rules! each_case_of_narrow_types {
@@ -181,5 +181,17 @@ mod genuine_mysql {
     each_case_of_narrow_types!(
         crate::place::MySql,
         [ignore = "needs a MySQL server: testdata/mysql runs it"]
+    );
+}
+
+#[cfg(feature = "sqlserver")]
+mod a_sql_server {
+    each_case!(
+        crate::place::SqlServer,
+        [ignore = "needs a SQL Server: testdata/sqlserver runs it"]
+    );
+    each_case_of_narrow_types!(
+        crate::place::SqlServer,
+        [ignore = "needs a SQL Server: testdata/sqlserver runs it"]
     );
 }

@@ -16,6 +16,11 @@ mod mysql;
 )]
 mod postgres;
 mod sqlite;
+#[cfg_attr(
+    not(feature = "sqlserver"),
+    allow(dead_code, reason = "compiled all the same, so that it keeps fitting")
+)]
+mod sqlserver;
 
 use testdata::Row;
 
@@ -27,6 +32,8 @@ pub(crate) use mysql::MySql;
 #[cfg(feature = "postgres")]
 pub(crate) use postgres::Postgres;
 pub(crate) use sqlite::Sqlite;
+#[cfg(feature = "sqlserver")]
+pub(crate) use sqlserver::SqlServer;
 
 /// A destination as somebody sees it who does not know the replicator.
 pub(crate) trait Place: Sized {
@@ -86,6 +93,8 @@ pub(crate) struct Limits {
     pub(crate) long_names: Room,
     /// Names that it cannot give to tables and columns, each with the words of the refusal.
     pub(crate) odd_names: &'static [(&'static str, &'static [&'static str])],
+    /// Those that it can give to columns, and not to tables.
+    pub(crate) odd_tables: &'static [(&'static str, &'static [&'static str])],
     /// A table without columns.
     pub(crate) no_columns: Room,
     /// A table of 400 columns of text.

@@ -58,11 +58,11 @@ pub(crate) trait Ground: Sized {
     fn meddle(&self, sql: &str);
 }
 
-/// A test of each case for a ground.
+/// A test of each case for a ground; with attributes for each of them, if any are given.
 #[macro_export]
 macro_rules! every_case {
-    ($ground:ty) => {
-        every_case! { $ground;
+    ($ground:ty $(, [$($attribute:meta),*])?) => {
+        every_case! { $ground, [$($($attribute),*)?];
             batch: data_and_position_come_together_or_not_at_all,
                 an_idle_batch_writes_the_position_and_never_a_lower_one,
                 a_zombie_changes_nothing_after_a_newcomer_took_over,
@@ -103,16 +103,20 @@ macro_rules! every_case {
                 hostile_names_are_only_names;
         }
     };
-    ($ground:ty; $($module:ident: $($case:ident),+;)+) => {
+    ($ground:ty, $attributes:tt; $($module:ident: $($case:ident),+;)+) => {
         mod every {
             $(mod $module {
-                $(#[tokio::test]
-                async fn $case() {
-                    for ground in <$ground as $crate::every_destination::Ground>::all() {
-                        $crate::every_destination::$module::$case(&ground).await;
-                    }
-                })+
+                $($crate::every_case! { @test $ground, $attributes, $module, $case })+
             })+
+        }
+    };
+    (@test $ground:ty, [$($attribute:meta),*], $module:ident, $case:ident) => {
+        #[tokio::test]
+        $(#[$attribute])*
+        async fn $case() {
+            for ground in <$ground as $crate::every_destination::Ground>::all() {
+                $crate::every_destination::$module::$case(&ground).await;
+            }
         }
     };
 }

@@ -100,7 +100,7 @@ fn a_file_that_cannot_be_written() {
 fn destinations_that_are_not_there_yet_are_said_to_be_unknown() {
     let site = Site::new();
     for destination in [
-        "sqlserver://sa@127.0.0.1/shop",
+        "kafka://127.0.0.1:9092/shop",
         "sqlite:",
         "",
         "destination.db",

@@ -34,6 +34,14 @@ pub(super) fn is_there(error: &Driver) -> bool {
     report(error).is_some_and(|report| report.code() == 2714)
 }
 
+/// Whether there is no transaction any more that could be committed, or gone back in: none, one that is only to be undone,
+/// one without that place.
+pub(super) fn is_over(error: &Driver) -> bool {
+    report(error).is_some_and(|report| {
+        matches!(report.code(), 628 | 3902 | 3903 | 3930 | 3931 | 3998 | 6401)
+    })
+}
+
 /// Whether the connection is of no use any more.
 ///
 /// Whatever is no report of the server's leaves an exchange that was not brought to its end.

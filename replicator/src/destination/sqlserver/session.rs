@@ -1,11 +1,15 @@
 //! A session at the destination server: opened with the settings that our promises need.
 
 use std::future::Future;
+use std::pin::Pin;
 use std::time::Duration;
+
+use futures_core::Stream;
 
 use tiberius::error::Error as Driver;
 use tiberius::{
-    AuthMethod, Client, ColumnData, Config, EncryptionLevel, FromSqlOwned, Query, Row, TokenRow,
+    AuthMethod, Client, ColumnData, Config, EncryptionLevel, FromSqlOwned, Query, QueryItem,
+    QueryStream, Row, TokenRow,
 };
 use tokio::time::Instant;
 use tokio_util::compat::{Compat, TokioAsyncReadCompatExt};
@@ -13,9 +17,11 @@ use tokio_util::compat::{Compat, TokioAsyncReadCompatExt};
 use super::failure::{failure, interrupted, is_lost, not_connected, silent};
 use super::server::{Server, settings};
 use super::url::Address;
-use super::values::{Form, Sent, fits_bulk, number, parameter, text};
+use super::values::{Sent, cell, fits_bulk, number, parameter, text};
 use super::watch::Watch;
 use super::wire::Wire;
+use crate::config::OnMisfit;
+use crate::dialect::sqlserver::types::Held;
 use crate::error::{Error, Result};
 use crate::value::Value;
 
@@ -39,11 +45,12 @@ pub(super) struct Patience {
 
 /// An open session.
 #[derive(Debug)]
-pub(super) struct Session {
+pub(in crate::destination) struct Session {
     db: Connection,
     /// Knows the server's number for it, and since when it has that.
     watch: Watch,
     pub(super) server: Server,
+    pub(super) on_misfit: OnMisfit,
     lost: bool,
     used: Instant,
 }
@@ -54,7 +61,7 @@ pub(super) struct Stage<'a> {
     /// Its quoted name.
     pub(super) name: &'a str,
     /// What its columns hold, all of which may be NULL.
-    pub(super) forms: &'a [Form],
+    pub(super) held: &'a [Held],
     /// The statement that fills in one row by parameters.
     pub(super) filling: &'a str,
 }
@@ -85,6 +92,7 @@ impl Session {
                 db,
                 watch,
                 server,
+                on_misfit: OnMisfit::default(),
                 lost: false,
                 used: Instant::now(),
             })
@@ -113,13 +121,32 @@ impl Session {
         }
     }
 
-    /// Whether a transaction is open; after most errors the server has rolled it back.
+    /// Whether a transaction is open that can be committed; after most errors the server has rolled it back, or will have
+    /// it rolled back.
     pub(super) async fn in_transaction(&mut self) -> Result<bool> {
         let rows = self
-            .rows("SELECT CAST(@@TRANCOUNT AS int)", Vec::new())
+            .rows("SELECT CAST(XACT_STATE() AS int)", Vec::new())
             .await?;
         let row = rows.first().ok_or_else(|| unexpected("no row"))?;
-        Ok(column::<i32>(row, 0)? > 0)
+        Ok(column::<i32>(row, 0)? == 1)
+    }
+
+    /// Commits; whether no transaction is open any more then.
+    ///
+    /// As a batch: a statement with parameters may not end a transaction that it has not begun.
+    pub(super) async fn commit(&mut self) -> Result<bool, Driver> {
+        let Self {
+            db,
+            watch,
+            lost,
+            used,
+            ..
+        } = self;
+        let sql = "COMMIT TRANSACTION; SELECT CAST(@@TRANCOUNT AS int)";
+        let work = async { db.simple_query(sql).await?.into_results().await };
+        let results = exchange(watch, lost, used, work).await?;
+        let depth = results.last().and_then(|rows| i32::read(rows.first()?, 0));
+        Ok(depth == Some(0))
     }
 
     /// Runs statements without parameters.
@@ -180,9 +207,7 @@ impl Session {
     ) -> Result<u64, Driver> {
         let counted = format!("{sql}; SELECT CAST(@@ROWCOUNT AS bigint)");
         let rows = self.rows_of(&counted, values).await?;
-        let count = rows
-            .first()
-            .and_then(|row| row.try_get::<i64, _>(0).ok().flatten());
+        let count = rows.first().and_then(|row| i64::read(row, 0));
         count
             .and_then(|count| u64::try_from(count).ok())
             .ok_or_else(|| Driver::Protocol("the server counts no rows".into()))
@@ -197,7 +222,7 @@ impl Session {
     pub(super) async fn fill(
         &mut self,
         stage: Stage<'_>,
-        rows: &[Vec<Value>],
+        rows: &[Vec<&Value>],
     ) -> Result<(), Driver> {
         let (bulk, single): (Vec<_>, Vec<_>) = rows.iter().partition(|row| fits_bulk(row));
         if !bulk.is_empty() {
@@ -205,14 +230,14 @@ impl Session {
             expect(bulk.len(), taken)?;
         }
         for row in single {
-            let values = row.iter().map(parameter).collect();
+            let values = row.iter().map(|value| parameter(value)).collect();
             let taken = self.execute(stage.filling, values).await?;
             expect(1, taken)?;
         }
         Ok(())
     }
 
-    async fn bulk(&mut self, stage: Stage<'_>, rows: &[&Vec<Value>]) -> Result<u64, Driver> {
+    async fn bulk(&mut self, stage: Stage<'_>, rows: &[&Vec<&Value>]) -> Result<u64, Driver> {
         let Self {
             db,
             watch,
@@ -222,8 +247,8 @@ impl Session {
         } = self;
         // Before anything is sent: a load that is broken off leaves a connection of no use.
         let cells = rows.iter().map(|row| {
-            let each = row.iter().zip(stage.forms);
-            each.map(|(value, form)| form.cell(value)).collect()
+            let each = stage.held.iter().zip(row.iter());
+            each.map(|(held, value)| cell(held, value)).collect()
         });
         let cells: Vec<Vec<ColumnData<'_>>> = cells.collect::<Result<_, Driver>>()?;
         let work = async move {
@@ -238,38 +263,89 @@ impl Session {
         exchange(watch, lost, used, work).await
     }
 
-    /// Ends another session, if it is still that one and the user may see and end it; says whether.
+    /// Begins to read the rows of a statement without parameters.
+    ///
+    /// The session is of use again when all of them were read.
+    pub(super) async fn read(&mut self, sql: &str) -> Result<Reading<'_>, Driver> {
+        let Self {
+            db,
+            watch,
+            lost,
+            used,
+            ..
+        } = self;
+        if *lost {
+            return Err(interrupted());
+        }
+        *lost = true;
+        let rows = watch.over(db.simple_query(sql)).await;
+        *lost = !matches!(&rows, Err(error) if !is_lost(error));
+        Ok(Reading {
+            rows: rows?,
+            watch,
+            lost,
+            used,
+        })
+    }
+
+    /// Ends another session, if it is still that one and the user may see it; whether it was there.
     ///
     /// Not within a transaction, where the server does not do it. Its transaction is rolled back then, which may take
     /// as long as it took; whoever wants its rows waits for its locks.
-    pub(super) async fn terminate(&mut self, session: i32, since: &str) -> bool {
-        if self.watch.session == session {
-            return false;
+    ///
+    /// # Errors
+    ///
+    /// The user may not end it.
+    pub(super) async fn end(&mut self, session: i64, since: &str) -> Result<bool> {
+        if i64::from(self.watch.session) == session {
+            return Ok(false);
         }
         let sql = "SELECT CAST([session_id] AS int) FROM [sys].[dm_exec_sessions] \
                    WHERE [session_id] = @P1 AND CONVERT(nvarchar(40), [login_time], 126) = @P2";
-        let values = vec![number(session.into()), text(since.to_owned())];
+        let values = vec![number(session), text(since.to_owned())];
         match self.rows(sql, values).await {
             Ok(rows) if !rows.is_empty() => {}
             // Gone, or not ours to see.
-            _ => return false,
+            _ => return Ok(false),
         }
-        match self.run_text(&format!("KILL {session}")).await {
-            Ok(()) => {
-                tracing::warn!(session, "ended the session that held the destination");
-                true
-            }
-            Err(error) => {
-                tracing::warn!(%error, session, "could not end the session that holds the destination; waiting for it");
-                false
-            }
-        }
+        let done = self.run_text(&format!("KILL {session}")).await;
+        done.map_err(|error| failure("KILL was refused", error))?;
+        Ok(true)
     }
 
     /// Says goodbye.
     pub(super) async fn close(self) {
         // The server notices the end of a connection in any case.
         let _ = self.db.close().await;
+    }
+}
+
+/// Rows on their way.
+pub(super) struct Reading<'a> {
+    rows: QueryStream<'a>,
+    watch: &'a Watch,
+    lost: &'a mut bool,
+    used: &'a mut Instant,
+}
+
+impl Reading<'_> {
+    /// The next one.
+    pub(super) async fn next(&mut self) -> Result<Option<Row>, Driver> {
+        loop {
+            let rows = &mut self.rows;
+            let next = std::future::poll_fn(|cx| Pin::new(&mut *rows).poll_next(cx));
+            let next = self.watch.over(async { next.await.transpose() }).await;
+            *self.used = Instant::now();
+            match next {
+                Ok(Some(QueryItem::Row(row))) => return Ok(Some(row)),
+                Ok(Some(QueryItem::Metadata(_))) => {}
+                Ok(None) => {
+                    *self.lost = false;
+                    return Ok(None);
+                }
+                Err(error) => return Err(error),
+            }
+        }
     }
 }
 
@@ -383,7 +459,21 @@ impl<T: FromSqlOwned> Read for Option<T> {
 
 impl Read for i32 {
     fn read(row: &Row, at: usize) -> Option<Self> {
-        Option::read(row, at).flatten()
+        i64::read(row, at)?.try_into().ok()
+    }
+}
+
+impl Read for i64 {
+    /// Of whatever width: what a count or a constant has is not the same everywhere.
+    fn read(row: &Row, at: usize) -> Option<Self> {
+        match row.get_column_data(at).ok()? {
+            ColumnData::Bit(truth) => truth.map(Self::from),
+            ColumnData::U8(number) => number.map(Self::from),
+            ColumnData::I16(number) => number.map(Self::from),
+            ColumnData::I32(number) => number.map(Self::from),
+            ColumnData::I64(number) => *number,
+            _ => None,
+        }
     }
 }
 

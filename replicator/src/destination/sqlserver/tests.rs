@@ -1,8 +1,10 @@
 //! Sessions against a server that says what a test wants it to, and against a real one where there is one.
 
+mod book;
 mod certificates;
 mod endpoint;
 mod loading;
+mod writer;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -14,13 +16,14 @@ use super::failure::{failure, is_duplicate, is_there, refusal, said};
 use super::server::Product;
 use super::session::{Patience, Session, Stage, column};
 use super::url::Address;
-use super::values::{Form, Sent, number, parameter, text};
+use super::values::{Sent, number, parameter, text};
+use crate::dialect::sqlserver::types::Held;
 use crate::error::{Error, ErrorKind, Result};
 use crate::plan::{Action, Operation};
 use crate::table::{Column, Table};
 use crate::value::Value;
 use endpoint::{Answer, Cell, Encryption, Endpoint, Heard};
-use loading::{STAGE, row};
+use loading::{held, row, stage};
 
 const PATIENCE: Patience = Patience {
     locks: Duration::from_secs(7),
@@ -229,7 +232,7 @@ async fn rows_come_back_with_their_types() {
             vec![Cell::Text("a".to_owned()), Cell::Int(1)],
             vec![Cell::Null, Cell::Int(2)],
         ])),
-        sql if sql.contains("@@TRANCOUNT") => Some(Answer::Rows(vec![vec![Cell::Int(1)]])),
+        sql if sql.contains("XACT_STATE") => Some(Answer::Rows(vec![vec![Cell::Int(1)]])),
         _ => None,
     })
     .await;
@@ -493,17 +496,19 @@ async fn a_session_that_holds_rows_is_ended_if_it_is_still_that_one() {
     })
     .await;
     let since = "2026-11-28T19:00:00.000";
-    assert!(session.terminate(58, since).await);
+    assert!(session.end(58, since).await.unwrap());
     let heard = endpoint.heard();
     let [.., Heard::Call(_, _, asked), last] = &heard[..] else {
         panic!("{heard:?}");
     };
     assert_eq!(asked[..], [Cell::Number(58), Cell::Text(since.to_owned())]);
     assert_eq!(*last, Heard::Batch("KILL 58".to_owned()));
-    // Gone or not to be seen; not to be ended; ourselves.
-    for other in [59, 60, 57] {
-        assert!(!session.terminate(other, since).await, "{other}");
+    // Gone or not to be seen; ourselves.
+    for other in [59, 57] {
+        assert!(!session.end(other, since).await.unwrap(), "{other}");
     }
+    let error = session.end(60, since).await.unwrap_err();
+    assert!(error.to_string().contains("KILL was refused"), "{error}");
     let kills = endpoint
         .statements()
         .into_iter()
@@ -530,14 +535,16 @@ async fn a_real_server_takes_what_a_session_sends() {
     let create = "CREATE TABLE [#stage] ([c0] int NULL, [c1] nvarchar(max) NULL, [c2] datetime2(6) NULL, \
                   [c3] datetimeoffset(6) NULL, [c4] decimal(20, 6) NULL)";
     session.run(create).await.unwrap();
-    let filling = "INSERT INTO [#stage] VALUES (CONVERT(int, @P1), CONVERT(nvarchar(max), @P2), \
-                   CONVERT(datetime2(6), @P3, 121), CONVERT(datetimeoffset(6), @P4, 121), CONVERT(decimal(20, 6), @P5))";
-    let stage = Stage { filling, ..STAGE };
-    let mut long = row(2, &"😀x".repeat(30_000));
-    // As the server's styles have it.
-    long[3] = Value::Text("1970-01-01 00:00:01.5 +00:00".to_owned());
-    let rows = [row(1, "é"), long, vec![Value::Null; 5]];
-    session.fill(stage, &rows).await.unwrap();
+    let (held, rows) = (
+        held(),
+        [
+            row(1, "é"),
+            row(2, &"😀x".repeat(30_000)),
+            vec![Value::Null; 5],
+        ],
+    );
+    let rows: Vec<Vec<&Value>> = rows.iter().map(|row| row.iter().collect()).collect();
+    session.fill(stage(&held), &rows).await.unwrap();
     let select = "SELECT CONVERT(nvarchar(40), DATALENGTH([c1])), CONVERT(nvarchar(40), [c2], 121), \
                   CONVERT(nvarchar(40), [c3], 121), CONVERT(nvarchar(40), [c4]) FROM [#stage] ORDER BY [c0]";
     let rows = session.rows(select, Vec::new()).await.unwrap();

@@ -36,10 +36,6 @@ pub(crate) const BOUND: &str = "SELECT \
 /// Whether a schema of the name is there: not NULL.
 pub(crate) const SCHEMA: &str = "SELECT SCHEMA_ID(@P1)";
 
-/// Whether upper and lower case are one in the database's names: 1, or 0. Names compare as the database's texts do.
-pub(crate) const FOLDS: &str =
-    "SELECT CASE WHEN N'a' = N'A' COLLATE DATABASE_DEFAULT THEN 1 ELSE 0 END";
-
 /// All of them, with how many parameters each has.
 #[cfg(test)]
 pub(super) const ALL: &[(&str, usize)] = &[
@@ -48,5 +44,4 @@ pub(super) const ALL: &[(&str, usize)] = &[
     (UNIQUE, 1),
     (BOUND, 1),
     (SCHEMA, 1),
-    (FOLDS, 0),
 ];

@@ -114,7 +114,8 @@ impl Existing {
         })
     }
 
-    fn is_name(&self, there: &str, ours: &str) -> bool {
+    /// Whether a name there is one of ours.
+    pub(crate) fn is_name(&self, there: &str, ours: &str) -> bool {
         there == ours || self.folds && there.to_lowercase() == ours.to_lowercase()
     }
 }

@@ -12,11 +12,13 @@ use crate::table::Column;
 
 /// What SQL Server takes and the parser does not, each with what it is read as instead. The forms are Microsoft's:
 /// <https://learn.microsoft.com/sql/t-sql/statements/delete-transact-sql> and `alter-table-transact-sql`.
-const UNKNOWN: [(&str, &str); 2] = [
+const UNKNOWN: [(&str, &str); 3] = [
     // `TOP` of a delete; it knows that of an update.
     ("DELETE TOP (1) t FROM ", "DELETE t FROM "),
     // A new type of a column; PostgreSQL's `SET DATA TYPE` is what it knows there.
     (" ALTER COLUMN ", " ADD "),
+    // The name of a row's lock: of the column that everybody has, and Microsoft's manual has not.
+    ("%%lockres%%", "[lockres]"),
 ];
 
 /// Reads one statement, and gives it back as the parser prints it.
@@ -31,6 +33,28 @@ fn parse(sql: &str) -> String {
         .unwrap_or_else(|error| panic!("{error}\n{sql}"));
     assert_eq!(statements.len(), 1, "{sql}");
     statements[0].to_string()
+}
+
+/// Reads a request as a session sends it, of one statement or several.
+///
+/// # Panics
+///
+/// It is no T-SQL.
+pub(crate) fn read(sql: &str) {
+    // What a driver says by itself, and the words of sessions and savepoints that the parser does not have.
+    const OTHERS: [&str; 6] = [
+        "INSERT BULK ",
+        "SELECT TOP 0 * FROM ",
+        "SET ",
+        "SAVE TRANSACTION [",
+        "ROLLBACK TRANSACTION [",
+        "KILL ",
+    ];
+    for statement in sql.split("; ") {
+        if !OTHERS.iter().any(|other| statement.starts_with(other)) {
+            parse(statement);
+        }
+    }
 }
 
 /// How many different parameters it has, which are all from 1 on.
@@ -172,7 +196,7 @@ fn statements_over_rows_are_t_sql() {
                 check(&target.statement(&shape, most), width * most);
                 if target.is_staged(&shape) {
                     let staged = target.staged(&shape, 7);
-                    for sql in [&staged.create, &staged.apply, &staged.empty, &staged.drop] {
+                    for sql in [&staged.ready, &staged.apply] {
                         check(sql, 0);
                     }
                     check(&staged.filling(1), width);
@@ -198,7 +222,6 @@ fn definitions_are_t_sql() {
         .map(|(policy, table)| (SqlServer::new().on_misfit(policy), table))
     {
         parse(&dialect.create_table(table));
-        parse(&drop_table(table));
         for at in 0..table.columns.len() {
             parse(&dialect.add(table, at));
             parse(&dialect.retype(table, at).unwrap());

@@ -148,20 +148,22 @@ impl Target {
             ),
         };
         Staged {
-            create: format!("CREATE TABLE {stage} ({})", list(columns)),
+            ready: format!(
+                "IF OBJECT_ID(N'tempdb..{stage}') IS NULL CREATE TABLE {stage} ({}) ELSE TRUNCATE TABLE {stage}",
+                list(columns)
+            ),
             apply,
-            empty: format!("TRUNCATE TABLE {stage}"),
-            drop: format!("DROP TABLE {stage}"),
             held: all.iter().map(|at| self.held[*at]).collect(),
             name: stage,
         }
     }
 
-    /// All rows, the columns in their order, as [`Held::back`] takes them.
+    /// All rows as of one moment, the columns in their order, as [`Held::back`] takes them.
     pub(crate) fn select(&self) -> String {
         let columns = self.columns.iter().zip(&self.held);
         let columns = list(columns.map(|(name, held)| held.printed(name)));
-        format!("SELECT {columns} FROM {}", self.name)
+        // A lock on each row as it is read would find one that moves twice, or never.
+        format!("SELECT {columns} FROM {} WITH (TABLOCK)", self.name)
     }
 
     /// Gives a column one value in every row; `@P1` where it is not NULL.
@@ -243,15 +245,12 @@ impl Target {
 pub(crate) struct Staged {
     /// The temporary table, quoted; of this session alone.
     pub(crate) name: String,
-    /// Makes it, once in a session.
-    pub(crate) create: String,
+    /// Makes it, or empties it: whatever undid statements of this session may have undone either.
+    pub(crate) ready: String,
     /// What each of its columns holds, for who loads it in bulk.
     pub(crate) held: Vec<Held>,
     /// Applies all of it; must touch as many rows as were filled in.
     pub(crate) apply: String,
-    /// Empties it.
-    pub(crate) empty: String,
-    pub(crate) drop: String,
 }
 
 impl Staged {

@@ -93,6 +93,7 @@ pub(super) const LIMITS: Limits = Limits {
         (" spaces ", &["end with a space"]),
         ("\u{10FFFF}", &["U+10FFFF"]),
     ],
+    odd_tables: &[],
     columns: Room::Refused(&["1600 columns"]),
     no_columns: Room::Refused(&["bare"]),
     texts: Room::Refused(&["400"]),

@@ -22,6 +22,7 @@ impl<const MAJOR: u32> Place for Postgres<MAJOR> {
         prefixed_tables: Room::Enough,
         long_names: Room::Enough,
         odd_names: &[],
+        odd_tables: &[],
         no_columns: Room::Enough,
         texts: Room::Enough,
         columns: Room::Enough,

@@ -21,6 +21,7 @@ impl Place for Sqlite {
         prefixed_tables: Room::Refused(&["a.b", "a__b", "would both be"]),
         long_names: Room::Enough,
         odd_names: &[],
+        odd_tables: &[],
         no_columns: Room::Refused(&["bare"]),
         texts: Room::Enough,
         columns: Room::Enough,

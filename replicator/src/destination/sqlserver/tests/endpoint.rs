@@ -111,6 +111,11 @@ impl Endpoint {
         self.heard.lock().unwrap().clone()
     }
 
+    /// The texts of statements from the `first` on.
+    pub(crate) fn since(&self, first: usize) -> Vec<String> {
+        self.statements().split_off(first)
+    }
+
     /// The texts of all statements.
     pub(crate) fn statements(&self) -> Vec<String> {
         let texts = self.heard().into_iter().filter_map(|heard| match heard {

@@ -14,20 +14,35 @@ fn staged() -> Answer {
     ])
 }
 
-pub(super) const STAGE: Stage<'static> = Stage {
-    name: "[#stage]",
-    forms: &[
-        Form::Int,
-        Form::Text,
-        Form::DateTime2 { scale: 6 },
-        Form::DateTimeOffset { scale: 6 },
-        Form::Decimal {
-            precision: 20,
-            scale: 6,
-        },
-    ],
-    filling: "INSERT INTO [#stage] VALUES (@P1, @P2, @P3, @P4, @P5)",
-};
+pub(super) const FILLING: &str = "INSERT INTO [#stage] VALUES (CONVERT(int, @P1), CONVERT(nvarchar(max), @P2), \
+    CONVERT(datetime2(6), @P3, 121), CONVERT(datetimeoffset(6), @P4, 121), CONVERT(decimal(20, 6), @P5))";
+
+pub(super) fn held() -> Vec<Held> {
+    // numeric(20, 6)
+    let types = [
+        (23, -1),
+        (25, -1),
+        (1114, -1),
+        (1184, -1),
+        (1700, 1_310_730),
+    ];
+    let column = |(oid, typmod)| Column::new("c", Oid(oid), typmod, Oid(oid));
+    let held = |of| Held::of(&column(of), crate::config::OnMisfit::Fail);
+    types.into_iter().map(held).collect()
+}
+
+pub(super) const fn stage(held: &[Held]) -> Stage<'_> {
+    Stage {
+        name: "[#stage]",
+        held,
+        filling: FILLING,
+    }
+}
+
+async fn fill(session: &mut Session, rows: &[Vec<Value>]) -> Result<(), tiberius::error::Error> {
+    let rows: Vec<Vec<&Value>> = rows.iter().map(|row| row.iter().collect()).collect();
+    session.fill(stage(&held()), &rows).await
+}
 
 pub(super) fn row(id: i64, name: &str) -> Vec<Value> {
     let text = |text: &str| Value::Text(text.to_owned());
@@ -35,7 +50,7 @@ pub(super) fn row(id: i64, name: &str) -> Vec<Value> {
         Value::Integer(id),
         text(name),
         text("1970-01-01 00:00:01.5"),
-        text("1970-01-01 00:00:01.5+00"),
+        text("1970-01-01 00:00:01.5 +00:00"),
         text("-1.5"),
     ]
 }
@@ -56,7 +71,7 @@ async fn rows_are_loaded_at_their_columns_scale_and_long_ones_by_parameter() {
     let mut nulls = vec![Value::Null; 5];
     nulls[0] = Value::Integer(3);
     let rows = [row(1, "é"), row(2, &long), nulls];
-    session.fill(STAGE, &rows).await.unwrap();
+    fill(&mut session, &rows).await.unwrap();
     let heard = endpoint.heard();
     let [
         ..,
@@ -68,7 +83,7 @@ async fn rows_are_loaded_at_their_columns_scale_and_long_ones_by_parameter() {
         panic!("{heard:?}");
     };
     assert!(bulk.starts_with("INSERT BULK [#stage] ("), "{bulk}");
-    assert!(single.starts_with(STAGE.filling), "{single}");
+    assert!(single.starts_with(FILLING), "{single}");
     assert_eq!(values[1], Cell::Text(long));
     let expected = [
         0xd1, // a row
@@ -88,8 +103,7 @@ async fn rows_are_loaded_at_their_columns_scale_and_long_ones_by_parameter() {
 #[tokio::test]
 async fn a_load_that_is_not_taken_whole_is_an_error() {
     let (_endpoint, mut session) = opened(taking(1)).await;
-    let error = session
-        .fill(STAGE, &[row(1, "a"), row(2, "b")])
+    let error = fill(&mut session, &[row(1, "a"), row(2, "b")])
         .await
         .unwrap_err();
     assert!(
@@ -104,7 +118,7 @@ async fn a_value_that_does_not_fit_is_found_before_anything_is_sent() {
     let heard = endpoint.heard().len();
     let mut late = row(1, "a");
     late[2] = Value::Text("infinity".to_owned());
-    let error = session.fill(STAGE, &[late]).await.unwrap_err();
+    let error = fill(&mut session, &[late]).await.unwrap_err();
     assert_eq!(failure("what", error).kind(), ErrorKind::Person);
     assert_eq!(endpoint.heard().len(), heard);
     assert!(!session.is_lost());
