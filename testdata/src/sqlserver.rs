@@ -5,13 +5,14 @@ mod client;
 use std::env;
 use std::process;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Condvar, Mutex, PoisonError};
 
 pub use client::SqlServerClient;
 
 use crate::ClientError;
 
 /// Names the server, as `sqlserver://USER:PASSWORD@HOST:PORT`; its user may make and drop databases, and it lets in who
-/// has no TLS.
+/// has no TLS. Where no databases can be made, `/DATABASE` behind it names the one that is used, and emptied each time.
 const VARIABLE: &str = "REPLICATOR_TEST_SQLSERVER_URL";
 
 /// A database of its own on that server, dropped with it.
@@ -19,6 +20,32 @@ const VARIABLE: &str = "REPLICATOR_TEST_SQLSERVER_URL";
 pub struct SqlServerDatabase {
     login: Login,
     name: String,
+    /// Where it is the only one: that it is ours.
+    turn: Option<Turn>,
+}
+
+/// Who has it uses the only database that there is.
+#[derive(Debug)]
+struct Turn;
+
+static TAKEN: (Mutex<bool>, Condvar) = (Mutex::new(false), Condvar::new());
+
+impl Turn {
+    fn take() -> Self {
+        let (taken, freed) = &TAKEN;
+        let taken = taken.lock().unwrap_or_else(PoisonError::into_inner);
+        let taken = freed.wait_while(taken, |taken| *taken);
+        *taken.unwrap_or_else(PoisonError::into_inner) = true;
+        Self
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        let (taken, freed) = &TAKEN;
+        *taken.lock().unwrap_or_else(PoisonError::into_inner) = false;
+        freed.notify_one();
+    }
 }
 
 /// Where a server is, and who asks there.
@@ -30,6 +57,8 @@ struct Login {
     password: String,
     /// As the URL has it, encoded.
     authority: String,
+    /// The only database that may be used.
+    only: Option<String>,
 }
 
 impl SqlServerDatabase {
@@ -44,6 +73,18 @@ impl SqlServerDatabase {
     pub fn create() -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let login = Login::named();
+        if let Some(only) = login.only.clone() {
+            let turn = Some(Turn::take());
+            let emptied = login
+                .connect(&only)
+                .and_then(|mut session| empty(&mut session));
+            emptied.unwrap_or_else(|error| panic!("could not empty {only} at {VARIABLE}: {error}"));
+            return Self {
+                login,
+                name: only,
+                turn,
+            };
+        }
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = format!("place_{}_{count}", process::id());
         let made = login.connect("master").and_then(|mut session| {
@@ -55,7 +96,11 @@ impl SqlServerDatabase {
             Ok(())
         });
         made.unwrap_or_else(|error| panic!("could not make a database at {VARIABLE}: {error}"));
-        Self { login, name }
+        Self {
+            login,
+            name,
+            turn: None,
+        }
     }
 
     /// As a destination's URL.
@@ -72,6 +117,9 @@ impl SqlServerDatabase {
 
 impl Drop for SqlServerDatabase {
     fn drop(&mut self) {
+        if self.turn.is_some() {
+            return;
+        }
         let name = &self.name;
         // Sessions of a replicator that was killed may be there still.
         let end = format!("ALTER DATABASE [{name}] SET SINGLE_USER WITH ROLLBACK IMMEDIATE");
@@ -94,7 +142,7 @@ impl Login {
 
     fn read(url: &str) -> Option<Self> {
         let rest = url.strip_prefix("sqlserver://")?;
-        let authority = rest.split(['/', '?']).next()?;
+        let (authority, only) = rest.split_once('/').unwrap_or((rest, ""));
         let (login, place) = authority.rsplit_once('@')?;
         let (user, password) = login.split_once(':').unwrap_or((login, ""));
         let (host, port) = place.rsplit_once(':')?;
@@ -104,6 +152,7 @@ impl Login {
             user: decoded(user)?,
             password: decoded(password)?,
             authority: authority.to_owned(),
+            only: (!only.is_empty()).then(|| only.to_owned()),
         })
     }
 
@@ -111,6 +160,21 @@ impl Login {
         let place = (self.host.as_str(), self.port);
         SqlServerClient::connect(place, &self.user, &self.password, database)
     }
+}
+
+/// Drops all tables and the schemas that somebody made.
+fn empty(session: &mut SqlServerClient) -> Result<(), ClientError> {
+    let name = |name: Option<String>| format!("[{}]", name.unwrap_or_default().replace(']', "]]"));
+    let tables = "SELECT s.name, t.name FROM sys.tables AS t INNER JOIN sys.schemas AS s ON s.schema_id = t.schema_id";
+    for row in session.query(tables)? {
+        let parts: Vec<String> = row.into_iter().map(name).collect();
+        session.batch(&format!("DROP TABLE {}", parts.join(".")))?;
+    }
+    let schemas = "SELECT name FROM sys.schemas WHERE schema_id BETWEEN 5 AND 16383";
+    for schema in session.query(schemas)?.into_iter().flatten().map(name) {
+        session.batch(&format!("DROP SCHEMA {schema}"))?;
+    }
+    Ok(())
 }
 
 fn decoded(text: &str) -> Option<String> {
@@ -130,11 +194,13 @@ mod tests {
 
     #[test]
     fn a_url_names_server_and_login() {
-        let login = Login::read("sqlserver://sa:p%40ss%3A@10.0.0.7:1444/master?x=y").unwrap();
+        let login = Login::read("sqlserver://sa:p%40ss%3A@10.0.0.7:1444/shop").unwrap();
         assert_eq!(
             (&*login.host, login.port, &*login.user, &*login.password),
             ("10.0.0.7", 1444, "sa", "p@ss:")
         );
+        assert_eq!(login.only.as_deref(), Some("shop"));
+        assert_eq!(Login::read("sqlserver://sa@h:1433/").unwrap().only, None);
         assert_eq!(login.authority, "sa:p%40ss%3A@10.0.0.7:1444");
         for wrong in [
             "sqlserver://h:1433",

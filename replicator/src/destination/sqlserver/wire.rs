@@ -178,7 +178,11 @@ async fn read_answer(socket: &mut TcpStream) -> io::Result<u8> {
     let mut head = [0; HEAD];
     socket.read_exact(&mut head).await?;
     let length = usize::from(u16::from_be_bytes([head[2], head[3]]));
-    if head[0] != ANSWER || head[1] & LAST == 0 || !(HEAD..=LARGEST).contains(&length) {
+    // Not every server answers with a packet of another kind than the question.
+    if ![ANSWER, PRELOGIN].contains(&head[0])
+        || head[1] & LAST == 0
+        || !(HEAD..=LARGEST).contains(&length)
+    {
         return Err(strange());
     }
     let mut body = vec![0; length - HEAD];
