@@ -41,6 +41,8 @@ pub(crate) enum Product {
     Sqlite,
     Postgres,
     MariaDb,
+    /// Wherever somebody has one.
+    SqlServer,
 }
 
 const fn contestant(name: &'static str, title: &'static str, role: Role) -> Contestant {
@@ -81,7 +83,15 @@ pub(crate) const CONTESTANTS: &[Contestant] = &[
         "MariaDB's bulk load",
         Role::Bulk(Product::MariaDb),
     ),
+    ours(
+        "sqlserver",
+        "ours into SQL Server",
+        Product::SqlServer,
+        false,
+    ),
 ];
+
+const NO_LOADER: &str = "SQL Server has no loader of its own here";
 
 /// After this a contestant is taken for stuck.
 const PATIENCE: Duration = Duration::from_secs(600);
@@ -116,6 +126,7 @@ impl Contestant {
                     Product::Sqlite => {}
                     Product::Postgres => drop(place.database(&self.database())?),
                     Product::MariaDb => drop(place.mariadb_database(&self.database())?),
+                    Product::SqlServer => drop(place.sql_server()),
                 }
                 process::run(&mut self.command(place)?, false)?;
             }
@@ -127,6 +138,7 @@ impl Contestant {
                     Product::MariaDb => place
                         .mariadb_database(&self.database())?
                         .batch(&tables.replace("timestamptz", "datetime(6)"))?,
+                    Product::SqlServer => return Err(NO_LOADER.into()),
                 }
             }
         }
@@ -154,6 +166,7 @@ impl Contestant {
                         let mut sql = place.mariadb().connect(&self.database())?;
                         ceiling::mariadb(&mut sql, &file)?
                     }
+                    Product::SqlServer => return Err(NO_LOADER.into()),
                 }
             }
         };
@@ -190,6 +203,14 @@ impl Contestant {
                 let mut sql = place.mariadb().connect(&self.database())?;
                 place.check(|query| Ok(first(sql.query(query)?)))
             }
+            Product::SqlServer => {
+                let mut sql = place.sql_server().connect()?;
+                place.check(|query| {
+                    // A sum of its integers is an integer, and may be too large for one.
+                    let query = query.replace("sum(", "sum(CONVERT(bigint, 1) * ");
+                    Ok(first(sql.query(&query.replace("length(", "len("))?))
+                })
+            }
         }
     }
 
@@ -211,6 +232,7 @@ impl Contestant {
                 let mode = if tls { "required" } else { "disabled" };
                 format!("{}?ssl-mode={mode}", place.mariadb().url(&self.database()))
             }
+            Product::SqlServer => place.sql_server().url(),
         };
         let mut command = Command::new(program);
         command

@@ -6,7 +6,8 @@ use std::path::PathBuf;
 
 use tempfile::TempDir;
 use testdata::{
-    Certificate, Certificates, Client, MariaDb, MariaDbClient, Row, Server, Version, Wish,
+    Certificate, Certificates, Client, MariaDb, MariaDbClient, Row, Server, SqlServerDatabase,
+    Version, Wish,
 };
 use walstream::walproto::Lsn;
 
@@ -20,6 +21,7 @@ pub(crate) struct Place {
     pub(crate) source: Server,
     target: Option<Server>,
     mariadb: Option<MariaDb>,
+    sql_server: Option<SqlServerDatabase>,
     folder: TempDir,
     certificate: Certificate,
     _certificates: Certificates,
@@ -45,6 +47,7 @@ impl Place {
             source,
             target: None,
             mariadb: None,
+            sql_server: None,
             folder,
             certificate,
             _certificates: certificates,
@@ -108,6 +111,12 @@ impl Place {
             .connect("")?
             .batch(&format!("CREATE DATABASE `{name}`"))?;
         Ok(server.connect(name)?)
+    }
+
+    /// A database on the SQL Server that `REPLICATOR_TEST_SQLSERVER_URL` names, as durable as that is.
+    pub(crate) fn sql_server(&mut self) -> &SqlServerDatabase {
+        self.sql_server
+            .get_or_insert_with(SqlServerDatabase::create)
     }
 
     /// A path in a folder on disk that is gone with the scenario.
