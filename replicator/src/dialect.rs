@@ -9,6 +9,8 @@ pub(crate) mod corpus;
 mod matrix;
 #[cfg(feature = "mysql")]
 pub(crate) mod mysql;
+#[cfg(any(feature = "mysql", feature = "sqlserver"))]
+mod narrow;
 #[cfg(feature = "postgres")]
 pub(crate) mod postgres;
 #[cfg(feature = "sqlite")]
@@ -17,6 +19,8 @@ pub(crate) mod sqlite;
 pub(crate) mod sqlserver;
 #[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlserver"))]
 pub(crate) mod text;
+#[cfg(any(feature = "mysql", feature = "sqlserver"))]
+mod unfit;
 
 use crate::error::Result;
 use crate::names::Names;

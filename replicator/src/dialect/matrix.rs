@@ -6,7 +6,11 @@ use std::path::Path;
 
 use walproto::Oid;
 
+#[cfg(any(feature = "mysql", feature = "sqlserver"))]
+use crate::config::OnMisfit;
 use crate::table::Column;
+#[cfg(any(feature = "mysql", feature = "sqlserver"))]
+use crate::value::Value;
 
 /// Types that are kept in one way.
 pub(crate) struct Line {
@@ -45,6 +49,39 @@ pub(crate) const fn kept(name: &'static str, oid: u32, typmod: i32, held: &'stat
         as_text: held,
     }
 }
+
+/// A type with values that its column cannot hold.
+#[cfg(any(feature = "mysql", feature = "sqlserver"))]
+pub(crate) const fn narrow(
+    name: &'static str,
+    oid: u32,
+    typmod: i32,
+    held: &'static str,
+    as_text: &'static str,
+) -> Type {
+    Type {
+        name,
+        oid,
+        typmod,
+        held,
+        as_text,
+    }
+}
+
+/// A value, and the nearest that there is.
+#[cfg(any(feature = "mysql", feature = "sqlserver"))]
+pub(crate) const fn near(value: &'static str, nearest: &'static str) -> Misfit {
+    Misfit {
+        value,
+        nearest: Some(nearest),
+    }
+}
+
+#[cfg(any(feature = "mysql", feature = "sqlserver"))]
+pub(crate) const NAN: Misfit = Misfit {
+    value: "NaN",
+    nearest: None,
+};
 
 impl Type {
     /// A column of the type.
@@ -112,4 +149,67 @@ pub(crate) fn check_docs(product: &str, lines: &[Line]) {
         there, table,
         "docs/types.md is not what the code does; BLESS=1 writes it anew"
     );
+}
+
+/// Holds declarations of columns against the table.
+#[cfg(any(feature = "mysql", feature = "sqlserver"))]
+pub(crate) fn check_columns(lines: &[Line], declared: impl Fn(&Column, OnMisfit) -> String) {
+    for of in lines.iter().flat_map(|line| line.types) {
+        let column = of.column();
+        for (policy, sql) in [
+            (OnMisfit::Fail, of.held),
+            (OnMisfit::Clamp, of.held),
+            (OnMisfit::Text, of.as_text),
+        ] {
+            assert_eq!(declared(&column, policy), sql, "{}", of.name);
+        }
+    }
+}
+
+/// Holds what is said of a value against the table.
+#[cfg(any(feature = "mysql", feature = "sqlserver"))]
+pub(crate) fn check_values(
+    lines: &[Line],
+    held: impl Fn(&Column, OnMisfit, &Value) -> Result<(), crate::misfit::Misfit>,
+) {
+    for line in lines {
+        for of in line.types {
+            let column = of.column();
+            for misfit in line.misfits {
+                let value = Value::from_text(column.kind, misfit.value.as_bytes()).unwrap();
+                let refused = held(&column, OnMisfit::Fail, &value).unwrap_err();
+                let nearest = refused.nearest().map(|nearest| match nearest {
+                    Value::Text(text) => text.clone(),
+                    other => other.to_string(),
+                });
+                let what = format!("{}: {}", of.name, misfit.value);
+                assert_eq!(nearest.as_deref(), misfit.nearest, "{what}");
+                assert!(
+                    held(&column, OnMisfit::Text, &value).is_ok(),
+                    "{what} as text"
+                );
+            }
+            // Where the policy makes a difference, there is a reason for it.
+            let differs = of.held != of.as_text;
+            assert_eq!(differs, !line.misfits.is_empty(), "{}", of.name);
+        }
+    }
+}
+
+/// Holds every type that the table does not have against the one that such types are kept in.
+#[cfg(any(feature = "mysql", feature = "sqlserver"))]
+pub(crate) fn check_others(
+    lines: &[Line],
+    text: &str,
+    declared: impl Fn(&Column, OnMisfit) -> String,
+) {
+    let listed = |oid: u32| {
+        let mut types = lines.iter().flat_map(|line| line.types);
+        types.any(|of| of.oid == oid)
+    };
+    for oid in (1..16_384).filter(|oid| !listed(*oid)) {
+        let column = kept("", oid, -1, "").column();
+        assert_eq!(declared(&column, OnMisfit::Fail), text, "type {oid}");
+        assert_eq!(super::text::longest(&column), None, "type {oid}");
+    }
 }

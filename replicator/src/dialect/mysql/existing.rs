@@ -4,6 +4,7 @@ use super::quoted;
 use super::types::{CHARACTER, Flavour, Form, Held};
 use crate::config::OnMisfit;
 use crate::dialect::text::{is_plain, longest};
+use crate::dialect::unfit;
 use crate::error::{Error, Result};
 use crate::table::{Column, Table};
 use crate::value::Kind;
@@ -68,34 +69,24 @@ impl Existing {
         let mut held = Vec::with_capacity(table.columns.len());
         for (at, (ours, made)) in table.columns.iter().zip(made).enumerate() {
             let found = self.column(table, ours)?;
-            let column = &ours.name;
             let modify = |wanted: &str| {
-                let (table, column) = (quoted(name), quoted(column));
+                let (table, column) = (quoted(name), quoted(&ours.name));
                 format!("ALTER TABLE {table} MODIFY {column} {wanted}")
             };
             if found.generated {
-                return Err(Error::person(format!(
-                    "column {column} of the destination's table {name} is generated there, and takes no values"
-                ))
-                .with_hint("make it an ordinary column, or leave it out of the publication"));
+                return Err(unfit::generated(table, ours, "generated there"));
             }
             let Some(there) = found.keeps(ours, made) else {
                 let wanted = made.sql(flavour);
-                return Err(Error::person(format!(
-                    "column {column} of the destination's table {name} is {}, which does not hold every value of the source unchanged",
-                    found.declared()
-                ))
-                .with_hint(format!("make it {wanted}, or drop the table and let us make it"))
-                .mended_by(modify(&wanted)));
+                let error = unfit::too_narrow(table, ours, &found.declared(), &wanted);
+                return Err(error.mended_by(modify(&wanted)));
             };
             let compared = table.key.is_empty() || table.key.contains(&at);
             if compared && !found.tells_apart(ours) {
-                return Err(Error::person(format!(
-                    "rows of the destination's table {name} are found by column {column}, whose collation {} calls different texts equal",
-                    found.collation.as_deref().unwrap_or("binary")
-                ))
-                .with_hint(format!("give it the collation {}", flavour.collation()))
-                .mended_by(modify(&made.sql(flavour))));
+                let collation = found.collation.as_deref().unwrap_or("binary");
+                return Err(unfit::merges(table, ours, collation)
+                    .with_hint(format!("give it the collation {}", flavour.collation()))
+                    .mended_by(modify(&made.sql(flavour))));
             }
             held.push(there);
         }
@@ -108,11 +99,7 @@ impl Existing {
             .iter()
             .find(|found| found.required && !ours(&found.name));
         if let Some(more) = more {
-            return Err(Error::person(format!(
-                "column {} of the destination's table {name} must not be NULL, and the source has no value for it",
-                more.name
-            ))
-            .with_hint("give it a default, or allow NULL"));
+            return Err(unfit::needs_more(table, &more.name));
         }
         Ok(held)
     }
@@ -121,13 +108,7 @@ impl Existing {
         // The server does not tell the case of a column's name.
         let mut columns = self.columns.iter();
         let found = columns.find(|found| found.name.eq_ignore_ascii_case(&ours.name));
-        found.ok_or_else(|| {
-            Error::person(format!(
-                "the destination's table {} has no column {}",
-                table.destination, ours.name
-            ))
-            .with_hint("add it, or drop the table and let us make it")
-        })
+        found.ok_or_else(|| unfit::no_column(table, ours))
     }
 }
 

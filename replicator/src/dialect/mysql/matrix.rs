@@ -2,38 +2,10 @@
 
 use super::types::{Flavour, Held};
 use crate::config::OnMisfit;
-use crate::dialect::matrix::{Line, Misfit, Type, check_docs, kept};
-use crate::dialect::text::longest;
-use crate::value::Value;
-
-/// A type with values that its column cannot hold.
-const fn narrow(
-    name: &'static str,
-    oid: u32,
-    typmod: i32,
-    held: &'static str,
-    as_text: &'static str,
-) -> Type {
-    Type {
-        name,
-        oid,
-        typmod,
-        held,
-        as_text,
-    }
-}
-
-const fn near(value: &'static str, nearest: &'static str) -> Misfit {
-    Misfit {
-        value,
-        nearest: Some(nearest),
-    }
-}
-
-const NAN: Misfit = Misfit {
-    value: "NaN",
-    nearest: None,
+use crate::dialect::matrix::{
+    Line, NAN, check_columns, check_docs, check_others, check_values, kept, narrow, near,
 };
+use crate::table::Column;
 
 const LINES: &[Line] = &[
     Line {
@@ -191,70 +163,25 @@ fn declared(held: &Held) -> String {
     sql[..end].to_owned()
 }
 
+fn declared_for(column: &Column, policy: OnMisfit) -> String {
+    declared(&Held::of(column, policy))
+}
+
 #[test]
 fn columns_are_declared_as_the_table_says() {
-    for of in LINES.iter().flat_map(|line| line.types) {
-        let column = of.column();
-        let held = Held::of(&column, OnMisfit::Fail);
-        assert_eq!(declared(&held), of.held, "{}", of.name);
-        assert_eq!(
-            declared(&Held::of(&column, OnMisfit::Clamp)),
-            of.held,
-            "{}",
-            of.name
-        );
-        let as_text = Held::of(&column, OnMisfit::Text);
-        assert_eq!(declared(&as_text), of.as_text, "{}", of.name);
-    }
+    check_columns(LINES, declared_for);
 }
 
 #[test]
 fn values_fit_or_not_as_the_table_says() {
-    for line in LINES {
-        for of in line.types {
-            let column = of.column();
-            for misfit in line.misfits {
-                let value = Value::from_text(column.kind, misfit.value.as_bytes()).unwrap();
-                let refused = Held::of(&column, OnMisfit::Fail).value(&value).unwrap_err();
-                let nearest = refused.nearest().map(|nearest| match nearest {
-                    Value::Text(text) => text.clone(),
-                    other => other.to_string(),
-                });
-                assert_eq!(
-                    nearest.as_deref(),
-                    misfit.nearest,
-                    "{}: {}",
-                    of.name,
-                    misfit.value
-                );
-                assert!(Held::of(&column, OnMisfit::Text).value(&value).is_ok());
-            }
-            // Where the policy makes a difference, there is a reason for it.
-            assert_eq!(
-                of.held == of.as_text,
-                line.misfits.is_empty(),
-                "{}",
-                of.name
-            );
-        }
-    }
+    check_values(LINES, |column, policy, value| {
+        Held::of(column, policy).value(value).map(drop)
+    });
 }
 
 #[test]
 fn a_type_that_is_not_in_the_table_is_text() {
-    let listed = |oid: u32| {
-        let mut types = LINES.iter().flat_map(|line| line.types);
-        types.any(|of| of.oid == oid)
-    };
-    for oid in (1..16_384).filter(|oid| !listed(*oid)) {
-        let column = kept("", oid, -1, "").column();
-        assert_eq!(
-            declared(&Held::of(&column, OnMisfit::Fail)),
-            "LONGTEXT",
-            "type {oid}"
-        );
-        assert_eq!(longest(&column), None, "type {oid}");
-    }
+    check_others(LINES, "LONGTEXT", declared_for);
 }
 
 #[test]

@@ -9,10 +9,11 @@
 
 use std::borrow::Cow;
 
-use walproto::Oid;
-
 use crate::config::OnMisfit;
-use crate::dialect::text::{longest, numeric_modifier};
+use crate::dialect::narrow::{
+    self, DATE, NUMERIC, TIME, TIMESTAMP, TIMESTAMPTZ, moment, special, without_zeroes,
+};
+use crate::dialect::text::longest;
 use crate::error::{Error, Result};
 use crate::misfit::Misfit;
 use crate::table::{Column, Table};
@@ -213,7 +214,7 @@ impl Held {
                 }
                 _ => Ok(Cow::Borrowed(value)),
             },
-            (Form::Double, Value::Text(text)) => double(text).map(Cow::Owned),
+            (Form::Double, Value::Text(text)) => special(text, "DOUBLE").map(Cow::Owned),
             (Form::Decimal { .. }, Value::Text(text)) if text == "NaN" => {
                 Err(Misfit::without_nearest("NaN, which no DECIMAL is"))
             }
@@ -409,20 +410,9 @@ impl Form {
     }
 }
 
-// pg_type.dat: these numbers are fixed for good.
-const DATE: Oid = Oid(1082);
-const TIME: Oid = Oid(1083);
-const TIMESTAMP: Oid = Oid(1114);
-const TIMESTAMPTZ: Oid = Oid(1184);
-const NUMERIC: Oid = Oid(1700);
-
 /// The type for a numeric with a modifier, where there is one.
 fn decimal(typmod: i32) -> Option<Form> {
-    let (precision, scale) = numeric_modifier(typmod)?;
-    // A scale may be negative, and larger than the precision: digits that are always zero.
-    let whole = i32::from(precision) - i32::from(scale);
-    let scale = u16::try_from(scale).unwrap_or(0);
-    let precision = scale + u16::try_from(whole).unwrap_or(0);
+    let (precision, scale) = narrow::digits(typmod)?;
     (precision <= 65 && scale <= 30).then_some(Form::Decimal { precision, scale })
 }
 
@@ -431,37 +421,6 @@ fn length(column: &Column) -> Option<usize> {
     /// So that four bytes each stay below what a row may take.
     const MOST: usize = 16_000;
     longest(column).filter(|length| (1..=MOST).contains(length))
-}
-
-/// A `NaN`, an infinity or a negative zero.
-fn double(text: &str) -> Result<Value, Misfit> {
-    match text {
-        "-0" => Ok(Value::Real(-0.0)),
-        "Infinity" => Err(Misfit::new(
-            "infinity, which no DOUBLE is",
-            Value::Real(f64::MAX),
-        )),
-        "-Infinity" => Err(Misfit::new(
-            "infinity, which no DOUBLE is",
-            Value::Real(f64::MIN),
-        )),
-        _ => Err(Misfit::without_nearest("NaN, which no DOUBLE is")),
-    }
-}
-
-/// Whether a date, or a date with a time, lies in the years 1 to 9999.
-fn moment(text: &str, last: &str, first: &str) -> Result<(), Misfit> {
-    const WHY: &str = "outside of the years 1 to 9999";
-    let bytes = text.as_bytes();
-    let nearest = match (bytes.first(), bytes.last()) {
-        _ if text == "-infinity" => first,
-        // 0044-03-15 BC
-        (_, Some(b'C')) => first,
-        // Infinity, or a year of more than four digits.
-        _ if bytes.get(4) != Some(&b'-') => last,
-        _ => return Ok(()),
-    };
-    Err(Misfit::new(WHY, Value::Text(nearest.to_owned())))
 }
 
 fn short_enough(text: &str, length: Option<usize>) -> Result<(), Misfit> {
@@ -476,19 +435,6 @@ fn short_enough(text: &str, length: Option<usize>) -> Result<(), Misfit> {
         }
         _ => Ok(()),
     }
-}
-
-/// A time as PostgreSQL prints it: without the zeroes that end a fraction.
-fn without_zeroes(text: &[u8]) -> &[u8] {
-    if !text.contains(&b'.') {
-        return text;
-    }
-    let end = text
-        .iter()
-        .rposition(|byte| *byte != b'0')
-        .map_or(0, |at| at + 1);
-    let text = &text[..end];
-    text.strip_suffix(b".").unwrap_or(text)
 }
 
 #[cfg(test)]

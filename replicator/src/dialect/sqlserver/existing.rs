@@ -4,6 +4,7 @@ use super::Target;
 use super::types::{BYTES, Form, Held, is_plainly_told_apart, units};
 use crate::config::OnMisfit;
 use crate::dialect::text::longest;
+use crate::dialect::unfit;
 use crate::error::{Error, Result};
 use crate::table::{Column, Table};
 use crate::value::Kind;
@@ -55,28 +56,18 @@ impl Existing {
         let mut collations = Vec::with_capacity(table.columns.len());
         for (at, (ours, made)) in table.columns.iter().zip(made).enumerate() {
             let found = self.column(table, ours)?;
-            let column = &ours.name;
             if found.generated {
-                return Err(Error::person(format!(
-                    "column {column} of the destination's table {name} is filled by the server, and takes no values"
-                ))
-                .with_hint("make it an ordinary column, or leave it out of the publication"));
+                return Err(unfit::generated(table, ours, "filled by the server"));
             }
             let Some(there) = found.keeps(ours, made) else {
                 let wanted = made.sql();
-                return Err(Error::person(format!(
-                    "column {column} of the destination's table {name} is {}, which does not hold every value of the source unchanged",
-                    found.declared()
-                ))
-                .with_hint(format!("make it {wanted}, or drop the table and let us make it")));
+                return Err(unfit::too_narrow(table, ours, &found.declared(), &wanted));
             };
             // Without a key a row is compared in our own collation, whatever the columns'.
             if table.key.contains(&at) && !found.tells_apart(ours) {
-                return Err(Error::person(format!(
-                    "rows of the destination's table {name} are found by column {column}, whose collation {} calls different texts equal",
-                    found.collation.as_deref().unwrap_or_default()
-                ))
-                .with_hint(format!("make it {} COLLATE {BYTES}", made.sql())));
+                let collation = found.collation.as_deref().unwrap_or_default();
+                return Err(unfit::merges(table, ours, collation)
+                    .with_hint(format!("make it {} COLLATE {BYTES}", made.sql())));
             }
             held.push(there);
             collations.push(found.collation.clone());
@@ -87,11 +78,7 @@ impl Existing {
             columns.any(|column| self.is_name(&found.name, &column.name))
         };
         if let Some(more) = columns.find(|found| found.required && !ours(found)) {
-            return Err(Error::person(format!(
-                "column {} of the destination's table {name} must not be NULL, and the source has no value for it",
-                more.name
-            ))
-            .with_hint("give it a default, or allow NULL"));
+            return Err(unfit::needs_more(table, &more.name));
         }
         Ok(Target::new(table, held).collated(collations))
     }
@@ -105,13 +92,7 @@ impl Existing {
     fn column(&self, table: &Table, ours: &Column) -> Result<&ExistingColumn> {
         let mut columns = self.columns.iter();
         let found = columns.find(|found| self.is_name(&found.name, &ours.name));
-        found.ok_or_else(|| {
-            Error::person(format!(
-                "the destination's table {} has no column {}",
-                table.destination, ours.name
-            ))
-            .with_hint("add it, or drop the table and let us make it")
-        })
+        found.ok_or_else(|| unfit::no_column(table, ours))
     }
 
     /// Whether a name there is one of ours.

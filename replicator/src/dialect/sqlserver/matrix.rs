@@ -2,38 +2,10 @@
 
 use super::types::Held;
 use crate::config::OnMisfit;
-use crate::dialect::matrix::{Line, Misfit, Type, check_docs, kept};
-use crate::dialect::text::longest;
-use crate::value::Value;
-
-/// A type with values that its column cannot hold.
-const fn narrow(
-    name: &'static str,
-    oid: u32,
-    typmod: i32,
-    held: &'static str,
-    as_text: &'static str,
-) -> Type {
-    Type {
-        name,
-        oid,
-        typmod,
-        held,
-        as_text,
-    }
-}
-
-const fn near(value: &'static str, nearest: &'static str) -> Misfit {
-    Misfit {
-        value,
-        nearest: Some(nearest),
-    }
-}
-
-const NAN: Misfit = Misfit {
-    value: "NaN",
-    nearest: None,
+use crate::dialect::matrix::{
+    Line, NAN, check_columns, check_docs, check_others, check_values, kept, narrow, near,
 };
+use crate::table::Column;
 
 const LINES: &[Line] = &[
     Line {
@@ -207,64 +179,33 @@ const LINES: &[Line] = &[
     },
 ];
 
+fn declared(column: &Column, policy: OnMisfit) -> String {
+    Held::of(column, policy).sql()
+}
+
 #[test]
 fn columns_are_declared_as_the_table_says() {
-    for of in LINES.iter().flat_map(|line| line.types) {
-        let column = of.column();
-        for (policy, sql) in [
-            (OnMisfit::Fail, of.held),
-            (OnMisfit::Clamp, of.held),
-            (OnMisfit::Text, of.as_text),
-        ] {
-            assert_eq!(Held::of(&column, policy).sql(), sql, "{}", of.name);
-        }
-    }
+    check_columns(LINES, declared);
 }
 
 #[test]
 fn values_fit_or_not_as_the_table_says() {
-    for line in LINES {
-        for of in line.types {
-            let column = of.column();
-            for misfit in line.misfits {
-                let value = Value::from_text(column.kind, misfit.value.as_bytes()).unwrap();
-                let held = Held::of(&column, OnMisfit::Fail);
-                let refused = held.value(&value).unwrap_err();
-                let nearest = refused.nearest().map(|nearest| match nearest {
-                    Value::Text(text) => text.clone(),
-                    other => other.to_string(),
-                });
-                let what = format!("{}: {}", of.name, misfit.value);
-                assert_eq!(nearest.as_deref(), misfit.nearest, "{what}");
-                // What is stored instead can be.
-                if let Some(nearest) = refused.nearest() {
-                    assert!(!held.typed(nearest).unwrap().is_null(), "{what}");
-                }
-                assert!(Held::of(&column, OnMisfit::Text).value(&value).is_ok());
-            }
-            // Where the policy makes a difference, there is a reason for it.
-            assert_eq!(
-                of.held == of.as_text,
-                line.misfits.is_empty(),
-                "{}",
-                of.name
-            );
+    check_values(LINES, |column, policy, value| {
+        let held = Held::of(column, policy);
+        let Err(refused) = held.value(value) else {
+            return Ok(());
+        };
+        // What is stored instead can be.
+        if let Some(nearest) = refused.nearest() {
+            assert!(!held.typed(nearest).unwrap().is_null(), "{value}");
         }
-    }
+        Err(refused)
+    });
 }
 
 #[test]
 fn a_type_that_is_not_in_the_table_is_text() {
-    let listed = |oid: u32| {
-        let mut types = LINES.iter().flat_map(|line| line.types);
-        types.any(|of| of.oid == oid)
-    };
-    for oid in (1..16_384).filter(|oid| !listed(*oid)) {
-        let column = kept("", oid, -1, "").column();
-        let held = Held::of(&column, OnMisfit::Fail);
-        assert_eq!(held.sql(), "nvarchar(max)", "type {oid}");
-        assert_eq!(longest(&column), None, "type {oid}");
-    }
+    check_others(LINES, "nvarchar(max)", declared);
 }
 
 #[test]

@@ -18,12 +18,15 @@ use std::borrow::Cow;
 use walproto::Oid;
 
 use crate::config::OnMisfit;
-use crate::dialect::text::{is_plain, longest, numeric_modifier};
+use crate::dialect::narrow::{
+    self, DATE, NUMERIC, TIME, TIMESTAMP, TIMESTAMPTZ, moment, special, without_zeroes,
+};
+use crate::dialect::text::{is_plain, longest};
 use crate::error::{Error, Result};
 use crate::misfit::Misfit;
 use crate::table::{Column, Table};
 use crate::value::{Kind, Value, ValueError};
-use range::{last, moment, normal, special};
+use range::{last, normal};
 
 /// In which a text equals those alone that differ from it by blanks at the end. Every version since 2008 has it; the
 /// `_UTF8` ones came in 2019.
@@ -283,7 +286,7 @@ impl Held {
                 }
                 _ => Ok(Cow::Borrowed(value)),
             },
-            (Form::Double, Value::Text(text)) => special(text).map(Cow::Owned),
+            (Form::Double, Value::Text(text)) => special(text, "float").map(Cow::Owned),
             (Form::Double, Value::Real(number)) => normal(*number).map(|()| Cow::Borrowed(value)),
             (Form::Decimal { .. }, Value::Text(text)) if text == "NaN" => {
                 Err(Misfit::without_nearest("NaN, which no decimal is"))
@@ -483,11 +486,6 @@ fn sized(name: &str, length: Option<usize>) -> String {
 }
 
 // pg_type.dat: these numbers are fixed for good.
-const DATE: Oid = Oid(1082);
-const TIME: Oid = Oid(1083);
-const TIMESTAMP: Oid = Oid(1114);
-const TIMESTAMPTZ: Oid = Oid(1184);
-const NUMERIC: Oid = Oid(1700);
 const UUID: Oid = Oid(2950);
 const BPCHAR: Oid = Oid(1042);
 const VARCHAR: Oid = Oid(1043);
@@ -495,11 +493,7 @@ const VARCHAR: Oid = Oid(1043);
 /// The type for a numeric with a modifier, where there is one.
 fn decimal(typmod: i32) -> Option<Form> {
     const MOST: u16 = 38;
-    let (precision, scale) = numeric_modifier(typmod)?;
-    // A scale may be negative, and larger than the precision: digits that are always zero.
-    let whole = i32::from(precision) - i32::from(scale);
-    let scale = u16::try_from(scale).unwrap_or(0);
-    let precision = scale + u16::try_from(whole).unwrap_or(0);
+    let (precision, scale) = narrow::digits(typmod)?;
     (precision <= MOST).then_some(Form::Decimal { precision, scale })
 }
 
@@ -522,19 +516,6 @@ pub(super) const fn is_plainly_told_apart(column: &Column) -> bool {
 fn is_negative_zero(text: &[u8]) -> bool {
     let digits = text.split(|byte| *byte == b'e').next().unwrap_or_default();
     text.first() == Some(&b'-') && digits[1..].iter().all(|byte| matches!(byte, b'0' | b'.'))
-}
-
-/// A time as PostgreSQL prints it: without the zeroes that end a fraction.
-fn without_zeroes(text: &[u8]) -> &[u8] {
-    if !text.contains(&b'.') {
-        return text;
-    }
-    let end = text
-        .iter()
-        .rposition(|byte| *byte != b'0')
-        .map_or(0, |at| at + 1);
-    let text = &text[..end];
-    text.strip_suffix(b".").unwrap_or(text)
 }
 
 #[cfg(test)]

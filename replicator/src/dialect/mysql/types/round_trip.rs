@@ -1,6 +1,8 @@
 //! Values of a real PostgreSQL through a real MariaDB: they come back as the text that the source prints, or are refused
 //! at the door, and never anything else.
 
+use walproto::Oid;
+
 use testdata::{Client, MariaDb, MariaDbClient, Server, Version};
 
 use super::*;

@@ -1,3 +1,5 @@
+use walproto::Oid;
+
 use super::*;
 
 /// A column of a built-in type.
