@@ -144,7 +144,7 @@ impl Operation {
     }
 
     /// Every value it carries, with the place of its column.
-    #[cfg(feature = "mysql")]
+    #[cfg(any(feature = "mysql", feature = "sqlserver"))]
     pub(crate) fn values_mut(&mut self) -> impl Iterator<Item = (usize, &mut Value)> {
         let (row, set, matched): (&mut [Value], &mut [(usize, Value)], &mut [Value]) =
             match &mut self.action {

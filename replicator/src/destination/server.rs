@@ -14,7 +14,9 @@ use walproto::{Lsn, Oid};
 
 pub(super) use apply::{Apply, Course, Failed, Freedom, Refusal};
 pub(super) use cell::{Cell, Row};
-pub(super) use session::{Found, Holder, IDLE, Lock, Ours, Outgoing, Session, Statements, Unmade};
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+pub(super) use session::IDLE;
+pub(super) use session::{Found, Holder, Lock, Ours, Outgoing, Session, Statements, Unmade};
 pub(super) use writer::Writer;
 
 use super::look::Fate;
