@@ -13,6 +13,10 @@ struct Kept {
     ours: bool,
     /// As the statement that makes a row has its values.
     position: Option<Vec<Cell>>,
+    /// The same of a table.
+    table: Option<Vec<Cell>>,
+    /// The last chunk of the only part.
+    chunk: Option<Cell>,
 }
 
 /// A plan of answers: to the next statement that begins so, this one.
@@ -210,7 +214,11 @@ impl State {
             return rows(vec![vec![Cell::Int(self.standing)]]);
         }
         if sql.starts_with("SELECT t.[name] FROM sys.tables") {
-            let names = ["_replicator_position", "_replicator_tables"];
+            let names = [
+                "_replicator_position",
+                "_replicator_tables",
+                "_replicator_chunks",
+            ];
             let names = names.iter().filter(|_| self.kept.ours);
             return rows(names.map(|name| vec![text(name)]).collect());
         }
@@ -237,6 +245,9 @@ impl State {
         }
         if sql.starts_with("UPDATE [dbo].[_replicator_position] WITH (UPDLOCK)") {
             return count(i64::from(self.moves(values)));
+        }
+        if let Some(answer) = self.ledger(sql, values) {
+            return answer;
         }
         if sql.starts_with("SELECT o.[type_desc]") {
             return rows(vec![vec![text("USER_TABLE"), Cell::Int(1), Cell::Int(0)]]);
@@ -272,6 +283,50 @@ impl State {
             return count(self.changed(sql));
         }
         usual(&Heard::Call(sql.to_owned(), String::new(), values.to_vec()))
+    }
+
+    /// What is said of tables and chunks.
+    fn ledger(&mut self, sql: &str, values: &[Cell]) -> Option<Answer> {
+        let Kept { table, chunk, .. } = &mut self.kept;
+        let verb = sql.split(' ').next()?;
+        if sql.contains("[dbo].[_replicator_chunks]") {
+            return Some(match (verb, values) {
+                ("SELECT", _) => rows(chunk.iter().map(|number| vec![number.clone()]).collect()),
+                ("INSERT" | "UPDATE", [_slot, _oid, _part, number]) => {
+                    *chunk = Some(number.clone());
+                    count(1)
+                }
+                _ => {
+                    *chunk = None;
+                    count(1)
+                }
+            });
+        }
+        if !sql.contains("[dbo].[_replicator_tables]") {
+            return None;
+        }
+        Some(match (verb, values) {
+            // Who made it is asked for by its name.
+            ("SELECT", [Cell::Text(_)]) if sql.contains("[destination] = ") => Answer::Done,
+            ("SELECT", _) => {
+                let row = |row: &Vec<Cell>| {
+                    let mut row = [&row[1..2], &row[3..]].concat();
+                    row.extend([Cell::Null, Cell::Null]);
+                    row
+                };
+                rows(table.iter().map(row).collect())
+            }
+            ("INSERT", values) => {
+                *table = Some(values.to_vec());
+                count(1)
+            }
+            ("UPDATE", [state, ..]) => {
+                let row = table.as_mut()?;
+                row[11] = state.clone();
+                count(1)
+            }
+            _ => count(i64::from(table.take().is_some())),
+        })
     }
 
     /// Compares and sets: as the statement's parameters say.

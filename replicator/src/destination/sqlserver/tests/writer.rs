@@ -5,6 +5,7 @@ use walproto::Lsn;
 
 use super::book::Book;
 use super::*;
+use crate::chunk::Chunk;
 use crate::config::{OnConflict, OnMisfit};
 use crate::destination::sqlserver::{SqlServerDestination, SqlServerOptions};
 use crate::destination::{Destination, Existing, Outcome};
@@ -623,17 +624,57 @@ async fn a_server_that_cannot_keep_promises_opens_nothing() {
 #[tokio::test]
 async fn a_table_is_copied_chunk_by_chunk_under_a_shared_lock_and_read_back() {
     let book = Book::open().await;
-    let (mut destination, _, t) = streaming(&book).await;
-    destination
-        .create_table("s", &t, Existing::Keep { makes: true })
-        .await
-        .unwrap();
+    let (mut destination, row, t) = streaming(&book).await;
+    let made = destination.create_table("s", &t, Existing::Refuse).await;
+    made.unwrap();
+    destination.begin_copy(&row, &t, Lsn(0x100)).await.unwrap();
+    let chunk = || {
+        let mut chunk = Chunk::new(Arc::clone(&t), Lsn(0x100), 0, 1);
+        (0..60).for_each(|id| chunk.push(format!("{id}\ta\n").as_bytes()));
+        chunk
+    };
+    let held = "SELECT [state], ";
+    let (table, last) = ("SELECT [oid], ", "SELECT [number] FROM ");
+    let ready = "IF OBJECT_ID(N'tempdb..[#_replicator_stage_1]') IS NULL";
+    let (looked, bulk) = ("SELECT TOP 0 * FROM ", "INSERT BULK ");
+    let put = "INSERT INTO [dbo].[_replicator_chunks]";
+    for is_new in [true, false] {
+        let first = mark(&book);
+        book.loads(60);
+        destination.copy(&row, chunk()).await.unwrap();
+        let all = [
+            BEGIN, held, table, last, ready, looked, bulk, INSERT, put, COMMIT,
+        ];
+        let again = [BEGIN, held, table, last, COMMIT];
+        came(&book, first, if is_new { &all } else { &again });
+        let shared = "[_replicator_position] WITH (REPEATABLEREAD) WHERE [slot] = @P1";
+        assert!(book.endpoint.since(first)[1].ends_with(shared));
+    }
+    // One row less than there should be keeps all of it out.
+    let mut second = Chunk::new(Arc::clone(&t), Lsn(0x100), 0, 2);
+    second.push(b"60\ta\n");
+    second.push(b"61\t\\N\n");
+    book.plan(INSERT, Answer::Rows(vec![vec![Cell::Number(1)]]));
+    let error = destination.copy(&row, second).await.unwrap_err();
+    let text = error.to_string();
+    assert!(text.contains("did not take every row"), "{error}");
+    let first = mark(&book);
+    let finished = destination.finish_copy(&row, t.oid, Lsn(0x100)).await;
+    finished.unwrap();
+    let all = book.endpoint.since(first);
+    assert!(
+        all.iter()
+            .any(|sql| sql.starts_with("DELETE FROM [dbo].[_replicator_chunks]"))
+    );
+
     let rows = destination.read(&t).await;
     let rows = rows.unwrap().next().await.unwrap().unwrap();
     assert_eq!(rows[0], [Value::Integer(1), Value::Text("a".to_owned())]);
     assert_eq!(rows[1], [Value::Integer(2), Value::Null]);
-    book.endpoint
-        .statements()
-        .iter()
-        .for_each(|sql| parsed::read(sql));
+    let all = book.endpoint.statements();
+    all.iter().for_each(|sql| parsed::read(sql));
+    // Who was taken over copies nothing more.
+    book.meddle(Some(9), None);
+    let error = destination.copy(&row, chunk()).await.unwrap_err();
+    assert!(error.to_string().contains("took over"), "{error}");
 }
