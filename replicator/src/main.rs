@@ -28,10 +28,18 @@ fn main() -> ExitCode {
         Command::Tail(_) | Command::Check(_) | Command::Status(_) => "warn",
         _ => "info",
     };
+    let mut logs = logs.unwrap_or_else(|_| EnvFilter::new(default));
+    // SQL Server's driver reports as errors what is looked at and said in our words, and warns of a connection without
+    // TLS, as it is not told of ours.
+    if !logs.to_string().contains("tiberius")
+        && let Ok(quiet) = "tiberius=off".parse()
+    {
+        logs = logs.add_directive(quiet);
+    }
     let bars = Bars::new();
     let log = bars.log();
     tracing_subscriber::fmt()
-        .with_env_filter(logs.unwrap_or_else(|_| EnvFilter::new(default)))
+        .with_env_filter(logs)
         .with_writer(move || log.clone())
         .with_ansi(std::io::stderr().is_terminal())
         .with_target(false)
