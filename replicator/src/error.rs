@@ -270,6 +270,20 @@ impl Error {
         self.0.hint.as_deref()
     }
 
+    /// What to do next: the hint, and without one what helps against all errors of its kind.
+    pub fn next_step(&self) -> Option<&str> {
+        self.hint().or(match self.0.kind {
+            ErrorKind::Retry => Some(
+                "start again; if the same error comes again, look into the log of the side that it names",
+            ),
+            ErrorKind::Usage => Some("correct what it names in the options; --help lists them"),
+            ErrorKind::Person => Some(
+                "mend what it names, and start again: nothing behind it was done; replicator check looks at both sides",
+            ),
+            ErrorKind::Differences => None,
+        })
+    }
+
     /// The statement that failed at the destination, with the beginnings of its parameters.
     pub fn statement(&self) -> Option<&str> {
         self.0.statement.as_deref()
@@ -405,6 +419,18 @@ mod tests {
         assert_eq!(Error::usage("").exit_code(), 2);
         assert_eq!(Error::person("").exit_code(), 3);
         assert_eq!(Error::differences("").exit_code(), 4);
+    }
+
+    #[test]
+    fn nobody_is_left_without_a_next_step() {
+        for error in [Error::retry(""), Error::usage(""), Error::person("")] {
+            assert!(
+                error.hint().is_none() && error.next_step().is_some(),
+                "{error:?}"
+            );
+            assert_eq!(error.with_hint("do it").next_step(), Some("do it"));
+        }
+        assert_eq!(Error::differences("").next_step(), None);
     }
 
     #[test]

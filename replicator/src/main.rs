@@ -272,7 +272,7 @@ fn report(error: &Error) -> ExitCode {
     if let Some(statement) = error.statement() {
         eprintln!("  sql: {statement}");
     }
-    if let Some(hint) = error.hint() {
+    if let Some(hint) = error.next_step() {
         eprintln!(" hint: {hint}");
     }
     ExitCode::from(error.exit_code())

@@ -132,6 +132,7 @@ fn twice(
     Error::usage(format!(
         "{what} {from} is to be both {one} and {other} at the destination"
     ))
+    .with_hint("give it one name with --map-table or --map-schema")
 }
 
 fn nothing(option: &str, what: &str, near: Option<String>) -> Error {
@@ -140,7 +141,7 @@ fn nothing(option: &str, what: &str, near: Option<String>) -> Error {
     ));
     match near {
         Some(near) => error.with_hint(format!("{near} is")),
-        None => error,
+        None => error.with_hint("leave it out, or have such a table published"),
     }
 }
 

@@ -166,8 +166,10 @@ pub(crate) async fn plan(
         let skipped = made.skipped.join(", ");
         return Err(if skipped.is_empty() && some {
             Error::usage("--tables and --exclude-tables leave no table to replicate")
+                .with_hint("name more with --tables, or fewer with --exclude-tables")
         } else if skipped.is_empty() {
             Error::usage("the source database has no table to replicate")
+                .with_hint("see that --source names the right database; unlogged, temporary and foreign tables are never decoded")
         } else {
             Error::usage(format!("no table can be replicated: {skipped} have no usable key"))
                 .with_hint("give them a primary key, or say what to do with --keyless insert-only or --keyless full")

@@ -162,7 +162,10 @@ impl Selection {
             let Some(table) = tables.clone().find(of) else {
                 return Err(Error::usage(format!(
                     "columns of {name} are chosen, but the table is not replicated"
-                )));
+                ))
+                .with_hint(
+                    "leave out --columns and --exclude-columns for it, or have the table published",
+                ));
             };
             let there = |column: &str| table.columns.iter().any(|there| there.name == column);
             let mut columns = table.columns.iter();

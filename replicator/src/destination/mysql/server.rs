@@ -147,7 +147,8 @@ impl Server {
         if !new_enough {
             let error = Error::usage(format!(
                 "the destination server has version {version}; MySQL 8.0 and MariaDB 10.6 or later will do"
-            ));
+            ))
+            .with_hint("name a newer server as --destination");
             faults.push(("destination.version", error));
         }
         faults

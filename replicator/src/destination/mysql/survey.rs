@@ -104,6 +104,14 @@ pub(super) async fn survey(
         "destination.max_allowed_packet",
         format!("{} bytes, the most that a row may take", server.packet),
     ));
+    found.push(Finding::ok(
+        "destination.local_infile",
+        if server.loads {
+            "first copies are loaded as files"
+        } else {
+            "first copies are inserted, which is slower: local_infile is off at the server"
+        },
+    ));
     match rights(db, made, taken, has_ledger).await {
         Ok(rights) => found.push(rights),
         Err(error) if error.kind() == ErrorKind::Retry => return Err(error),

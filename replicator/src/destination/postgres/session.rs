@@ -265,7 +265,8 @@ fn new_enough(major: i32) -> Result<()> {
     if major < 14 {
         return Err(Error::usage(format!(
             "the destination server has version {major}; 14 and later will do"
-        )));
+        ))
+        .with_hint("name a newer server as --destination"));
     }
     Ok(())
 }

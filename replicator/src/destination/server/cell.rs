@@ -102,4 +102,7 @@ pub(super) fn foreign(what: impl std::fmt::Display) -> Error {
     Error::person(format!(
         "the replicator's own tables at the destination hold what no replicator wrote: {what}"
     ))
+    .with_hint(
+        "somebody has changed them by hand: restore the destination, or copy everything again",
+    )
 }

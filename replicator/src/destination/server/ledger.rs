@@ -73,7 +73,8 @@ pub(super) async fn exists<S: Session>(db: &mut S) -> Result<bool> {
         .with_hint("use the newer replicator")),
         Some(Cell::Number(version)) if *version < 1 => Err(Error::person(format!(
             "the destination's own tables have the unknown layout {version}"
-        ))),
+        ))
+            .with_hint("use the replicator that wrote them, or restore the destination")),
         _ => Ok(true),
     }
 }

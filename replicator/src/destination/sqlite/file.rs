@@ -29,7 +29,8 @@ pub(super) fn resolve(options: &SqliteOptions) -> Result<PathBuf> {
     match path.canonicalize() {
         Ok(path) if path.is_dir() => Err(Error::usage(format!(
             "{shown} is a directory, not a SQLite file"
-        ))),
+        ))
+        .with_hint("name a file in it")),
         Ok(path) => Ok(path),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             let folder = path

@@ -79,7 +79,8 @@ pub(super) fn exists(db: &Connection) -> Result<bool> {
         .with_hint("use the newer replicator")),
         Some(version) if version < 1 => Err(Error::person(format!(
             "the destination's own tables have the unknown layout {version}"
-        ))),
+        ))
+            .with_hint("use the replicator that wrote them, or restore the destination")),
         _ => Ok(true),
     }
 }
@@ -415,4 +416,7 @@ fn foreign(what: impl std::fmt::Display) -> Error {
     Error::person(format!(
         "the replicator's own tables at the destination hold what no replicator wrote: {what}"
     ))
+    .with_hint(
+        "somebody has changed them by hand: restore the destination, or copy everything again",
+    )
 }
