@@ -232,6 +232,7 @@ impl Error {
     }
 
     /// Adds the statement that mends it at the destination, where there is one.
+    #[cfg(any(feature = "postgres", feature = "mysql"))]
     #[must_use]
     pub(crate) fn mended_by(mut self, sql: impl Into<String>) -> Self {
         self.0.command = Some(sql.into());

@@ -128,6 +128,7 @@ impl Look {
 
     /// What the destination says of itself, and whether tables may be made there, and those that are there be written.
     pub(crate) async fn survey(&mut self, made: &[Table], taken: &[Table]) -> Result<Vec<Finding>> {
+        let _ = (made, taken);
         either!(self, file => Ok(file.survey()), server => server::survey(server, made, taken).await)
     }
 
