@@ -11,6 +11,7 @@ mod isolate;
 mod joiner;
 mod measure;
 mod parcel;
+mod pause;
 mod retry;
 mod side;
 mod singly;
@@ -40,6 +41,7 @@ use builder::Builder;
 use joiner::Joiner;
 use measure::Measure;
 use parcel::Closed;
+use pause::Pause;
 pub(crate) use retry::Retry;
 use singly::Poison;
 pub(crate) use until::target;
@@ -117,6 +119,7 @@ pub(crate) async fn apply<D: Destination + 'static>(
     let mut apply = Apply {
         config,
         stream,
+        pause: Pause::new(config, connection.clone()),
         watch: Watch::new(
             source,
             connection.clone(),
@@ -152,7 +155,9 @@ pub(crate) async fn apply<D: Destination + 'static>(
         position,
         timeline,
         summary: Summary::default(),
-        retry: Retry::new(config.destination_policy()).told(&config.watching.metrics),
+        retry: Retry::new(config.destination_policy())
+            .told(&config.watching.metrics)
+            .telling(&config.pulse),
         shutdown: hurried,
         leave,
         stored,
@@ -161,6 +166,7 @@ pub(crate) async fn apply<D: Destination + 'static>(
         begun: std::time::Instant::now(),
         side: asked,
         aside: Aside::default(),
+        pulse: config.pulse.clone(),
         isolates: config.on_table_error == OnTableError::Isolate,
         waiting: None,
     };
@@ -172,6 +178,7 @@ pub(crate) async fn apply<D: Destination + 'static>(
 struct Apply<'a> {
     config: &'a Config,
     stream: Stream,
+    pause: Pause,
     watch: Watch,
     builder: Builder,
     /// The server's timeline; the row follows with the next batch.
@@ -268,7 +275,10 @@ impl Apply<'_> {
         watch.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut ping = tokio::time::interval(PING);
         ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut beats = self.config.pulse.ticks();
+        self.pause.look();
         loop {
+            self.config.pulse.beat();
             let stored = *self.stored.borrow_and_update();
             if target.is_some_and(|target| stored.lsn >= target) {
                 return Ok(End::Reached);
@@ -296,7 +306,11 @@ impl Apply<'_> {
                         .err()
                         .unwrap_or_else(Error::source_ended)),
                 },
-                event = self.stream.next_event() => match event? {
+                () = self.pause.changes() => {
+                    self.pause.look();
+                    Ok(())
+                }
+                event = self.stream.next_event(), if !self.pause.is_on() => match event? {
                     // Servers of 14 send what was not published as transactions without content.
                     Some(Event::Transaction(transaction)) if transaction.is_empty() => {
                         self.idle(transaction.into_token(), false, target).await
@@ -326,6 +340,7 @@ impl Apply<'_> {
                     Ok(())
                 }
                 () = tokio::time::sleep_until(idle_due), if !self.idle.is_empty() => self.send_idle().await,
+                _ = beats.tick() => Ok(()),
             };
             if let Err(Closed) = open {
                 self.written = Some(joined(self.writer.join_next().await));

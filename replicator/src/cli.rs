@@ -4,13 +4,23 @@ mod aliases;
 mod bars;
 mod check;
 mod decode;
+mod effective;
+mod file;
+mod general;
+mod given;
 mod list;
 mod metrics;
+mod notify;
+mod pages;
 mod rate;
 mod record;
+mod refused;
 mod run;
+mod secret;
+mod signals;
 mod status;
 mod tail;
+mod unknown;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -18,19 +28,27 @@ use std::path::PathBuf;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use crate::error::Error;
+use crate::log::redact;
 use crate::names::TableName;
 
 pub use aliases::Aliases;
 pub use bars::{Bars, Log};
 pub use check::CheckArgs;
 pub use decode::DecodeArgs;
+pub use effective::ConfigArgs;
+pub use general::{GeneralArgs, LogFormatArg};
 pub use list::List;
 pub use metrics::{MostLag, WatchArgs};
+pub use notify::Notify;
+pub use pages::{CompletionsArgs, ManArgs};
 pub use record::RecordArgs;
+pub use refused::Refused;
 pub use run::{
     AutoCreateArg, CompressionArg, CopyArg, ExistingArg, KeylessArg, OnConflictArg, OnMisfitArg,
     OnTableErrorArg, RunArgs, StreamingArg,
 };
+pub(crate) use secret::password;
+pub use signals::Signals;
 pub use status::StatusArgs;
 pub use tail::TailArgs;
 
@@ -46,29 +64,107 @@ pub struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap takes it as a heading")]
+    pub general: GeneralArgs,
 }
 
-impl Cli {
-    /// Reads a command line, with what the environment says to `pg2any` where nothing else says it.
+/// A command line, with what there is to say about it once there is a log.
+#[derive(Debug)]
+pub struct Called {
+    /// What to do.
+    pub cli: Cli,
+    aliases: Result<Aliases, Error>,
+    warnings: Vec<String>,
+}
+
+impl Called {
+    /// Writes into the log what was noticed.
     ///
     /// # Errors
     ///
-    /// As the parser's: help and version are among them.
+    /// What the environment says to `pg2any` is what would count, and cannot be used.
+    pub fn say(&mut self) -> Result<(), Error> {
+        for warning in self.warnings.drain(..) {
+            tracing::warn!("{warning}");
+        }
+        std::mem::replace(&mut self.aliases, Ok(Aliases::default()))?.say();
+        Ok(())
+    }
+}
+
+impl Cli {
+    /// Every command and option there is, as the parser has them.
+    pub fn definition() -> clap::Command {
+        secret::offer(Self::command())
+    }
+
+    /// Reads a command line, with what the environment, and the file that one of them names, say where it does not, and
+    /// what the environment says to `pg2any` where nothing else says it.
+    ///
+    /// # Errors
+    ///
+    /// As the parser's: help and version are among them. And those of the file and of passwords that are not there.
     pub fn read(
         arguments: impl IntoIterator<Item = OsString>,
         environment: impl IntoIterator<Item = (OsString, OsString)>,
-    ) -> Result<(Self, Result<Aliases, Error>), clap::Error> {
+    ) -> Result<Called, Refused> {
+        let environment: Vec<(OsString, OsString)> = environment.into_iter().collect();
+        let names: Vec<OsString> = environment.iter().map(|(name, _)| name.clone()).collect();
         let mut aliases = Aliases::read(environment);
-        let mut command = Self::command()
-            .mut_subcommand("run", |run| aliases.put(run))
-            .mut_subcommand("check", |check| aliases.put(check));
-        let matches = command.try_get_matches_from_mut(arguments)?;
-        let cli = Self::from_arg_matches(&matches).map_err(|error| error.format(&mut command))?;
-        let settled = match matches.subcommand() {
+        let command = given::command(&aliases);
+        let unknown = unknown::variables(&command, names);
+        let mut given = given::read(command, arguments.into_iter().collect(), false)?;
+        let mut cli = Self::from_arg_matches(&given.matches)
+            .map_err(|error| error.format(&mut given.command))?;
+        let settled = match given.subcommand() {
             Some(("run" | "check", run)) => aliases.settle(run).map(|()| aliases),
             _ => Ok(Aliases::default()),
         };
-        Ok((cli, settled))
+        let mut warnings = std::mem::take(&mut given.warnings);
+        warnings.extend(unknown);
+        for url in ["source", "destination"] {
+            let password = given.text(url).and_then(|url| password(&url));
+            password.iter().for_each(|password| redact::learn(password));
+        }
+        let said = |id: &str| Some((given.text(id)?, given.weight(id)?));
+        let mut urls = Vec::new();
+        let put = |id: &str, url: String| urls.push((id.to_owned(), url));
+        secret::resolve(said, put, &mut warnings)?;
+        for (id, url) in urls {
+            let (source, destination) = cli.command.urls();
+            let place = if id == "source" { source } else { destination };
+            if let Some(place) = place {
+                *place = url;
+            }
+        }
+        Ok(Called {
+            cli,
+            aliases: settled,
+            warnings,
+        })
+    }
+}
+
+impl Command {
+    /// Where source and destination stand, for those that have them.
+    fn urls(&mut self) -> (Option<&mut String>, Option<&mut String>) {
+        match self {
+            Self::Run(it) => (Some(&mut it.source.source), Some(&mut it.destination)),
+            Self::Check(it) => (
+                Some(&mut it.run.source.source),
+                Some(&mut it.run.destination),
+            ),
+            Self::Status(it) => (Some(&mut it.source), it.destination.as_mut()),
+            Self::Resync(it) => (Some(&mut it.source), Some(&mut it.destination)),
+            Self::Adopt(it) => (Some(&mut it.source.source), Some(&mut it.destination)),
+            Self::Drop(it) => (Some(&mut it.source.source), it.destination.as_mut()),
+            Self::Tail(it) => (Some(&mut it.source), None),
+            Self::Record(it) => (Some(&mut it.source), None),
+            Self::Decode(_) | Self::Config(_) | Self::Completions(_) | Self::Man(_) => (None, None),
+            #[cfg(feature = "sqlite")]
+            Self::Demo(_) => (None, None),
+        }
     }
 }
 
@@ -93,9 +189,15 @@ pub enum Command {
     Record(RecordArgs),
     /// Show a capture file as readable lines, as JSON, or summed up
     Decode(DecodeArgs),
+    /// Print what a command would be told by file, environment and command line, and by which of them
+    Config(ConfigArgs),
     /// Show the whole thing on a throwaway PostgreSQL and a SQLite file
     #[cfg(feature = "sqlite")]
     Demo(DemoArgs),
+    /// Print what lets a shell complete commands and options
+    Completions(CompletionsArgs),
+    /// Print the manual page, or write one for each command
+    Man(ManArgs),
 }
 
 /// What the help is divided into, here and for `run`.
@@ -174,7 +276,14 @@ pub struct ResyncArgs {
     )]
     pub slot: String,
     /// Tables to copy anew, as schema.table,…
-    #[arg(long, required = true, value_name = "TABLES", value_parser = list::names)]
+    // Not REPLICATOR_TABLES, which are many, nor anything that a run might have beside it.
+    #[arg(
+        long,
+        env = "REPLICATOR_RESYNC_TABLE",
+        required = true,
+        value_name = "TABLES",
+        value_parser = list::names
+    )]
     pub table: Vec<List<TableName>>,
 }
 
@@ -209,10 +318,10 @@ pub struct DemoArgs {
     #[arg(long, env = "REPLICATOR_DEMO_POSTGRES", value_name = "FOLDER")]
     pub postgres: Option<PathBuf>,
     /// The SQLite file to write; a temporary one that is removed without this
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, env = "REPLICATOR_DEMO_OUTPUT", value_name = "FILE")]
     pub output: Option<PathBuf>,
     /// Seconds of workload
-    #[arg(long, default_value_t = 10, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=600))]
+    #[arg(long, env = "REPLICATOR_DEMO_SECONDS", default_value_t = 10, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=600))]
     pub seconds: u64,
     /// Change a value in the file before the comparison, so that a test sees it fail
     #[arg(long, hide = true)]

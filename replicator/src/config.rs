@@ -12,7 +12,9 @@ use walstream::{Backoff, Reconnect};
 use crate::copy::{CopyEvent, CopyHandle, OnCopy};
 use crate::destination::Existing;
 use crate::error::Result;
+use crate::log::redact::Url;
 use crate::names::{ColumnName, Names, TableName, TablePattern};
+use crate::pulse::Pulse;
 use crate::selection::Selection;
 pub use choice::{
     Compression, Copy, ExistingRows, Keyless, OnConflict, OnMisfit, OnTableError, Streaming, Until,
@@ -32,8 +34,8 @@ pub(crate) const DEFAULT_PUBLICATION: &str = "replicator";
 /// ```
 #[derive(Clone, Debug)]
 pub struct Config {
-    pub(crate) source: String,
-    pub(crate) destination: String,
+    pub(crate) source: Url,
+    pub(crate) destination: Url,
     pub(crate) slot: String,
     pub(crate) publications: Vec<String>,
     pub(crate) selection: Selection,
@@ -44,6 +46,7 @@ pub struct Config {
     pub(crate) copy_rate: Option<u64>,
     pub(crate) copy_handle: CopyHandle,
     pub(crate) on_copy: Option<OnCopy>,
+    pub(crate) pulse: Pulse,
     pub(crate) auto_create: bool,
     pub(crate) existing: ExistingRows,
     pub(crate) on_conflict: OnConflict,
@@ -78,8 +81,8 @@ impl Config {
     /// From a source URL to a destination URL, everything else as the command line has it.
     pub fn new(source: impl Into<String>, destination: impl Into<String>) -> Self {
         Self {
-            source: source.into(),
-            destination: destination.into(),
+            source: Url(source.into()),
+            destination: Url(destination.into()),
             slot: "replicator".to_owned(),
             publications: Vec::new(),
             selection: Selection::default(),
@@ -90,6 +93,7 @@ impl Config {
             copy_rate: None,
             copy_handle: CopyHandle::new(),
             on_copy: None,
+            pulse: Pulse::default(),
             auto_create: true,
             existing: ExistingRows::default(),
             on_conflict: OnConflict::default(),
@@ -219,7 +223,7 @@ impl Config {
         self
     }
 
-    /// What pauses copies and lets them go on, from anywhere and at any time.
+    /// What pauses copies and the stream and lets them go on, from anywhere and at any time.
     #[must_use]
     pub fn copy_handle(mut self, handle: &CopyHandle) -> Self {
         self.copy_handle = handle.clone();

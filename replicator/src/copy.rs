@@ -41,6 +41,7 @@ pub(crate) use figures::rate;
 pub(crate) use hand::{Hand, Request};
 pub(crate) use lines::Lines;
 pub use pace::CopyHandle;
+pub(crate) use progress::held_back;
 pub(crate) use progress::{OnCopy, Progress};
 pub(crate) use row::{row, unescape};
 pub(crate) use snapshot::Snapshot;

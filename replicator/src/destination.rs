@@ -22,8 +22,7 @@ pub(crate) mod sqlite;
 pub(crate) mod sqlserver;
 #[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlserver"))]
 mod tls;
-#[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlserver"))]
-mod url;
+pub(crate) mod url;
 
 use std::collections::HashMap;
 use std::future::Future;

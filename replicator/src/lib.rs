@@ -268,6 +268,7 @@ mod error;
 mod failpoint;
 mod follow;
 mod ledger;
+pub mod log;
 mod metrics;
 #[cfg(any(feature = "mysql", feature = "sqlserver"))]
 mod misfit;
@@ -275,6 +276,7 @@ mod names;
 mod plan;
 mod position;
 mod publication;
+mod pulse;
 mod quarantine;
 mod raw;
 pub mod record;
@@ -327,6 +329,7 @@ pub use metrics::{Figures, Metrics, MetricsServer, Phase, Readiness, SlotFigures
 pub use names::{ColumnName, Names, TableName, TablePattern};
 pub use plan::{Action, Operation};
 pub use position::{PositionRow, State, TableRow, TableState};
+pub use pulse::{Pulse, Stage};
 pub use record::{RecordConfig, Recorded, record};
 pub use resync::resync;
 pub use run::{Removed, remove, run, run_into};

@@ -2,25 +2,23 @@
 
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
+use std::time::Duration;
 
 #[cfg(feature = "sqlite")]
 use replicator::cli::DemoArgs;
 use replicator::cli::{
-    AdoptArgs, Bars, CheckArgs, Cli, Command, DropArgs, RecordArgs, ResyncArgs, RunArgs, TailArgs,
+    AdoptArgs, Bars, CheckArgs, Cli, Command, DropArgs, Notify, RecordArgs, Refused, ResyncArgs,
+    RunArgs, Signals, TailArgs,
 };
 use replicator::show::ColorChoice;
-use replicator::{Config, CopyHandle, Error, Metrics, Result, ShutdownHandle};
-use tracing_subscriber::EnvFilter;
+use replicator::{Config, CopyHandle, Error, Metrics, Result, ShutdownHandle, log};
 
 fn main() -> ExitCode {
-    let (cli, aliases) = match Cli::read(std::env::args_os(), std::env::vars_os()) {
-        Ok(read) => read,
-        Err(error) => error.exit(),
+    let mut called = match Cli::read(std::env::args_os(), std::env::vars_os()) {
+        Ok(called) => called,
+        Err(refused) => return refuse(&refused),
     };
-    let logs = EnvFilter::builder()
-        .with_env_var("REPLICATOR_LOG")
-        .try_from_env();
-    let default = match cli.command {
+    let default = match called.cli.command {
         // The demo tells its own story.
         #[cfg(feature = "sqlite")]
         Command::Demo(_) => "error",
@@ -28,22 +26,24 @@ fn main() -> ExitCode {
         Command::Tail(_) | Command::Check(_) | Command::Status(_) => "warn",
         _ => "info",
     };
-    let mut logs = logs.unwrap_or_else(|_| EnvFilter::new(default));
-    // SQL Server's driver reports as errors what is looked at and said in our words, and warns of a connection without
-    // TLS, as it is not told of ours.
-    if !logs.to_string().contains("tiberius")
-        && let Ok(quiet) = "tiberius=off".parse()
-    {
-        logs = logs.add_directive(quiet);
-    }
     let bars = Bars::new();
-    let log = bars.log();
-    tracing_subscriber::fmt()
-        .with_env_filter(logs)
-        .with_writer(move || log.clone())
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_target(false)
-        .init();
+    let out = bars.log();
+    let general = called.cli.general.clone();
+    log::begin(
+        general.log_format.into(),
+        general.log.as_deref().unwrap_or(default),
+        std::io::stderr().is_terminal(),
+        move || Box::new(out.clone()),
+    );
+    if let Err(error) = called.say() {
+        return report(&error);
+    }
+    if let Command::Config(args) = called.cli.command {
+        return match args.run(&general, std::io::stdout().lock()) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(refused) => refuse(&refused),
+        };
+    }
     // What there is to do between a socket and the next fits one thread, and handing it from thread to thread costs more:
     // 9 µs of CPU for a small transaction into PostgreSQL instead of 4. What computes for long has threads of its own.
     let runtime = match tokio::runtime::Builder::new_current_thread()
@@ -54,8 +54,7 @@ fn main() -> ExitCode {
         Err(error) => return report(&Error::retry("cannot start the runtime").caused_by(error)),
     };
     let done = runtime.block_on(async {
-        aliases?.say();
-        let done = match cli.command {
+        let done = match called.cli.command {
             Command::Check(args) => return check(args).await,
             // What it tells is not always good, and no error.
             Command::Status(args) => return args.run().await.map(ExitCode::from),
@@ -66,13 +65,20 @@ fn main() -> ExitCode {
             Command::Tail(args) => tail(args).await,
             Command::Record(args) => record(args).await,
             Command::Decode(args) => args.run(std::io::stdout().lock()),
+            Command::Completions(args) => args.run(std::io::stdout().lock()),
+            Command::Man(args) => args.run(std::io::stdout().lock()),
+            // Needs no runtime.
+            Command::Config(_) => Ok(()),
             #[cfg(feature = "sqlite")]
             Command::Demo(args) => demo(args).await,
         };
         done.map(|()| ExitCode::SUCCESS)
     });
     match done {
-        Ok(code) => code,
+        Ok(code) => {
+            log::end();
+            code
+        }
         Err(error) => report(&error),
     }
 }
@@ -93,18 +99,23 @@ async fn check(args: CheckArgs) -> Result<ExitCode> {
 
 async fn run(args: RunArgs, bars: &Bars) -> Result<()> {
     let (handle, shutdown) = ShutdownHandle::new();
-    listen(handle)?;
     let copy = CopyHandle::new();
-    pause_on_signals(copy.clone())?;
+    let notify = Notify::new(copy.clone(), shutdown.clone());
+    let within = Duration::from_secs(args.shutdown_timeout);
+    Signals::new(handle)
+        .pause(copy.clone())
+        .within(within)
+        .listen()?;
     let json = args.json;
     let watch = args.watch.clone();
-    let mut config = Config::from(args).copy_handle(&copy);
+    let mut config = Config::from(args).copy_handle(&copy).pulse(notify.pulse());
     let metrics = Metrics::new();
     // Before anything is looked at or made: whoever asks is told that it starts.
     let server = watch.listen(&metrics).await?;
     if server.is_some() {
         config = config.metrics(&metrics);
     }
+    notify.follow();
     let summary = replicator::run(bars.show(config, json), shutdown).await;
     bars.clear();
     let summary = summary?;
@@ -124,14 +135,14 @@ async fn run(args: RunArgs, bars: &Bars) -> Result<()> {
 
 async fn tail(args: TailArgs) -> Result<()> {
     let (handle, shutdown) = ShutdownHandle::new();
-    listen(handle)?;
+    Signals::new(handle).listen()?;
     replicator::tail(args.into(), std::io::stdout(), shutdown).await?;
     Ok(())
 }
 
 async fn record(args: RecordArgs) -> Result<()> {
     let (handle, shutdown) = ShutdownHandle::new();
-    listen(handle)?;
+    Signals::new(handle).listen()?;
     let recorded = replicator::record(args.into(), shutdown).await?;
     tracing::info!(
         frames = recorded.frames,
@@ -139,47 +150,6 @@ async fn record(args: RecordArgs) -> Result<()> {
         position = %recorded.position,
         "done: everything up to this position is on disk"
     );
-    Ok(())
-}
-
-/// The first SIGTERM or SIGINT finishes properly, the second ends the process; nothing is lost either way.
-fn listen(handle: ShutdownHandle) -> Result<()> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let cannot = |error: std::io::Error| Error::retry("cannot listen to signals").caused_by(error);
-    let mut terminate = signal(SignalKind::terminate()).map_err(cannot)?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(cannot)?;
-    tokio::spawn(async move {
-        let mut asked = false;
-        loop {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
-            }
-            if asked {
-                std::process::exit(1);
-            }
-            asked = true;
-            tracing::info!("finishing; a second signal ends at once");
-            handle.shut_down();
-        }
-    });
-    Ok(())
-}
-
-/// SIGUSR1 pauses copies, SIGUSR2 lets them go on.
-fn pause_on_signals(copy: CopyHandle) -> Result<()> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let cannot = |error: std::io::Error| Error::retry("cannot listen to signals").caused_by(error);
-    let mut pause = signal(SignalKind::user_defined1()).map_err(cannot)?;
-    let mut resume = signal(SignalKind::user_defined2()).map_err(cannot)?;
-    tokio::spawn(async move {
-        loop {
-            tokio::select! {
-                _ = pause.recv() => copy.pause(),
-                _ = resume.recv() => copy.resume(),
-            }
-        }
-    });
     Ok(())
 }
 
@@ -261,19 +231,22 @@ async fn demo(args: DemoArgs) -> Result<()> {
     replicator::demo::demo(args).await
 }
 
-/// What happened, why, in which statement, and what to do, each on its line.
+/// Help goes where it was asked for, and what cannot be carried out is an error.
+fn refuse(refused: &Refused) -> ExitCode {
+    match refused {
+        Refused::Parser { text, failed, code } => {
+            if *failed {
+                eprint!("{text}");
+            } else {
+                print!("{text}");
+            }
+            ExitCode::from(*code)
+        }
+        Refused::Other(error) => report(error),
+    }
+}
+
 fn report(error: &Error) -> ExitCode {
-    eprintln!("error: {error}");
-    let mut source = std::error::Error::source(error);
-    while let Some(cause) = source {
-        eprintln!("cause: {cause}");
-        source = cause.source();
-    }
-    if let Some(statement) = error.statement() {
-        eprintln!("  sql: {statement}");
-    }
-    if let Some(hint) = error.next_step() {
-        eprintln!(" hint: {hint}");
-    }
+    log::report(error);
     ExitCode::from(error.exit_code())
 }

@@ -11,6 +11,7 @@ use crate::destination::{self, Destination};
 use crate::error::{Error, Result};
 use crate::metrics::observe;
 use crate::publication;
+use crate::pulse::Stage;
 use crate::quarantine::{self, Quarantine};
 use crate::shutdown::Shutdown;
 use crate::source::Source;
@@ -125,8 +126,10 @@ async fn into(
     quarantine: Option<Quarantine>,
     mut shutdown: Shutdown,
 ) -> Result<Summary> {
+    let starting = start::start(&config, &mut destination);
     let started = tokio::select! {
-        started = start::start(&config, &mut destination) => Some(started?),
+        // What it waits for has limits of its own.
+        started = config.pulse.beats(starting) => Some(started?),
         () = shutdown.asked() => None,
     };
     let Some(started) = started else {
@@ -143,6 +146,8 @@ async fn into(
         return copied_only(&config, started, destination).await;
     }
     config.watching.metrics.streaming(started.position.lsn);
+    config.pulse.stands_at(started.position.lsn);
+    config.pulse.enters(Stage::Streaming);
     tracing::info!(slot = config.slot, position = %started.position.lsn, tables = started.tables.len(), "streaming");
     apply::apply(&config, started, destination, quarantine, &mut shutdown).await
 }

@@ -73,7 +73,7 @@ pub(crate) mod people;
 mod status;
 mod summary;
 mod table;
-mod time;
+pub(crate) mod time;
 mod value;
 
 use std::io::Write;

@@ -38,8 +38,9 @@ pub(crate) async fn run(config: Config, shutdown: Shutdown) -> Result<Summary> {
         // Whoever was overtaken streams no more.
         config.watching.metrics.begin(&config);
         let mut asked = shutdown.clone();
+        config.pulse.stands_by();
         tokio::select! {
-            free = watch.until_free() => free?,
+            free = config.pulse.beats(watch.until_free()) => free?,
             () = asked.asked() => return Ok(Summary::default()),
         }
         let since = Instant::now();
@@ -57,7 +58,7 @@ pub(crate) async fn run(config: Config, shutdown: Shutdown) -> Result<Summary> {
         }
         let began = *unfinished.get_or_insert(since);
         if began.elapsed() < FIRST_START {
-            tokio::time::sleep(AGAIN).await;
+            config.pulse.beats(tokio::time::sleep(AGAIN)).await;
             continue;
         }
         tracing::warn!(

@@ -18,6 +18,7 @@ use walstream::{Client, RawStream, SlotOptions, StreamOptions};
 use crate::apply::target;
 use crate::config::{DEFAULT_PUBLICATION, Streaming, Until};
 use crate::error::{Error, Result};
+use crate::log::redact::Url;
 use crate::raw::{self, MEMORY, PING, WATCH, check_publications, explain, watch_publications};
 use crate::show::{Form, Renderer, ShowError};
 use crate::shutdown::Shutdown;
@@ -30,7 +31,7 @@ const BATCH: usize = 1000;
 /// What to watch, and how to show it.
 #[derive(Clone, Debug)]
 pub struct TailConfig {
-    source: String,
+    source: Url,
     form: Form,
     slot: Option<String>,
     advance: bool,
@@ -45,7 +46,7 @@ impl TailConfig {
     /// From a source URL in this form, everything else as the command line has it.
     pub fn new(source: impl Into<String>, form: Form) -> Self {
         Self {
-            source: source.into(),
+            source: Url(source.into()),
             form,
             slot: None,
             advance: false,

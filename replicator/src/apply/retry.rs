@@ -8,6 +8,7 @@ use walstream::{Attempts, Backoff};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::metrics::Metrics;
+use crate::pulse::Pulse;
 use crate::shutdown::Shutdown;
 
 /// How often it is said that the destination is still lost.
@@ -18,6 +19,7 @@ pub(crate) struct Retry {
     policy: Backoff,
     series: Option<Series>,
     metrics: Option<Metrics>,
+    pulse: Option<Pulse>,
 }
 
 struct Series {
@@ -32,12 +34,19 @@ impl Retry {
             policy,
             series: None,
             metrics: None,
+            pulse: None,
         }
     }
 
     /// Also writes down there whether the destination is lost.
     pub(crate) fn told(mut self, metrics: &Metrics) -> Self {
         self.metrics = Some(metrics.clone());
+        self
+    }
+
+    /// Lets who looks on know.
+    pub(crate) fn telling(mut self, pulse: &Pulse) -> Self {
+        self.pulse = Some(pulse.clone());
         self
     }
 
@@ -59,6 +68,9 @@ impl Retry {
         let Some(pause) = series.attempts.pause(now.into_std(), drawn) else {
             return Err(error);
         };
+        if let Some(pulse) = &self.pulse {
+            pulse.lost(true);
+        }
         if series.said.is_none_or(|said| said.elapsed() >= SAID) {
             series.said = Some(now);
             tracing::warn!(
@@ -85,6 +97,9 @@ impl Retry {
         if let Some(series) = self.series.take() {
             if let Some(metrics) = &self.metrics {
                 metrics.destination_is_there();
+            }
+            if let Some(pulse) = &self.pulse {
+                pulse.lost(false);
             }
             let lost_for = rounded(series.began.elapsed());
             tracing::info!(?lost_for, "the destination takes changes again");

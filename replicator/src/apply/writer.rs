@@ -28,6 +28,7 @@ use crate::fail_point;
 use crate::follow::{Differing, Tables};
 use crate::metrics::Metrics;
 use crate::position::{PositionRow, TableState};
+use crate::pulse::Pulse;
 use crate::shutdown::Shutdown;
 
 /// How long a batch of a backlog waits for more. A commit costs the same however little is in it, and many
@@ -63,6 +64,7 @@ pub(super) struct Writer<D> {
     pub(super) aside: Aside,
     /// Whether a table that is at fault does not end the run.
     pub(super) isolates: bool,
+    pub(super) pulse: Pulse,
     /// Came while a batch was put together, and is the next one's first.
     pub(super) waiting: Option<Parcel>,
 }
@@ -98,6 +100,7 @@ impl<D: Destination> Writer<D> {
     pub(super) async fn run(mut self, mut inbox: Inbox) -> Result<Summary> {
         self.catch_up().await;
         while let Some(parcel) = self.next(&mut inbox).await {
+            self.pulse.asks(true);
             if parcel.is_idle() {
                 self.idle(parcel).await?;
             } else if self.leave.load(Ordering::Relaxed) {
@@ -115,6 +118,7 @@ impl<D: Destination> Writer<D> {
                 }
             }
             self.catch_up().await;
+            self.pulse.asks(false);
         }
         drop(inbox);
         self.poison.end(self.position.lsn);
@@ -169,6 +173,7 @@ impl<D: Destination> Writer<D> {
 
     /// Lets others know where the destination is.
     fn say(&self) {
+        self.pulse.stands_at(self.position.lsn);
         self.stored.send_replace(Stored {
             lsn: self.position.lsn,
             at: Instant::now(),
@@ -194,7 +199,10 @@ impl<D: Destination> Writer<D> {
         let moment = Instant::now() + LINGER;
         loop {
             let next = match inbox.next_now() {
-                None if batch.lingers() => inbox.next_until(moment).await,
+                None if batch.lingers() => {
+                    let next = inbox.next_until(moment);
+                    self.pulse.rests(next).await
+                }
                 next => next,
             };
             let Some(parcel) = next else { break };
@@ -216,7 +224,7 @@ impl<D: Destination> Writer<D> {
         if !matches!(failure, Failure::Destination(_)) {
             self.undo().await;
         }
-        batch.gather(inbox).await?;
+        self.pulse.rests(batch.gather(inbox)).await?;
         let Batch {
             ended,
             idle,
@@ -259,7 +267,7 @@ impl<D: Destination> Writer<D> {
         }
         self.begin(next).await.map_err(Failure::Destination)?;
         let begun = Instant::now();
-        while let Some(mut parcel) = batch.next(inbox).await? {
+        while let Some(mut parcel) = self.pulse.rests(batch.next(inbox)).await? {
             if parcel.raw {
                 return Err(Failure::Raw);
             }

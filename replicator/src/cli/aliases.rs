@@ -372,6 +372,12 @@ impl Aliases {
         })
     }
 
+    /// The variables that stand in for an option, if some do.
+    pub(super) fn variables(&self, option: &str) -> Option<String> {
+        let found = self.stand_ins.iter().find(|it| it.option == option)?;
+        Some(found.variables.join(" and "))
+    }
+
     /// Finds out what was really used.
     ///
     /// # Errors

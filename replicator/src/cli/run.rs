@@ -9,6 +9,7 @@ use walstream::walproto::Lsn;
 
 use super::list::{self, List};
 use super::rate::rate;
+use super::signals::SHUTDOWN_TIMEOUT;
 use super::{SourceArgs, WatchArgs};
 use crate::config::{
     Compression, Config, Copy, ExistingRows, Keyless, OnConflict, OnMisfit, OnTableError, PATIENCE,
@@ -253,6 +254,15 @@ pub struct RunArgs {
         value_parser = clap::value_parser!(u64).range(1..=86_400)
     )]
     pub destination_timeout: u64,
+    /// How long an end that was asked for may take: to finish what is begun at the destination
+    #[arg(
+        long, help_heading = WAITING_AND_TRYING_AGAIN,
+        env = "REPLICATOR_SHUTDOWN_TIMEOUT",
+        value_name = "SECONDS",
+        default_value_t = SHUTDOWN_TIMEOUT,
+        value_parser = clap::value_parser!(u64).range(1..=86_400)
+    )]
+    pub shutdown_timeout: u64,
     /// First pause before what was lost is tried again; it doubles from one attempt to the next
     #[arg(
         long, help_heading = WAITING_AND_TRYING_AGAIN,

@@ -40,10 +40,10 @@ pub struct StatusArgs {
     #[arg(long, env = "REPLICATOR_JSON")]
     pub json: bool,
     /// Show it again and again, until interrupted
-    #[arg(long)]
+    #[arg(long, env = "REPLICATOR_WATCH")]
     pub watch: bool,
     /// How long to wait in between
-    #[arg(long, default_value = "2s", value_name = "DURATION", requires = "watch", value_parser = duration)]
+    #[arg(long, env = "REPLICATOR_INTERVAL", default_value = "2s", value_name = "DURATION", requires = "watch", value_parser = duration)]
     pub interval: Duration,
 }
 

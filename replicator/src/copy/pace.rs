@@ -6,20 +6,20 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-/// Pauses the copies of a run, and lets them go on; see [`Config::copy_handle`](crate::Config::copy_handle).
+/// Pauses a run, and lets it go on; see [`Config::copy_handle`](crate::Config::copy_handle).
 ///
-/// What was read is written still, so the pause begins within a moment. The stream that waits, and what it holds back at
-/// the source, stay as they are.
+/// What was read is written still, so the pause begins within a moment. The stream keeps its connection, its slot and
+/// what that holds back at the source; no more of it is applied, and no more rows are copied.
 #[derive(Clone, Debug)]
 pub struct CopyHandle(watch::Sender<bool>);
 
 impl CopyHandle {
-    /// One that lets copies go.
+    /// One that lets it go.
     pub fn new() -> Self {
         Self(watch::Sender::new(false))
     }
 
-    /// Lets no further rows through. Asking again changes nothing.
+    /// Lets no further rows and changes through. Asking again changes nothing.
     pub fn pause(&self) {
         self.0.send_replace(true);
     }
@@ -29,12 +29,12 @@ impl CopyHandle {
         self.0.send_replace(false);
     }
 
-    /// Whether copies are paused.
+    /// Whether it is paused.
     pub fn is_paused(&self) -> bool {
         *self.0.borrow()
     }
 
-    fn watch(&self) -> watch::Receiver<bool> {
+    pub(crate) fn watch(&self) -> watch::Receiver<bool> {
         self.0.subscribe()
     }
 

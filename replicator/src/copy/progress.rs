@@ -10,7 +10,7 @@ use walstream::walproto::Oid;
 use walstream::{Client, quote_literal};
 
 use super::estimate;
-use super::event::{CopyEvent, CopyPlan};
+use super::event::{CopyEvent, CopyPlan, CopyProgress};
 use super::figures::Figures;
 use super::lines::Lines;
 use super::pace::Pace;
@@ -18,7 +18,8 @@ use crate::config::Config;
 use crate::error::Result;
 use crate::metrics::Metrics;
 use crate::position::TableRow;
-use crate::show::people::size;
+use crate::pulse::{Pulse, Stage};
+use crate::show::people::{grouped, size};
 use crate::source::Source;
 
 /// Told of every [`CopyEvent`], and how they are logged.
@@ -69,6 +70,7 @@ struct Shared {
     pace: Pace,
     told: OnCopy,
     metrics: Metrics,
+    pulse: Pulse,
 }
 
 /// How often it is told how far a copy is.
@@ -98,7 +100,9 @@ impl Progress {
             pace: Pace::new(config.copy_rate, config.copy_handle.clone()),
             told: config.on_copy.clone().unwrap_or_default(),
             metrics: config.watching.metrics.clone(),
+            pulse: config.pulse.clone(),
         }));
+        config.pulse.enters(Stage::Copying);
         progress.tell(&CopyEvent::Begun(plan));
         Ok(progress)
     }
@@ -168,6 +172,7 @@ impl Progress {
                 figures.sample(now);
                 progress
             };
+            self.0.pulse.copied(in_words(&progress));
             self.tell(&CopyEvent::Progress(progress));
             if is_paused && reminder.is_none_or(|at| now >= at) {
                 reminder = Some(now + REMINDER);
@@ -191,8 +196,22 @@ impl Progress {
     }
 }
 
-/// Says what a pause costs; over a session of its own, as all others are in the middle of something.
-async fn say_paused(connection: &walstream::Config, slot: &str) {
+/// For a line that has begun.
+fn in_words(it: &CopyProgress) -> String {
+    let (rows, bytes) = (grouped(it.rows), size(it.bytes));
+    let paused = if it.paused { "; paused" } else { "" };
+    format!(
+        ": {} of {} tables are complete, {rows} rows and {bytes} are in{paused}",
+        it.tables_done, it.tables
+    )
+}
+
+/// What a slot holds back, and how far it is from being lost where that is known. Over a session of its own, as all others
+/// are in the middle of something.
+pub(crate) async fn held_back(
+    connection: &walstream::Config,
+    slot: &str,
+) -> (String, Option<String>) {
     let asked = async {
         let mut client = Client::connect(connection).await?;
         let sql = format!(
@@ -217,6 +236,12 @@ async fn say_paused(connection: &walstream::Config, slot: &str) {
     };
     let held = held.map_or_else(|| "unknown".to_owned(), size);
     let left = safe.map(|safe| format!("the slot is lost after another {}", size(safe)));
+    (held, left)
+}
+
+/// Says what a pause costs.
+async fn say_paused(connection: &walstream::Config, slot: &str) {
+    let (held, left) = held_back(connection, slot).await;
     tracing::warn!(
         wal_held_back = held,
         danger = left,

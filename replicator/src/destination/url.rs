@@ -1,6 +1,9 @@
 //! The parameters of a destination's URL.
 
+use std::fmt::Write;
+
 /// A URL without its parameters, and these, decoded.
+#[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlserver", test))]
 pub(crate) fn split(url: &str) -> (&str, Vec<(String, String)>) {
     let (place, query) = url.split_once('?').unwrap_or((url, ""));
     let pairs = query.split('&').filter(|pair| !pair.is_empty());
@@ -33,6 +36,19 @@ pub(crate) fn decoded(text: &str) -> String {
         }
     }
     String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// A text that means itself anywhere in a URL.
+pub(crate) fn encoded(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            let _ = write!(out, "%{byte:02X}");
+        }
+    }
+    out
 }
 
 #[cfg(test)]

@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use super::DEFAULT_SLOT;
 use crate::config::{Streaming, Until};
+use crate::log::redact::Url;
 
 /// What to record, and into which file.
 #[derive(Clone, Debug)]
 pub struct RecordConfig {
-    pub(super) source: String,
+    pub(super) source: Url,
     pub(super) output: PathBuf,
     pub(super) slot: String,
     pub(super) publications: Vec<String>,
@@ -28,7 +29,7 @@ impl RecordConfig {
     /// From a source URL into a file, everything else as the command line has it.
     pub fn new(source: impl Into<String>, output: impl Into<PathBuf>) -> Self {
         Self {
-            source: source.into(),
+            source: Url(source.into()),
             output: output.into(),
             slot: DEFAULT_SLOT.to_owned(),
             publications: Vec::new(),

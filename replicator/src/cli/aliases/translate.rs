@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use super::Environment;
+use crate::destination::url::encoded;
 use crate::names::Part;
 
 /// `true` and `false` as words of ours.
@@ -133,16 +134,4 @@ fn database(url: &str) -> Option<&str> {
     let (_, rest) = url.split_once("://")?;
     let (_, path) = rest.split('?').next()?.split_once('/')?;
     Some(path)
-}
-
-fn encoded(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            let _ = write!(out, "%{byte:02X}");
-        }
-    }
-    out
 }
