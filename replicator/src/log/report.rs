@@ -28,7 +28,10 @@ fn text(error: &Error, format: Format) -> String {
         if !causes.is_empty() {
             line.text("cause", &causes.join(": "));
         }
-        for (name, text) in [("statement", error.statement()), ("hint", error.next_step())] {
+        for (name, text) in [
+            ("statement", error.statement()),
+            ("hint", error.next_step()),
+        ] {
             if let Some(text) = text {
                 line.text(name, text);
             }

@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use super::super::file;
 use super::*;
+use crate::chunk::Chunk;
 use crate::plan::Action;
 use crate::table::Column;
 use walproto::Lsn;
