@@ -216,7 +216,8 @@ mod tests {
         );
         assert_eq!(
             refusal(Names::new().schema("warehouse", "x")),
-            "--map-schema warehouse=x names nothing: no table of schema warehouse is among the published tables ()"
+            "--map-schema warehouse=x names nothing: no table of schema warehouse is among the published tables \
+             (leave it out, or have such a table published)"
         );
     }
 
