@@ -33,7 +33,7 @@ pub struct RunArgs {
     #[command(flatten)]
     #[expect(missing_docs, reason = "clap takes it as a heading")]
     pub source: SourceArgs,
-    /// Where to write: sqlite:PATH, or postgres://, mysql:// or sqlserver:// with user:password@host/database
+    /// Where to write: sqlite:PATH, or postgres, mysql or sqlserver://user:password@host/database
     #[arg(
         long, help_heading = super::SOURCE_AND_DESTINATION,
         env = "REPLICATOR_DESTINATION",
