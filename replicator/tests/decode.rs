@@ -146,7 +146,11 @@ fn what_is_no_capture_is_refused_with_the_byte() {
     let plain = everything();
     assert_eq!(
         refusal(b""),
-        (Some(1), "error: FILE: the file is empty\n".into())
+        (
+            Some(1),
+            "error: FILE: the file is empty\n hint: who records into it has written nothing yet\n"
+                .into()
+        )
     );
     let (code, words) = refusal(b"SQLite format 3\0");
     assert_eq!(code, Some(2));

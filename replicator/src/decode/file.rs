@@ -194,6 +194,7 @@ impl CaptureFile {
                 .with_hint("read it with the version that wrote it, or record anew"),
             CaptureErrorKind::Torn if self.end == 0 && error.offset == 0 => {
                 Error::retry(format!("{path}: the file is empty"))
+                    .with_hint("who records into it has written nothing yet")
             }
             CaptureErrorKind::Torn => Error::retry(message).with_hint(STILL_WRITTEN),
             _ => Error::person(message),
