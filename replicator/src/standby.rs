@@ -39,9 +39,14 @@ pub(crate) async fn run(config: Config, shutdown: Shutdown) -> Result<Summary> {
         config.watching.metrics.begin(&config);
         let mut asked = shutdown.clone();
         config.pulse.stands_by();
-        tokio::select! {
+        let was_held = tokio::select! {
             free = config.pulse.beats(watch.until_free()) => free?,
             () = asked.asked() => return Ok(Summary::default()),
+        };
+        if was_held {
+            // Whatever is not complete now is another start than the one that was waited for.
+            unfinished = None;
+            config.spares_first_start = true;
         }
         let since = Instant::now();
         let error = match once(config.clone(), shutdown.clone()).await {
@@ -50,6 +55,7 @@ pub(crate) async fn run(config: Config, shutdown: Shutdown) -> Result<Summary> {
         };
         if error.kind() == ErrorKind::Retry && !error.is_unfinished() {
             unfinished = None;
+            config.spares_first_start = true;
             tracing::warn!(slot = config.slot, %error, "waiting beside the other replicator");
             continue;
         }
@@ -102,12 +108,14 @@ impl Watch {
         })
     }
 
-    /// Waits until the slot is there and nobody's.
-    async fn until_free(&mut self) -> Result<()> {
+    /// Waits until the slot is there and nobody's; whether somebody had it meanwhile.
+    async fn until_free(&mut self) -> Result<bool> {
         self.seen = Seen::Nothing;
+        let mut was_held = false;
         loop {
             let pause = match self.look().await {
                 Ok(Some(Some(pid))) => {
+                    was_held = true;
                     self.say(Seen::Held(pid));
                     LOOK
                 }
@@ -117,7 +125,7 @@ impl Watch {
                     }
                     // Its transaction is over with the question; a session of its own for each run is simpler.
                     self.client = None;
-                    return Ok(());
+                    return Ok(was_held);
                 }
                 Ok(None) => {
                     self.say(Seen::Missing);
