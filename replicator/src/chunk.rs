@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use memchr::memchr_iter;
 use walproto::Lsn;
 
 use crate::copy;
@@ -108,6 +109,11 @@ impl Chunk {
     /// The lines, each with its newline.
     pub(crate) fn each(&self) -> impl Iterator<Item = &[u8]> {
         // A newline within a value is written as a backslash and a letter.
-        self.lines.split_inclusive(|byte| *byte == b'\n')
+        let ends = memchr_iter(b'\n', &self.lines).map(|at| at + 1);
+        ends.scan(0, |start, end| {
+            let line = &self.lines[*start..end];
+            *start = end;
+            Some(line)
+        })
     }
 }

@@ -7,6 +7,8 @@
 use std::borrow::Cow;
 use std::io::Write;
 
+use memchr::memchr3_iter;
+
 use super::{Failed, Parameters, Statements, hold, insert, too_large, warned};
 use crate::chunk::Chunk;
 use crate::copy;
@@ -124,40 +126,57 @@ impl Statements {
 /// Adds a line whose fields can be taken over without making values of them; `false` if they cannot.
 fn fields(held: &[Held], line: &[u8], out: &mut Vec<u8>) -> bool {
     let line = line.strip_suffix(b"\n").unwrap_or(line);
-    let mut fields = line.split(|byte| *byte == b'\t');
+    // Checked as a whole, which is quicker than field by field.
+    let Ok(line) = std::str::from_utf8(line) else {
+        return false;
+    };
+    let mut marks = memchr3_iter(b'\t', b'\\', 0, line.as_bytes());
+    let mut start = 0;
     for (at, held) in held.iter().enumerate() {
+        if start > line.len() {
+            return false;
+        }
         if at > 0 {
             out.push(b'\t');
         }
-        let Some(field) = fields.next() else {
+        let null = line[start..].starts_with("\\N");
+        if null {
+            marks.next();
+        }
+        let end = marks.next().unwrap_or(line.len());
+        let field = &line[start..end];
+        // What is escaped differs: a form feed is, of which LOAD DATA would make the letter. No zero byte is a text.
+        let ends = line.as_bytes().get(end).is_none_or(|mark| *mark == b'\t');
+        if ends && field == "\\N" {
+            out.extend_from_slice(field.as_bytes());
+        } else if null || !ends || !taken(held, field, out) {
             return false;
-        };
-        if field == b"\\N" {
-            out.extend_from_slice(field);
-            continue;
         }
-        // What is escaped differs: a form feed is, of which LOAD DATA would make the letter.
-        if field.contains(&b'\\') {
-            return false;
-        }
-        match held.kind() {
-            Kind::Text => {
-                let text = Kind::Text.str(field).ok();
-                let Some(plain) = text.and_then(|text| held.plain(text)) else {
-                    return false;
-                };
-                out.extend_from_slice(plain.as_bytes());
-            }
-            kind => match Value::from_text(kind, field) {
-                Ok(value) if matches!(held.value(&value), Ok(Cow::Borrowed(_))) => {
-                    spell(&value, out);
-                }
-                _ => return false,
-            },
-        }
+        start = end + 1;
     }
-    out.push(b'\n');
-    fields.next().is_none()
+    start == line.len() + 1
+}
+
+/// Adds a field that is the same to both sides, or whose value is; `false` for any other.
+fn taken(held: &Held, field: &str, out: &mut Vec<u8>) -> bool {
+    if held.kind() == Kind::Text {
+        let plain = held.plain(field);
+        out.extend_from_slice(plain.unwrap_or_default().as_bytes());
+        return plain.is_some();
+    }
+    match Value::from_text(held.kind(), field.as_bytes()) {
+        Ok(value) if matches!(held.value(&value), Ok(Cow::Borrowed(_))) => {
+            match value {
+                // Spelled in one way only.
+                Value::Integer(_) if held.kind() != Kind::Bool => {
+                    out.extend_from_slice(field.as_bytes());
+                }
+                value => spell(&value, out),
+            }
+            true
+        }
+        _ => false,
+    }
 }
 
 /// A value as a field.
