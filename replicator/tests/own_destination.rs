@@ -13,40 +13,8 @@ use std::time::Duration;
 use common::{Running, Site, until};
 use serde_json::Value;
 
-/// Built now, because cargo does not build examples for a single test.
 fn example() -> PathBuf {
-    let mut cargo = Command::new(env!("CARGO"));
-    cargo
-        .args([
-            "build",
-            "--offline",
-            "--message-format=json",
-            "--example",
-            "own_destination",
-        ])
-        .args([
-            "--manifest-path",
-            concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"),
-        ]);
-    if !cfg!(debug_assertions) {
-        cargo.arg("--release");
-    }
-    // What cargo tells tests of their package is no news to it, but to build scripts, which would run again.
-    for (name, _) in std::env::vars_os() {
-        let name = name.to_string_lossy().into_owned();
-        if name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_") {
-            cargo.env_remove(name);
-        }
-    }
-    let output = cargo.output().expect("cargo can be run");
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    let messages = serde_json::Deserializer::from_slice(&output.stdout).into_iter::<Value>();
-    let mut programs = messages.filter_map(|it| Some(it.unwrap()["executable"].as_str()?.into()));
-    programs.next().expect("the example is a program")
+    testdata::example(env!("CARGO_MANIFEST_DIR"), "own_destination")
 }
 
 /// What the lines make of the table, by key; each change must find what it expects.

@@ -19,35 +19,8 @@ use walproto::{Decoder, Message, Oid};
 /// Longer than anything here takes; a hang ends in a panic that says so.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// The program, built now, because cargo does not build examples for a single test.
 fn example(name: &str) -> PathBuf {
-    let mut cargo = Command::new(env!("CARGO"));
-    cargo
-        .args([
-            "build",
-            "--offline",
-            "--message-format=json",
-            "--example",
-            name,
-        ])
-        .args([
-            "--manifest-path",
-            concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"),
-        ])
-        .current_dir(env!("CARGO_MANIFEST_DIR"));
-    if !cfg!(debug_assertions) {
-        cargo.arg("--release");
-    }
-    let output = cargo.output().expect("cargo can be run");
-    let text = String::from_utf8_lossy(&output.stdout);
-    text.split("\"executable\":\"")
-        .nth(1)
-        .and_then(|rest| rest.split('"').next())
-        .unwrap_or_else(|| {
-            let reason = String::from_utf8_lossy(&output.stderr);
-            panic!("the example {name} was not built:\n{reason}")
-        })
-        .into()
+    testdata::example(env!("CARGO_MANIFEST_DIR"), name)
 }
 
 /// What a program prints until it ends, and that it ends well.

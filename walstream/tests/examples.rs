@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
-use std::sync::{Arc, LazyLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -14,47 +14,6 @@ use testdata::{Server, Version};
 
 /// Longer than anything here takes; a hang ends in a panic that says so.
 const PATIENCE: Duration = Duration::from_secs(60);
-
-/// The programs by name, built now, because cargo does not build examples for a single test.
-static EXAMPLES: LazyLock<BTreeMap<String, PathBuf>> = LazyLock::new(|| {
-    let mut cargo = Command::new(env!("CARGO"));
-    cargo
-        .args(["build", "--offline", "--message-format=json", "--examples"])
-        .args([
-            "--manifest-path",
-            concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"),
-        ])
-        .current_dir(env!("CARGO_MANIFEST_DIR"));
-    if !cfg!(debug_assertions) {
-        cargo.arg("--release");
-    }
-    // What cargo tells tests of their package is no news to it, but to the build script of ring, which would run again.
-    for (name, _) in std::env::vars_os() {
-        if name.to_string_lossy().starts_with("CARGO_PKG_")
-            || name.to_string_lossy().starts_with("CARGO_MANIFEST_")
-        {
-            cargo.env_remove(name);
-        }
-    }
-    let output = cargo.output().expect("cargo can be run");
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    let messages = serde_json::Deserializer::from_slice(&output.stdout);
-    messages
-        .into_iter::<serde_json::Value>()
-        .filter_map(|message| {
-            let message = message.expect("a message of cargo");
-            let program = message["executable"].as_str()?;
-            Some((
-                message["target"]["name"].as_str()?.to_owned(),
-                program.into(),
-            ))
-        })
-        .collect()
-});
 
 /// A running example; killed when it goes.
 struct Program {
@@ -64,7 +23,7 @@ struct Program {
 
 impl Program {
     fn start(name: &str, arguments: &[&str]) -> Self {
-        let program = EXAMPLES.get(name).expect("an example of this name");
+        let program = testdata::example(env!("CARGO_MANIFEST_DIR"), name);
         let mut child = Command::new(program)
             .args(arguments)
             .stdout(Stdio::piped())
@@ -129,8 +88,6 @@ fn batch(server: &Server, text: &str) {
 
 /// A server with these tables, a publication of all of them, and a slot.
 fn server(tables: &str) -> Server {
-    // Building them takes its time, and is no part of any test.
-    LazyLock::force(&EXAMPLES);
     let server = Server::start(Version::NEWEST);
     batch(&server, tables);
     batch(&server, "CREATE PUBLICATION p FOR ALL TABLES");
