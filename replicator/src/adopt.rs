@@ -97,6 +97,8 @@ pub async fn adopt(
         publications,
         lsn: at,
         fingerprint: fingerprint(&row.fingerprint, &published),
+        // Another server's clock, and what it has to say may be older than now.
+        source_time: None,
         ..held.clone()
     };
     let tables: Vec<(Oid, TableRow)> = tables

@@ -8,7 +8,9 @@ use walproto::{Lsn, Oid};
 use crate::chunk::{Chunk, KEPT};
 use crate::destination::rows_are_mixed;
 use crate::error::{Error, Result};
-use crate::position::{PositionRow, State, TableRow, TableState, unknown_table};
+use crate::position::{
+    PositionRow, State, TableRow, TableState, read_time, unknown_table, written_time,
+};
 use crate::table::{Column, Table};
 
 /// Position rows and tables of all slots, as methods of [`Destination`](crate::Destination) ask for them.
@@ -219,6 +221,7 @@ impl Ledger {
                     publications: next.publications.clone(),
                     lsn: next.lsn,
                     fingerprint: next.fingerprint.clone(),
+                    source_time: next.source_time,
                     ..row.clone()
                 };
                 Ok(row.clone())
@@ -350,6 +353,9 @@ struct PositionRecord {
     epoch: i64,
     holder: String,
     fingerprint: String,
+    /// Not in what older versions wrote.
+    #[serde(default)]
+    source_time: Option<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -382,6 +388,7 @@ impl PositionRecord {
             epoch,
             holder,
             fingerprint,
+            source_time,
         } = row.clone();
         Self {
             slot,
@@ -394,10 +401,14 @@ impl PositionRecord {
             epoch,
             holder,
             fingerprint,
+            source_time: written_time(source_time),
         }
     }
 
     fn row(self) -> Result<PositionRow> {
+        let time = read_time(self.source_time.as_deref());
+        let source_time =
+            time.map_err(|text| Error::person(format!("the ledger has the time {text:?}")))?;
         Ok(PositionRow {
             slot: self.slot,
             state: self.state.parse()?,
@@ -409,6 +420,7 @@ impl PositionRecord {
             epoch: self.epoch,
             holder: self.holder,
             fingerprint: self.fingerprint,
+            source_time,
         })
     }
 }
@@ -481,6 +493,7 @@ mod tests {
             epoch: 0,
             holder: "me".to_owned(),
             fingerprint: "f".to_owned(),
+            source_time: None,
         }
     }
 
@@ -539,13 +552,25 @@ mod tests {
         ledger.activate(&row(5)).unwrap();
         ledger.stop_table("s", Oid(1), "why");
         let text = ledger.to_json();
+        // What was written before there was a time in it.
+        let old = text.replace(r#","source_time":null"#, "");
+        assert!(!old.contains("source_time"), "{old}");
+        assert_eq!(Ledger::from_json(&old).unwrap(), ledger);
+        let held = ledger.position("s").cloned().unwrap();
+        let next = PositionRow {
+            source_time: walproto::Timestamp::from_unix_micros(1_796_000_000_000_042),
+            ..held.advanced(Lsn(6))
+        };
+        assert_eq!(ledger.advance(&held, &next).unwrap(), next);
+        let text = ledger.to_json();
         assert!(!text.contains('\n'));
         assert_eq!(Ledger::from_json(&text).unwrap(), ledger);
         for text in [
             "",
             "{}",
             &text.replace("streaming", "swimming"),
-            &text.replace("0/5", "x"),
+            &text.replace("0/6", "x"),
+            &text.replace("2026-11-30 00", "yesterday"),
         ] {
             assert_eq!(Ledger::from_json(text).unwrap_err().exit_code(), 3);
         }

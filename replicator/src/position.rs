@@ -3,14 +3,23 @@
 //! Both are plain tables at the destination, `_replicator_position` and `_replicator_tables`, readable with any
 //! tool. Each row carries the version of its layout.
 
-use walproto::{Lsn, Oid};
+use walproto::value::FromColumn;
+use walproto::{Lsn, Oid, Timestamp};
 
 use crate::chunk::Chunk;
 use crate::error::{Error, Result};
+use crate::show::Iso;
 use crate::table::Table;
 
-/// Layout of our own tables. A newer one is refused, an older one would be migrated.
-pub(crate) const SCHEMA_VERSION: i64 = 2;
+/// Layout of our own tables. A newer one is refused, and an older one migrated by the first that writes, which is a start:
+///
+/// - 2 has `_replicator_chunks`, made when something is to be written there.
+/// - 3 has `source_time` in `_replicator_position`. The column is added before the epoch is raised, the intent written, or
+///   a table made; the row says 3 from the epoch or the intent on. Both are one transaction, or, where such a statement
+///   commits by itself, the column comes first: after a crash in between it is there and the rows are of layout 2, with
+///   which an older program may go on (it writes no time, and reads none), and the next start of this one goes on from
+///   there. Whoever only looks reads a row without the column as one whose time is not known.
+pub(crate) const SCHEMA_VERSION: i64 = 3;
 
 /// One row of `_replicator_position`: how far a slot's changes are in this destination, and who writes them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,6 +45,23 @@ pub struct PositionRow {
     pub holder: String,
     /// What the publications were; changes when anything about them does.
     pub fingerprint: String,
+    /// When the last transaction before `lsn` committed that was applied, by the source's clock; before there is one, what
+    /// that clock said when the slot was about to be made. `None` where neither is known.
+    pub source_time: Option<Timestamp>,
+}
+
+/// A time as the row has it, which people may read: as PostgreSQL writes it, in UTC. `None` for what no clock shows.
+pub(crate) fn written_time(time: Option<Timestamp>) -> Option<String> {
+    let time = time.filter(|time| time.is_finite())?;
+    let text = Iso(time).to_string().replace('T', " ").replace('Z', "+00");
+    // It has to come back as it is: rows are compared.
+    (Timestamp::from_text(text.as_bytes()) == Ok(time)).then_some(text)
+}
+
+/// Reads what [`written_time`] wrote; the text where that is something else.
+pub(crate) fn read_time(text: Option<&str>) -> Result<Option<Timestamp>, &str> {
+    let read = |text: &'_ str| Timestamp::from_text(text.as_bytes());
+    text.map(|text| read(text).map_err(|_| text)).transpose()
 }
 
 /// How far the first start has come.
@@ -73,6 +99,8 @@ impl std::str::FromStr for State {
 
 impl PositionRow {
     /// The row as it will be once everything before `lsn` is in the destination; a position never goes back.
+    ///
+    /// The last transaction is the same: who applies another says when that committed.
     #[must_use]
     pub fn advanced(&self, lsn: Lsn) -> Self {
         Self {
@@ -223,9 +251,26 @@ mod tests {
             epoch: 1,
             holder: String::new(),
             fingerprint: String::new(),
+            source_time: None,
         };
         assert_eq!(row.advanced(Lsn(41)).lsn, Lsn(41));
         assert_eq!(row.advanced(Lsn(39)).lsn, Lsn(40));
+    }
+
+    #[test]
+    fn times_survive_the_table_and_can_be_read_there() {
+        let time = Timestamp::from_unix_micros(1_796_000_000_000_042);
+        let text = written_time(time);
+        assert_eq!(text.as_deref(), Some("2026-11-30 00:53:20.000042+00"));
+        assert_eq!(read_time(text.as_deref()), Ok(time));
+        for micros in [0, -1, i64::from(i32::MIN) * 1_000_000] {
+            let time = Some(Timestamp(micros));
+            assert_eq!(read_time(written_time(time).as_deref()), Ok(time));
+        }
+        for nonsense in [i64::MAX, i64::MIN, i64::MAX - 1, i64::MIN + 1] {
+            assert_eq!(written_time(Some(Timestamp(nonsense))), None);
+        }
+        assert_eq!(read_time(Some("yesterday")), Err("yesterday"));
     }
 
     #[test]

@@ -35,7 +35,7 @@ impl<D: Destination> Writer<D> {
         let Some(last) = batch.last() else {
             return Ok(());
         };
-        let next = self.row(last.end_lsn());
+        let next = self.row_after(last);
         self.write_to(batch, &next).await
     }
 

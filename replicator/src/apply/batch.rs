@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use walstream::walproto::Lsn;
+use walstream::walproto::{Lsn, Timestamp};
 use walstream::{Token, Transaction};
 
 use super::builder::CHUNK;
@@ -15,6 +15,7 @@ pub(super) struct Batch {
     parcels: VecDeque<Parcel>,
     /// As in the last parcel that came.
     pub(super) to: Lsn,
+    pub(super) time: Option<Timestamp>,
     pub(super) timeline: u32,
     whole: bool,
     /// As in the last parcel that came.
@@ -33,6 +34,7 @@ impl Batch {
         let mut batch = Self {
             parcels: VecDeque::new(),
             to: first.to,
+            time: first.time,
             timeline: first.timeline,
             whole: true,
             old: false,
@@ -53,6 +55,7 @@ impl Batch {
             self.bytes += parcel.bytes;
         }
         self.to = parcel.to;
+        self.time = parcel.time;
         self.timeline = parcel.timeline;
         self.whole = parcel.whole;
         self.old = parcel.old;

@@ -46,14 +46,16 @@ impl Builder {
         idle: Vec<Token>,
         timeline: u32,
     ) -> Result<(), Closed> {
-        let Some(to) = group.last().map(Transaction::end_lsn) else {
+        let Some(last) = group.last() else {
             return Ok(());
         };
+        let (to, time) = (last.end_lsn(), Some(last.commit_time()));
         let (count, size) = (group.len(), group.iter().map(Transaction::size).sum());
         let old = group.first().is_some_and(is_old);
         let fresh = || Open {
             parcel: Parcel {
                 to,
+                time,
                 timeline,
                 count,
                 bytes: size,

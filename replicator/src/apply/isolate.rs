@@ -48,7 +48,7 @@ impl<D: Destination> Writer<D> {
     /// The table because of which the transaction cannot be applied: it is tried again, a table's run of changes after
     /// the other, and rolled back.
     async fn fault(&mut self, one: &mut Transaction, error: &Error) -> Result<Option<Oid>> {
-        let next = self.row(one.end_lsn());
+        let next = self.row_after(one);
         self.begin(&next).await?;
         let found = self.first_fault(one).await;
         if !self.undo().await {

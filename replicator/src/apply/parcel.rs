@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::Instant;
-use walstream::walproto::Lsn;
+use walstream::walproto::{Lsn, Timestamp};
 use walstream::{Token, Transaction};
 
 use crate::plan::Operation;
@@ -25,6 +25,8 @@ const PARCELS: usize = 1024;
 pub(super) struct Parcel {
     /// Where the destination is once the group is in.
     pub(super) to: Lsn,
+    /// When the last transaction of the group committed, if it has any.
+    pub(super) time: Option<Timestamp>,
     /// The server's timeline; the row follows with this group.
     pub(super) timeline: u32,
     pub(super) operations: Vec<Operation>,

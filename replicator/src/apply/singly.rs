@@ -160,7 +160,7 @@ impl<D: Destination> Writer<D> {
 
     /// Applies a transaction without the changes that the destination refuses.
     async fn leave_out(&mut self, mut transaction: Transaction) -> Result<()> {
-        let next = self.row(transaction.end_lsn());
+        let next = self.row_after(&transaction);
         let mut again = false;
         let Done { changes, left_out } = loop {
             self.poison.begin();
@@ -269,7 +269,7 @@ impl<D: Destination> Writer<D> {
             Ok(left_out) => left_out,
             Err(error) => return Err(self.give_up(error, &transaction).await),
         };
-        let next = self.row(transaction.end_lsn());
+        let next = self.row_after(&transaction);
         let mut again = false;
         loop {
             let moved = async {

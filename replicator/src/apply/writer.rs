@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
-use walstream::walproto::Lsn;
+use walstream::walproto::{Lsn, Timestamp};
 use walstream::{Token, Transaction};
 
 use super::Summary;
@@ -27,7 +27,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::fail_point;
 use crate::follow::{Differing, Tables};
 use crate::metrics::Metrics;
-use crate::position::{PositionRow, TableState};
+use crate::position::{PositionRow, TableState, written_time};
 use crate::pulse::Pulse;
 use crate::shutdown::Shutdown;
 
@@ -184,7 +184,7 @@ impl<D: Destination> Writer<D> {
     async fn idle(&mut self, parcel: Parcel) -> Result<()> {
         self.timeline = parcel.timeline;
         if parcel.to > self.position.lsn {
-            let next = self.row(parcel.to);
+            let next = self.row(parcel.to, None);
             self.write_to(&mut [], &next).await?;
             fail_point!("idle-written");
         }
@@ -213,7 +213,7 @@ impl<D: Destination> Writer<D> {
             batch.add(parcel);
         }
         self.timeline = batch.timeline;
-        let next = self.row(batch.to);
+        let next = self.row(batch.to, batch.time);
         let Err(failure) = self.write_built(&mut batch, &next, inbox).await else {
             self.count(&batch.ended, batch.changes);
             fail_point!("committed");
@@ -294,12 +294,25 @@ impl<D: Destination> Writer<D> {
         Ok(())
     }
 
-    /// The position row once everything up to there is in.
-    pub(super) fn row(&self, to: Lsn) -> PositionRow {
+    /// The position row once everything up to there is in, of which the last transaction, if there is one, committed then.
+    ///
+    /// What was not for us up to an idle position says nothing about when it was written: a server that reads a backlog
+    /// of such sends its clock with it all the same.
+    fn row(&self, to: Lsn, time: Option<Timestamp>) -> PositionRow {
         PositionRow {
             timeline: self.timeline,
+            // What no clock shows would not come back from the row as it is.
+            source_time: match time {
+                Some(_) => time.filter(|_| written_time(time).is_some()),
+                None => self.position.source_time,
+            },
             ..self.position.advanced(to)
         }
+    }
+
+    /// The same, once a transaction is.
+    pub(super) fn row_after(&self, last: &Transaction) -> PositionRow {
+        self.row(last.end_lsn(), Some(last.commit_time()))
     }
 
     /// Waits for as long as another program holds the destination: the stream lives on meanwhile, and starting again

@@ -16,7 +16,9 @@ pub(super) use apply::{Apply, Course, Failed, Freedom, Refusal};
 pub(super) use cell::{Cell, Row};
 #[cfg(any(feature = "postgres", feature = "mysql"))]
 pub(super) use session::IDLE;
-pub(super) use session::{Found, Holder, Lock, Ours, Outgoing, Session, Statements, Unmade};
+pub(super) use session::{
+    Found, Holder, Lock, Ours, Outgoing, Session, Statements, Unmade, migrated_by,
+};
 pub(super) use writer::Writer;
 
 use super::look::Fate;

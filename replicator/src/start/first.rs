@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
-use walstream::walproto::Lsn;
+use walstream::walproto::{Lsn, Timestamp};
 use walstream::{Blocker, Client, CreatedSlot, Slot, SlotOptions, SystemIdentity};
 
 use super::{holder, usable};
@@ -13,6 +13,7 @@ use crate::copy::Snapshot;
 use crate::destination::{Destination, Existing};
 use crate::error::{Error, ErrorKind, Result};
 use crate::fail_point;
+use crate::metrics::clock_and_wal;
 use crate::position::{PositionRow, State};
 use crate::publication;
 use crate::selection::WhereFrom;
@@ -112,6 +113,8 @@ async fn intent(
     system: &SystemIdentity,
     publications: &[String],
 ) -> Result<PositionRow> {
+    // Whatever committed before that is in the snapshot of a slot that is made after it.
+    let (micros, _) = clock_and_wal(source.client()).await?;
     Ok(PositionRow {
         slot: config.slot.clone(),
         state: State::Intent,
@@ -123,6 +126,7 @@ async fn intent(
         epoch: 0,
         holder: holder(),
         fingerprint: String::new(),
+        source_time: Timestamp::from_unix_micros(micros),
     })
 }
 
@@ -259,6 +263,8 @@ pub(super) async fn adopt(
         .activate(&PositionRow {
             lsn,
             fingerprint: published.fingerprint,
+            // The slot was there before: what it has to say may be older than our intent.
+            source_time: None,
             ..row
         })
         .await?;

@@ -425,6 +425,7 @@ pub(crate) async fn a_destination_of_the_first_layout_is_gone_on_with<G: Ground>
     let age = "DROP TABLE _replicator_chunks; UPDATE _replicator_tables SET version = 1;
                UPDATE _replicator_position SET version = 1";
     ground.meddle(age);
+    ground.meddle("ALTER TABLE _replicator_position DROP COLUMN source_time");
 
     let mut destination = ground.open().await;
     assert_eq!(destination.position("s").await.unwrap(), Some(row));
@@ -458,4 +459,65 @@ pub(crate) async fn a_destination_of_the_first_layout_is_gone_on_with<G: Ground>
     ground.meddle(&age.replace("DROP TABLE", "DROP TABLE IF EXISTS"));
     destination.forget("s").await.unwrap();
     assert_eq!(destination.position("s").await.unwrap(), None);
+}
+
+/// As a replicator of layout 2 left it, which knew no time of the source's.
+pub(crate) async fn a_destination_of_the_second_layout_is_brought_to_the_third<G: Ground>(
+    ground: &G,
+) {
+    let without = "ALTER TABLE _replicator_position DROP COLUMN source_time";
+    let second =
+        "UPDATE _replicator_tables SET version = 2; UPDATE _replicator_position SET version = 2";
+    let version = || ground.look("SELECT version FROM _replicator_position");
+    let (destination, row) = streaming(ground, &[&keyed()]).await;
+    destination.close().await.unwrap();
+    ground.meddle(without);
+    ground.meddle(second);
+
+    // Who only looks reads it, and changes nothing.
+    let mut destination = ground.open().await;
+    assert_eq!(destination.position("s").await.unwrap(), Some(row));
+    assert_eq!(version(), ["2"]);
+    let row = destination.raise_epoch("s", "process 2").await.unwrap();
+    assert_eq!((row.source_time, version()), (None, vec!["3".to_owned()]));
+
+    let next = PositionRow {
+        source_time: walproto::Timestamp::from_unix_micros(1_796_000_000_000_042),
+        ..row.advanced(Lsn(200))
+    };
+    destination.begin(&row, &next).await.unwrap();
+    let Outcome::Committed(row) = destination.commit().await.unwrap() else {
+        panic!("not committed")
+    };
+    assert_eq!(row, next);
+    assert_eq!(
+        ground.look("SELECT source_time FROM _replicator_position"),
+        ["2026-11-30 00:53:20.000042+00"]
+    );
+    assert_eq!(destination.position("s").await.unwrap(), Some(row.clone()));
+    destination.close().await.unwrap();
+
+    // Where both are not one transaction, a crash leaves the column without the row's word for it.
+    ground.meddle(second);
+    let mut destination = ground.open().await;
+    let raised = destination.raise_epoch("s", "process 3").await.unwrap();
+    assert_eq!(raised.source_time, row.source_time);
+    assert_eq!(version(), ["3"]);
+
+    // An intent of that layout is taken back as it is, and one is written in its place.
+    destination.forget("s").await.unwrap();
+    destination.write_intent(&intent()).await.unwrap();
+    destination.close().await.unwrap();
+    ground.meddle(without);
+    ground.meddle(second);
+    let mut destination = ground.open().await;
+    destination.remove_intent("s").await.unwrap();
+    assert_eq!(destination.position("s").await.unwrap(), None);
+    let intent = PositionRow {
+        source_time: next.source_time,
+        ..intent()
+    };
+    let written = destination.write_intent(&intent).await.unwrap();
+    assert_eq!(written.source_time, next.source_time);
+    assert_eq!(destination.position("s").await.unwrap(), Some(written));
 }

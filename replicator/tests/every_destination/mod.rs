@@ -85,6 +85,7 @@ macro_rules! every_case {
                 who_was_taken_over_copies_nothing_more,
                 several_sessions_copy_one_table_at_the_same_time,
                 a_destination_of_the_first_layout_is_gone_on_with,
+                a_destination_of_the_second_layout_is_brought_to_the_third,
                 a_table_catches_up_once_and_only_if_it_has_to;
             start: a_first_start_leaves_a_position_and_a_ledger_that_a_later_one_finds,
                 a_first_copy_that_starts_over_drops_what_it_made_and_nothing_else,
@@ -167,6 +168,7 @@ pub(crate) fn intent() -> PositionRow {
         epoch: 0,
         holder: "process 1".to_owned(),
         fingerprint: "f".to_owned(),
+        source_time: None,
     }
 }
 

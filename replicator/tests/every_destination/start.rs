@@ -403,7 +403,7 @@ pub(crate) async fn a_stopped_table_says_why<G: Ground>(ground: &G) {
 
 pub(crate) async fn a_newer_layout_of_our_tables_is_left_alone<G: Ground>(ground: &G) {
     drop(streaming(ground, &[&keyed()]).await);
-    ground.meddle("UPDATE _replicator_tables SET version = 3");
+    ground.meddle("UPDATE _replicator_tables SET version = 4");
     let mut destination = ground.open().await;
     let mut errors = vec![
         destination.position("s").await.unwrap_err(),
@@ -414,7 +414,7 @@ pub(crate) async fn a_newer_layout_of_our_tables_is_left_alone<G: Ground>(ground
     errors.push(destination.drop_made_tables("s").await.unwrap_err());
     for error in errors {
         assert!(
-            error.to_string().contains("newer replicator (layout 3"),
+            error.to_string().contains("newer replicator (layout 4"),
             "{error}"
         );
         assert_eq!(error.exit_code(), 3);

@@ -3,7 +3,7 @@
 use mysql_async::{Row as Sent, Value};
 
 use super::session::Session;
-use crate::destination::server::{Cell, Ours, Row};
+use crate::destination::server::{Cell, Ours, Row, migrated_by};
 use crate::error::{Error, Result};
 
 /// The tables' ledger first: without it there is no position.
@@ -39,7 +39,8 @@ const CREATE: [&str; 3] = [
     `holder` LONGTEXT NOT NULL,
     `fingerprint` LONGTEXT NOT NULL,
     `connection` BIGINT NOT NULL,
-    `server_started` BIGINT NOT NULL
+    `server_started` BIGINT NOT NULL,
+    `source_time` VARCHAR(64)
 )",
 ];
 
@@ -51,10 +52,15 @@ const CHUNKS: &str = "CREATE TABLE IF NOT EXISTS `_replicator_chunks` (
     PRIMARY KEY (`slot`, `oid`, `part`)
 )";
 
+const ADD_TIME: &str = "ALTER TABLE `_replicator_position` ADD COLUMN `source_time` VARCHAR(64)";
+
 /// Those that are there.
 pub(super) const OURS: &str = "SELECT `table_name` FROM information_schema.`tables`
      WHERE `table_schema` = DATABASE()
-       AND `table_name` IN ('_replicator_position', '_replicator_tables', '_replicator_chunks')";
+       AND `table_name` IN ('_replicator_position', '_replicator_tables', '_replicator_chunks')
+     UNION ALL
+     SELECT `column_name` FROM information_schema.`columns`
+     WHERE `table_schema` = DATABASE() AND `table_name` = '_replicator_position' AND `column_name` = 'source_time'";
 
 /// Makes them. It commits what is open.
 pub(super) async fn create(db: &mut Session, ours: Ours) -> Result<()> {
@@ -62,6 +68,10 @@ pub(super) async fn create(db: &mut Session, ours: Ours) -> Result<()> {
     let all = match ours {
         Ours::Ledger => &CREATE[..],
         Ours::Chunks => &[CHUNKS],
+        Ours::Time => {
+            let added = db.run(ADD_TIME).await;
+            return added.map_err(|error| migrated_by(error, ADD_TIME));
+        }
     };
     for sql in all {
         let sql = format!(

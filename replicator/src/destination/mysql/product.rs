@@ -46,7 +46,10 @@ impl Session {
     }
 
     async fn wait_for_locks(&mut self, wait: Duration) -> Result<()> {
-        let sql = format!("SET SESSION innodb_lock_wait_timeout = {}", seconds(wait));
+        // The second is of statements that change a table.
+        let wait = seconds(wait);
+        let sql =
+            format!("SET SESSION innodb_lock_wait_timeout = {wait}, lock_wait_timeout = {wait}");
         self.run(&sql).await
     }
 }

@@ -5,7 +5,7 @@ use sqlx::query::Query;
 use sqlx::{AssertSqlSafe, Column, Postgres, Row as _, TypeInfo};
 
 use super::session::{Session, column};
-use crate::destination::server::{Cell, Holder, Ours, Row};
+use crate::destination::server::{Cell, Holder, Ours, Row, migrated_by};
 use crate::error::Result;
 
 const CREATE: &str = "
@@ -22,7 +22,8 @@ CREATE TABLE IF NOT EXISTS public._replicator_position (
     holder text NOT NULL,
     fingerprint text NOT NULL,
     backend integer NOT NULL,
-    backend_start text NOT NULL
+    backend_start text NOT NULL,
+    source_time text
 );
 CREATE TABLE IF NOT EXISTS public._replicator_tables (
     slot text COLLATE \"C\" NOT NULL,
@@ -51,22 +52,31 @@ CREATE TABLE IF NOT EXISTS public._replicator_chunks (
     PRIMARY KEY (slot, oid, part)
 )";
 
+const ADD_TIME: &str =
+    "ALTER TABLE public._replicator_position ADD COLUMN IF NOT EXISTS source_time text";
+
 /// Those that are there.
 pub(super) const OURS: &str =
     "SELECT c.relname::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
      WHERE n.nspname = 'public'
-       AND c.relname IN ('_replicator_position', '_replicator_tables', '_replicator_chunks')";
+       AND c.relname IN ('_replicator_position', '_replicator_tables', '_replicator_chunks')
+     UNION ALL
+     SELECT a.attname::text FROM pg_attribute a
+     WHERE a.attrelid = to_regclass('public._replicator_position') AND a.attname = 'source_time' AND NOT a.attisdropped";
 
 /// Makes them.
 pub(super) async fn create(db: &mut Session, ours: Ours) -> Result<()> {
     // Of two that make them at once the second waits.
     db.run("SELECT pg_advisory_xact_lock(hashtext('_replicator_position'))")
         .await?;
-    db.run(match ours {
-        Ours::Ledger => CREATE,
-        Ours::Chunks => CREATE_CHUNKS,
-    })
-    .await
+    match ours {
+        Ours::Ledger => db.run(CREATE).await,
+        Ours::Chunks => db.run(CREATE_CHUNKS).await,
+        Ours::Time => db
+            .run(ADD_TIME)
+            .await
+            .map_err(|error| migrated_by(error, ADD_TIME)),
+    }
 }
 
 /// What sessions that share the row of slot `$1` hold besides, so that they can be found: of a row only those who wait

@@ -6,12 +6,17 @@ use super::cell::{Cell, Row, foreign};
 use super::session::{Holder, Lock, Ours, Session};
 use crate::chunk::KEPT;
 use crate::error::{Error, Result};
-use crate::position::{PositionRow, SCHEMA_VERSION, State, TableRow, TableState, unknown_table};
+use crate::position::{
+    PositionRow, SCHEMA_VERSION, State, TableRow, TableState, read_time, unknown_table,
+    written_time,
+};
 use crate::table::Table;
 
 const POSITION: &str = "_replicator_position";
 const TABLES: &str = "_replicator_tables";
 const CHUNKS: &str = "_replicator_chunks";
+/// The column that the position's table has from layout 3 on.
+const TIME: &str = "source_time";
 
 /// Makes the table of chunks where it is missing.
 pub(super) async fn create_chunks(db: &mut impl Session) -> Result<()> {
@@ -25,9 +30,25 @@ pub(super) async fn create_chunks(db: &mut impl Session) -> Result<()> {
 pub(super) async fn create(db: &mut impl Session) -> Result<()> {
     // Asked first: the statement wants the right to make tables even where there is nothing to make.
     if exists(db).await? {
-        return Ok(());
+        return migrate(db).await;
     }
     db.create(Ours::Ledger).await
+}
+
+/// Brings our tables, which are there, to this layout: before anything of it is written.
+pub(super) async fn migrate<S: Session>(db: &mut S) -> Result<()> {
+    if has_time(db).await? {
+        return Ok(());
+    }
+    match db.create(Ours::Time).await {
+        // Of two that see it missing one comes second; where that is told, nothing of ours is open.
+        Err(_) if !S::WHOLE && has_time(db).await? => Ok(()),
+        done => done,
+    }
+}
+
+async fn has_time(db: &mut impl Session) -> Result<bool> {
+    Ok(ours(db).await?.iter().any(|name| name == TIME))
 }
 
 async fn ours<S: Session>(db: &mut S) -> Result<Vec<String>> {
@@ -85,9 +106,30 @@ pub(super) async fn position<S: Session>(
     slot: &str,
     lock: Lock,
 ) -> Result<Option<PositionRow>> {
+    position_with(db, slot, lock, r#", "source_time""#).await
+}
+
+/// The same where nothing has brought our tables to this layout yet: without a time where there is no column for it.
+pub(super) async fn found<S: Session>(
+    db: &mut S,
+    slot: &str,
+    lock: Lock,
+) -> Result<Option<PositionRow>> {
+    if has_time(db).await? {
+        return position(db, slot, lock).await;
+    }
+    position_with(db, slot, lock, "").await
+}
+
+async fn position_with<S: Session>(
+    db: &mut S,
+    slot: &str,
+    lock: Lock,
+    time: &str,
+) -> Result<Option<PositionRow>> {
     let [behind, end] = S::lock(lock);
     let sql = format!(
-        r#"SELECT "state", "system_id", "timeline", "database", "publications", "lsn", "epoch", "holder", "fingerprint"
+        r#"SELECT "state", "system_id", "timeline", "database", "publications", "lsn", "epoch", "holder", "fingerprint"{time}
            FROM "_replicator_position"{behind} WHERE "slot" = $1{end}"#
     );
     let rows = db.ask(&sql, &[slot.into()]).await?;
@@ -106,6 +148,8 @@ fn read_position(slot: &str, row: &Row) -> Result<PositionRow> {
         epoch: row.number(6)?,
         holder: row.text(7)?,
         fingerprint: row.text(8)?,
+        source_time: read_time(row.text_or_null(9)?.as_deref())
+            .map_err(|text| foreign(format_args!("the time {text:?}")))?,
     })
 }
 
@@ -131,8 +175,8 @@ pub(super) async fn put_intent<S: Session>(db: &mut S, row: &PositionRow) -> Res
     let sql = format!(
         r#"INSERT INTO "_replicator_position"
            ("slot", "version", "state", "system_id", "timeline", "database", "publications", "lsn", "epoch", "holder",
-            "fingerprint", "{number}", "{since}")
-           VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)"#
+            "fingerprint", "{number}", "{since}", "source_time")
+           VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)"#
     );
     let holder = db.holder();
     let values = [
@@ -149,6 +193,7 @@ pub(super) async fn put_intent<S: Session>(db: &mut S, row: &PositionRow) -> Res
         (&row.fingerprint).into(),
         holder.number.into(),
         holder.since,
+        written_time(row.source_time).into(),
     ];
     db.put(&sql, &values).await.map(drop)
 }
@@ -163,8 +208,8 @@ pub(super) async fn compare_and_set<S: Session>(
     let sql = format!(
         r#"UPDATE "_replicator_position"
            SET "state" = $1, "timeline" = $2, "publications" = $3, "lsn" = $4, "fingerprint" = $5, "{number}" = $6,
-               "{since}" = $7
-           WHERE "slot" = $8 AND "state" = $9 AND "lsn" = $10 AND "epoch" = $11"#
+               "{since}" = $7, "source_time" = $8
+           WHERE "slot" = $9 AND "state" = $10 AND "lsn" = $11 AND "epoch" = $12"#
     );
     let holder = db.holder();
     let values = [
@@ -175,6 +220,7 @@ pub(super) async fn compare_and_set<S: Session>(
         (&next.fingerprint).into(),
         holder.number.into(),
         holder.since,
+        written_time(next.source_time).into(),
         (&expected.slot).into(),
         expected.state.name().into(),
         expected.lsn.to_string().into(),
@@ -205,7 +251,8 @@ pub(super) async fn change_source<S: Session>(
 pub(super) async fn raise_epoch<S: Session>(db: &mut S, slot: &str, holder: &str) -> Result<bool> {
     let [number, since] = S::HOLDER;
     let sql = format!(
-        r#"UPDATE "_replicator_position" SET "epoch" = "epoch" + 1, "holder" = $1, "{number}" = $2, "{since}" = $3
+        r#"UPDATE "_replicator_position"
+           SET "epoch" = "epoch" + 1, "version" = {SCHEMA_VERSION}, "holder" = $1, "{number}" = $2, "{since}" = $3
            WHERE "slot" = $4"#
     );
     let us = db.holder();

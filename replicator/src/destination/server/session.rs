@@ -11,7 +11,7 @@ use crate::alteration::Alteration;
 use crate::check::Finding;
 use crate::chunk::Chunk;
 use crate::config::OnConflict;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::plan::Operation;
 use crate::table::Table;
 use crate::value::Value;
@@ -34,6 +34,19 @@ pub(crate) enum Ours {
     Ledger,
     /// `_replicator_chunks`.
     Chunks,
+    /// The column `source_time` of a position's table of an older layout.
+    Time,
+}
+
+/// What keeps a statement from bringing our tables to this layout, with what may help: only their owner may.
+pub(crate) fn migrated_by(error: Error, sql: &str) -> Error {
+    if error.kind() == ErrorKind::Retry {
+        return error;
+    }
+    error.with_hint(format!(
+        "the replicator's own tables are of an older version; let their owner run this at the destination, and start \
+         again: {sql}"
+    ))
 }
 
 /// How the position row is read.
@@ -74,7 +87,7 @@ pub(crate) trait Session: Sized + Debug + Send + 'static {
     const ROLLBACK: &'static str = "ROLLBACK";
     /// Where the position row has the session that wrote it last, as [`Holder`] has it.
     const HOLDER: [&'static str; 2];
-    /// Gives the names of those of our own tables that are there.
+    /// Gives the names of those of our own tables that are there, and `source_time` where the position's has that column.
     const OURS: &'static str;
 
     /// Opens one, and sees that the server can keep our promises; one that took changes before (`again`) may soon take

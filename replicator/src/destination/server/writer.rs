@@ -126,7 +126,7 @@ impl<S: Session> Writer<S> {
     ) -> Result<Option<PositionRow>> {
         let db = self.db().await?;
         if ledger::exists(db).await? {
-            ledger::position(db, slot, Lock::Free).await
+            ledger::found(db, slot, Lock::Free).await
         } else {
             Ok(None)
         }
@@ -155,9 +155,7 @@ impl<S: Session> Writer<S> {
         // Where the holder's session may not be ended, it ends by itself when it has lain idle for so long.
         let deadline = Instant::now() + self.wait.max(IDLE + Duration::from_secs(5));
         loop {
-            self.start().await?;
-            let done = self.raise(slot, holder).await;
-            match self.end(done).await {
+            match self.raise(slot, holder).await {
                 Ok(row) => {
                     let row = row.ok_or_else(missing)?;
                     let db = self.db().await?;
@@ -179,8 +177,22 @@ impl<S: Session> Writer<S> {
     }
 
     async fn raise(&mut self, slot: &str, holder: &str) -> Result<Option<PositionRow>> {
+        if !S::WHOLE {
+            let db = self.db().await?;
+            db.hurry().await?;
+            ledger::migrate(db).await?;
+        }
+        self.start().await?;
+        let done = self.raise_within(slot, holder).await;
+        self.end(done).await
+    }
+
+    async fn raise_within(&mut self, slot: &str, holder: &str) -> Result<Option<PositionRow>> {
         let (db, _) = self.parts()?;
         db.hurry().await?;
+        if S::WHOLE {
+            ledger::migrate(db).await?;
+        }
         if !ledger::raise_epoch(db, slot, holder).await? {
             return Ok(None);
         }

@@ -6,7 +6,10 @@ use walproto::{Lsn, Oid};
 use super::file::failure;
 use crate::chunk::KEPT;
 use crate::error::{Error, Result};
-use crate::position::{PositionRow, SCHEMA_VERSION, State, TableRow, TableState, unknown_table};
+use crate::position::{
+    PositionRow, SCHEMA_VERSION, State, TableRow, TableState, read_time, unknown_table,
+    written_time,
+};
 use crate::table::Table;
 
 const CREATE: &str = "
@@ -21,7 +24,8 @@ CREATE TABLE IF NOT EXISTS _replicator_position (
     lsn TEXT NOT NULL,
     epoch INTEGER NOT NULL,
     holder TEXT NOT NULL,
-    fingerprint TEXT NOT NULL
+    fingerprint TEXT NOT NULL,
+    source_time TEXT
 );
 CREATE TABLE IF NOT EXISTS _replicator_tables (
     slot TEXT NOT NULL,
@@ -48,9 +52,29 @@ CREATE TABLE IF NOT EXISTS _replicator_chunks (
     PRIMARY KEY (slot, oid, part)
 );";
 
-/// Makes our tables where they are missing.
+/// Makes our tables where they are missing, and brings those that are there to this layout.
 pub(super) fn create(db: &Connection) -> Result<()> {
-    db.execute_batch(CREATE).map_err(broken)
+    db.execute_batch(CREATE).map_err(broken)?;
+    migrate(db)
+}
+
+/// Brings our tables, which are there, to this layout: before anything of it is written, and in its transaction.
+pub(super) fn migrate(db: &Connection) -> Result<()> {
+    if has_time(db)? {
+        return Ok(());
+    }
+    let sql = "ALTER TABLE _replicator_position ADD COLUMN source_time TEXT";
+    db.execute_batch(sql).map_err(broken)
+}
+
+fn has_time(db: &Connection) -> Result<bool> {
+    let sql =
+        "SELECT count(*) FROM pragma_table_info('_replicator_position') WHERE name = 'source_time'";
+    let asked = db.prepare_cached(sql);
+    asked
+        .and_then(|mut select| select.query_row([], |row| row.get(0)))
+        .map(|count: i64| count == 1)
+        .map_err(broken)
 }
 
 /// Whether our tables are there; an error if their layout is one that we do not know.
@@ -86,10 +110,14 @@ pub(super) fn exists(db: &Connection) -> Result<bool> {
 }
 
 pub(super) fn position(db: &Connection, slot: &str) -> Result<Option<PositionRow>> {
-    let sql = "SELECT state, system_id, timeline, \"database\", publications, lsn, epoch, holder, fingerprint
-               FROM _replicator_position WHERE slot = ?";
+    // Who only looks meets older layouts too.
+    let time = if has_time(db)? { "source_time" } else { "NULL" };
+    let sql = format!(
+        "SELECT state, system_id, timeline, \"database\", publications, lsn, epoch, holder, fingerprint, {time}
+         FROM _replicator_position WHERE slot = ?"
+    );
     let found = db
-        .prepare_cached(sql)
+        .prepare_cached(&sql)
         .and_then(|mut statement| {
             statement
                 .query_row([slot], |row| Ok(read_position(slot, row)))
@@ -111,14 +139,17 @@ fn read_position(slot: &str, row: &Row<'_>) -> Result<PositionRow> {
         epoch: row.get(6).map_err(broken)?,
         holder: text(row, 7)?,
         fingerprint: text(row, 8)?,
+        source_time: read_time(row.get::<_, Option<String>>(9).map_err(broken)?.as_deref())
+            .map_err(|text| foreign(format!("the time {text:?}")))?,
     })
 }
 
 /// Writes an intent, over an older one.
 pub(super) fn put_intent(db: &Connection, row: &PositionRow) -> Result<()> {
     let sql = "INSERT OR REPLACE INTO _replicator_position
-               (slot, version, state, system_id, timeline, \"database\", publications, lsn, epoch, holder, fingerprint)
-               VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+               (slot, version, state, system_id, timeline, \"database\", publications, lsn, epoch, holder, fingerprint,
+                source_time)
+               VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
     let PositionRow {
         slot,
         system_id,
@@ -142,7 +173,8 @@ pub(super) fn put_intent(db: &Connection, row: &PositionRow) -> Result<()> {
         lsn,
         epoch,
         holder,
-        fingerprint
+        fingerprint,
+        written_time(row.source_time)
     ];
     db.execute(sql, values).map(drop).map_err(broken)
 }
@@ -154,7 +186,7 @@ pub(super) fn compare_and_set(
     next: &PositionRow,
 ) -> Result<bool> {
     let sql = "UPDATE _replicator_position
-               SET state = ?, timeline = ?, publications = ?, lsn = ?, fingerprint = ?
+               SET state = ?, timeline = ?, publications = ?, lsn = ?, fingerprint = ?, source_time = ?
                WHERE slot = ? AND state = ? AND lsn = ? AND epoch = ?";
     let values = params![
         next.state.name(),
@@ -162,6 +194,7 @@ pub(super) fn compare_and_set(
         json(&next.publications)?,
         next.lsn.to_string(),
         next.fingerprint,
+        written_time(next.source_time),
         expected.slot,
         expected.state.name(),
         expected.lsn.to_string(),
@@ -189,8 +222,9 @@ pub(super) fn change_source(
 }
 
 pub(super) fn raise_epoch(db: &Connection, slot: &str, holder: &str) -> Result<bool> {
-    let sql = "UPDATE _replicator_position SET epoch = epoch + 1, holder = ? WHERE slot = ?";
-    db.execute(sql, [holder, slot])
+    let sql =
+        "UPDATE _replicator_position SET epoch = epoch + 1, version = ?, holder = ? WHERE slot = ?";
+    db.execute(sql, params![SCHEMA_VERSION, holder, slot])
         .map(|rows| rows == 1)
         .map_err(broken)
 }

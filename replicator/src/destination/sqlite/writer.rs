@@ -270,7 +270,11 @@ impl<'db> Writer<'db> {
         let row = self.transaction(|writer| {
             let missing =
                 || Error::person(format!("the destination has no position for slot {slot}"));
-            if !ledger::exists(writer.db)? || !ledger::raise_epoch(writer.db, slot, holder)? {
+            if !ledger::exists(writer.db)? {
+                return Err(missing());
+            }
+            ledger::migrate(writer.db)?;
+            if !ledger::raise_epoch(writer.db, slot, holder)? {
                 return Err(missing());
             }
             ledger::position(writer.db, slot)?.ok_or_else(missing)

@@ -3,8 +3,8 @@
 use tiberius::{ColumnData, Row as Sent};
 
 use super::session::Session;
-use crate::destination::server::{Cell, Holder, Ours, Row};
-use crate::dialect::sqlserver::ledger::{CREATE, CREATE_CHUNKS, SHARERS};
+use crate::destination::server::{Cell, Holder, Ours, Row, migrated_by};
+use crate::dialect::sqlserver::ledger::{ADD_TIME, CREATE, CREATE_CHUNKS, SHARERS};
 use crate::error::{Error, Result};
 
 /// Makes them, within the transaction.
@@ -12,6 +12,10 @@ pub(super) async fn create(db: &mut Session, ours: Ours) -> Result<()> {
     let all = match ours {
         Ours::Ledger => &CREATE[..],
         Ours::Chunks => &[CREATE_CHUNKS],
+        Ours::Time => {
+            let added = db.run(ADD_TIME).await;
+            return added.map_err(|error| migrated_by(error, ADD_TIME));
+        }
     };
     for sql in all {
         db.run(sql).await?;

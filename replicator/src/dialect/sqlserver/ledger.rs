@@ -7,7 +7,7 @@
 //!   only add the place where no row is, which the primary key keeps.
 //! * [`REPEATABLEREAD`](SHARED) takes a shared lock, also where reading usually takes none, and keeps it.
 //!
-//! Parameters are `bigint` and `nvarchar`; none is NULL.
+//! Parameters are `bigint` and `nvarchar`; only a time that is not known is NULL.
 
 /// In the order in which they are made: without the tables' ledger there is no position. Each is one statement, and does
 /// nothing where the table is there.
@@ -44,6 +44,7 @@ pub(crate) const CREATE: [&str; 3] = [
     [fingerprint] nvarchar(max) NOT NULL,
     [session] bigint NOT NULL,
     [session_start] nvarchar(64) NOT NULL,
+    [source_time] nvarchar(64) NULL,
     PRIMARY KEY CLUSTERED ([slot])
 )",
 ];
@@ -57,9 +58,14 @@ pub(crate) const CREATE_CHUNKS: &str = "IF OBJECT_ID(N'[dbo].[_replicator_chunks
     PRIMARY KEY CLUSTERED ([slot], [oid], [part])
 )";
 
+/// Brings the position's table of an older layout to this one.
+pub(crate) const ADD_TIME: &str = "IF COL_LENGTH(N'dbo._replicator_position', N'source_time') IS NULL ALTER TABLE [dbo].[_replicator_position] ADD [source_time] nvarchar(64) NULL";
+
 /// Those of our tables that are there.
 pub(crate) const OURS: &str = "SELECT t.[name] FROM sys.tables AS t WHERE t.[schema_id] = SCHEMA_ID(N'dbo') \
-     AND t.[name] IN (N'_replicator_position', N'_replicator_tables', N'_replicator_chunks')";
+     AND t.[name] IN (N'_replicator_position', N'_replicator_tables', N'_replicator_chunks') \
+     UNION ALL SELECT c.[name] FROM sys.columns AS c \
+     WHERE c.[object_id] = OBJECT_ID(N'[dbo].[_replicator_position]', N'U') AND c.[name] = N'source_time'";
 
 /// Behind the name of the position's table: the row once nobody is about to change it, and nobody changes it until the
 /// transaction ends.
@@ -84,6 +90,7 @@ pub(super) const ALL: &[(&str, usize)] = &[
     (CREATE[0], 0),
     (CREATE[1], 0),
     (CREATE[2], 0),
+    (ADD_TIME, 0),
     (OURS, 0),
     (SHARERS, 1),
 ];

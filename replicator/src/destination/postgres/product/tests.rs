@@ -68,6 +68,7 @@ async fn open(server: &Server, on_misfit: OnMisfit) -> (Writer<Session>, Positio
         epoch: 0,
         holder: "me".to_owned(),
         fingerprint: String::new(),
+        source_time: None,
     };
     let row = writer.write_intent(intent).await.unwrap();
     let first = table(Column::new("c", Oid(25), -1, Oid(25)));

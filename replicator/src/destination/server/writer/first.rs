@@ -59,7 +59,7 @@ impl<S: Session> Writer<S> {
 
     async fn unintend(&mut self, slot: &str) -> Result<()> {
         let (db, _) = self.parts()?;
-        if let Some(row) = ledger::position(db, slot, Lock::Settled).await? {
+        if let Some(row) = ledger::found(db, slot, Lock::Settled).await? {
             refuse_followed(&row)?;
             ledger::delete_position(db, slot).await?;
         }

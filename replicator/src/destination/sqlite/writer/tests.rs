@@ -42,6 +42,7 @@ fn prepare(writer: &mut Writer<'_>) -> PositionRow {
             epoch: 0,
             holder: "me".to_owned(),
             fingerprint: String::new(),
+            source_time: None,
         })
         .unwrap();
     writer

@@ -11,6 +11,8 @@ use super::usual;
 struct Kept {
     /// Whether our own tables are there.
     ours: bool,
+    /// Whether the position's is of a layout without its time.
+    old: bool,
     /// As the statement that makes a row has its values.
     position: Option<Vec<Cell>>,
     /// The same of a table.
@@ -98,10 +100,15 @@ impl Book {
         lock(&self.state).meddle(epoch, lsn);
     }
 
+    /// It is as a replicator of an older layout left it.
+    pub(super) fn ages(&self) {
+        lock(&self.state).kept.old = true;
+    }
+
     /// The position that is kept.
     pub(super) fn lsn(&self) -> String {
         match lock(&self.state).kept.position.as_deref() {
-            Some([.., Cell::Text(lsn), _, _, _, _, _]) => lsn.clone(),
+            Some([.., Cell::Text(lsn), _, _, _, _, _, _]) => lsn.clone(),
             other => panic!("{other:?}"),
         }
     }
@@ -190,6 +197,8 @@ impl State {
             return Answer::Rows(vec![vec![Cell::Int(0)]]);
         } else if sql.contains("CREATE TABLE [dbo].[_replicator_position]") {
             self.kept.ours = true;
+        } else if sql.contains("ADD [source_time] nvarchar(64) NULL") {
+            self.kept.old = false;
         } else if sql.starts_with("IF OBJECT_ID(N'tempdb..") {
             self.rows = self.loading.try_into().expect("few");
         } else if sql.starts_with("SELECT TOP 0") {
@@ -218,8 +227,10 @@ impl State {
                 "_replicator_position",
                 "_replicator_tables",
                 "_replicator_chunks",
+                "source_time",
             ];
-            let names = names.iter().filter(|_| self.kept.ours);
+            let count = if self.kept.old { 3 } else { 4 };
+            let names = names[..count].iter().filter(|_| self.kept.ours);
             return rows(names.map(|name| vec![text(name)]).collect());
         }
         if sql.starts_with("SELECT MAX([version])") {
@@ -230,10 +241,13 @@ impl State {
                 return Answer::Done;
             };
             // Without slot and version; or the session.
-            return rows(vec![if sql.starts_with("SELECT [state]") {
-                row[2..11].to_vec()
+            return rows(vec![if !sql.starts_with("SELECT [state]") {
+                row[11..13].to_vec()
+            } else if sql.contains("[source_time]") {
+                assert!(!self.kept.old, "there is no such column");
+                [&row[2..11], &row[13..]].concat()
             } else {
-                row[11..].to_vec()
+                row[2..11].to_vec()
             }]);
         }
         if sql.starts_with("INSERT INTO [dbo].[_replicator_position]") {
@@ -340,7 +354,7 @@ impl State {
             };
             *epoch += 1;
             row[9] = holder.clone();
-            row[11..].clone_from_slice(&[session.clone(), since.clone()]);
+            row[11..13].clone_from_slice(&[session.clone(), since.clone()]);
             return true;
         }
         let [
@@ -351,6 +365,7 @@ impl State {
             fingerprint,
             session,
             since,
+            time,
             was @ ..,
         ] = values
         else {
@@ -374,6 +389,7 @@ impl State {
             (10, fingerprint),
             (11, session),
             (12, since),
+            (13, time),
         ] {
             row[at] = value.clone();
         }

@@ -63,6 +63,7 @@ async fn streaming(book: &Book) -> (SqlServerDestination, PositionRow, Arc<Table
         epoch: 0,
         holder: "process 1".to_owned(),
         fingerprint: "f".to_owned(),
+        source_time: None,
     };
     let row = destination.write_intent(&intent).await.unwrap();
     let row = destination.activate(&row).await.unwrap();
@@ -169,6 +170,25 @@ async fn a_first_start_makes_our_tables_and_writes_the_position_within_transacti
         .await
         .unwrap_err();
     assert!(error.to_string().contains("took over slot s"), "{error}");
+}
+
+#[tokio::test]
+async fn our_tables_of_an_older_layout_are_brought_to_this_one_before_the_epoch() {
+    let book = Book::open().await;
+    let (mut destination, row, t) = streaming(&book).await;
+    book.ages();
+    assert_eq!(destination.position("s").await.unwrap(), Some(row));
+    let first = mark(&book);
+    let row = destination.raise_epoch("s", "process 2").await.unwrap();
+    let all = book.endpoint.since(first);
+    all.iter().for_each(|sql| parsed::read(sql));
+    let at = |start: &str| all.iter().position(|sql| sql.starts_with(start)).unwrap();
+    let column = "IF COL_LENGTH(N'dbo._replicator_position', N'source_time') IS NULL ALTER TABLE";
+    assert!(at(BEGIN) < at(column) && at(column) < at(MOVE) && at(MOVE) < at(COMMIT));
+    assert!(all[at(MOVE)].contains("[version] = 3"), "{all:#?}");
+    apply(&mut destination, &row, vec![insert(&t, 1)])
+        .await
+        .unwrap();
 }
 
 #[tokio::test]
