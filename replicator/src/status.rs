@@ -70,8 +70,9 @@ pub struct Status {
     /// Bytes of WAL between the source's end and what is durable: at the destination if that could be asked, else as
     /// the slot was told.
     pub lag_bytes: Option<u64>,
-    /// How old what is durable is at most, where that was seen: everything that the source had so long ago is in. `None`
-    /// when not even the shortest look back was reached.
+    /// How old what is durable is at most: everything that the source had so long ago is in. None of it where the source has
+    /// no more; else since the latest look back that was reached, or since the last transaction committed that is in
+    /// ([`PositionRow::source_time`]). `None` where neither is known.
     pub lag_at_most: Option<Duration>,
     /// In a second, between the two looks.
     pub(crate) rates: Rates,
@@ -87,6 +88,8 @@ pub struct SourceStatus {
     pub version: String,
     /// Where its WAL ends, as far as it can be sent.
     pub wal: Lsn,
+    /// Its clock, in microseconds since 1970.
+    pub(crate) clock: i64,
     /// The slot, if there is one of that name.
     pub slot: Option<Slot>,
     /// How long nobody has used it; from 17 on.
@@ -199,6 +202,11 @@ impl Watcher {
         let lag_bytes = wal
             .zip(durable)
             .map(|(wal, durable)| wal.0.saturating_sub(durable.0));
+        let seen = durable.and_then(|durable| motion.lag(durable, now));
+        let lag_at_most = match (seen, asked.age()) {
+            (Some(seen), Some(age)) => Some(seen.min(age)),
+            (seen, age) => seen.or(age),
+        };
         let Asked {
             name,
             source,
@@ -209,7 +217,7 @@ impl Watcher {
             source: source.map(|it| it.status),
             destination,
             lag_bytes,
-            lag_at_most: durable.and_then(|durable| motion.lag(durable, now)),
+            lag_at_most,
             rates: motion.rates(),
             causes,
         }

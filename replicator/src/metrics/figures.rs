@@ -15,6 +15,8 @@ use super::{Fault, Metrics};
 pub struct Figures {
     /// What it is at.
     pub phase: Phase,
+    /// Whether it is paused: no rows are copied, and no changes applied.
+    pub paused: bool,
     /// Source transactions that are durable at the destination.
     pub transactions: u64,
     /// Changes of rows, and truncated tables, among them.
@@ -94,6 +96,7 @@ impl Metrics {
         let held = vitals.map(Vitals::held);
         Figures {
             phase: state.phase.clone(),
+            paused: state.is_paused(),
             transactions: count(&inner.transactions),
             changes: count(&inner.changes),
             left_out: count(&inner.left_out),

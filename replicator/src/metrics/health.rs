@@ -41,7 +41,7 @@ impl fmt::Display for Readiness {
 impl Metrics {
     /// Whether what is replicated arrives.
     ///
-    /// It does not before the first copy is complete and after the run has ended; while the source is not connected, or
+    /// It does not before the first copy is complete and after the run has ended; while it is paused; while the source is not connected, or
     /// is silent for longer than its `wal_sender_timeout`; while the destination does not take changes; while the slot is
     /// lost, a table is stopped, or the lag is above [`Config::max_lag_bytes`](crate::Config::max_lag_bytes) or
     /// [`max_lag_time`](crate::Config::max_lag_time). A table that is copied while others stream does not count.
@@ -60,6 +60,9 @@ impl Metrics {
             Phase::Ended(None) => not("the run has ended".to_owned()),
             Phase::Ended(Some(error)) => not(format!("the run has ended: {error}")),
             Phase::Streaming => {}
+        }
+        if figures.paused {
+            reasons.push("it is paused: nothing is copied or applied until SIGUSR2".to_owned());
         }
         if let Some(vitals) = &state.vitals
             && !matches!(figures.phase, Phase::Ended(_))
@@ -101,9 +104,8 @@ impl Metrics {
 }
 
 fn copying(copy: &CopyState) -> String {
-    let paused = if copy.paused { ", paused" } else { "" };
     format!(
-        "the first copy is not complete: {} of {} tables, {:.0} %{paused}",
+        "the first copy is not complete: {} of {} tables, {:.0} %",
         copy.tables_done,
         copy.tables,
         (copy.fraction * 100.0).floor()

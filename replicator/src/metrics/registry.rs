@@ -151,6 +151,11 @@ impl Out<'_> {
             }),
         )?;
         self.flag(
+            "paused",
+            "Whether it is paused: no rows are copied, and no changes applied.",
+            figures.paused,
+        )?;
+        self.flag(
             "ready",
             "Whether /readyz says so: what is replicated arrives.",
             metrics.readiness().is_ready(),

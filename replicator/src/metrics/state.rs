@@ -8,7 +8,7 @@ use walstream::{Slot, Vitals};
 
 use super::lag::{Lag, Look};
 use crate::config::{Config, Guard};
-use crate::copy::{CopyEvent, CopyTable};
+use crate::copy::{CopyEvent, CopyHandle, CopyTable};
 use crate::position::{TableRow, TableState};
 use crate::table::Table;
 
@@ -47,6 +47,8 @@ pub(super) struct State {
     pub(super) slot: String,
     pub(super) phase: Phase,
     pub(super) guard: Guard,
+    /// Pauses the run.
+    pub(super) handle: CopyHandle,
     pub(super) vitals: Option<Vitals>,
     /// Connections that streams before this one lost.
     pub(super) losses: u64,
@@ -109,10 +111,16 @@ impl State {
             slot: config.slot.clone(),
             phase: Phase::Starting,
             guard: config.watching.guard,
+            handle: config.copy_handle.clone(),
             losses,
             ..Self::default()
         };
         self.lag.clear();
+    }
+
+    /// Whether rows and changes are held back; the end of a run is no pause.
+    pub(super) fn is_paused(&self) -> bool {
+        !matches!(self.phase, Phase::Waiting | Phase::Ended(_)) && self.handle.is_paused()
     }
 
     pub(super) fn stream(&mut self, vitals: Vitals) {

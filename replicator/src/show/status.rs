@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use walstream::{Slot, WalStatus};
 
 use super::people::{size, span};
+use super::time::Iso;
 use crate::error::Error;
 use crate::position::TableState;
 use crate::status::{DestinationStatus, SourceStatus, Status};
@@ -22,9 +23,9 @@ impl Status {
     ///   `confirmed_flush_lsn`, `retained_bytes`, `unconfirmed_bytes`, `safe_wal_size`, `inactive_seconds`, `two_phase`,
     ///   `sent_lsn`, `answered_seconds` (ago), `flush_lag_seconds` (as the server measured it last), `wait_event`.
     /// - `destination`: `null` where none was named, `error` where it could not be asked, else `position`, `null` where there is
-    ///   none, else `state`, `lsn`, `epoch`, `holder`, `timeline`; and `tables`, a list of `schema`, `table`,
-    ///   `destination`, `state`, `reason`, `sync_lsn`.
-    /// - `lag_bytes`, and `lag_seconds_at_most`.
+    ///   none, else `state`, `lsn`, `epoch`, `holder`, `timeline`, `source_time` (when the last transaction committed that is
+    ///   in); and `tables`, a list of `schema`, `table`, `destination`, `state`, `reason`, `sync_lsn`.
+    /// - `lag_bytes`, and `lag_seconds_at_most` ([`lag_at_most`](Self::lag_at_most)).
     /// - `bytes_per_second`: `written`, `confirmed`, `stored`.
     /// - `causes`: a list of `kind`, `text`, `remedy`, `needs_person`.
     pub fn json(&self) -> String {
@@ -163,6 +164,7 @@ fn destination(it: &DestinationStatus) -> Value {
             "epoch": row.epoch,
             "holder": row.holder,
             "timeline": row.timeline,
+            "source_time": row.source_time.map(|time| Iso(time).to_string()),
         })
     });
     json!({ "position": position, "tables": tables.collect::<Vec<_>>() })

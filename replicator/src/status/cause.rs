@@ -263,7 +263,7 @@ fn in_use(
                 span(held)
             ),
         )
-        .remedy("look at the destination: is it down, locked, full, or at a large transaction? The replicator's log and its /readyz tell"),
+        .remedy("look at the destination: is it down, locked, full, or at a large transaction, or is the run paused (SIGUSR1)? The replicator's log and its /readyz tell"),
     )
 }
 

@@ -71,6 +71,17 @@ impl Asked {
         destination.position.as_ref().map(|row| row.lsn)
     }
 
+    /// How long ago the last transaction committed that is durable, by the source's clock: what waits behind it, if
+    /// anything does, committed later. Clocks of several nodes, whose transactions came together at the source, are
+    /// taken as they are.
+    pub(super) fn age(&self) -> Option<Duration> {
+        let source = &self.source.as_ref().ok()?.status;
+        let destination = self.destination.as_ref()?.as_ref().ok()?;
+        let row = destination.position.as_ref()?;
+        let micros = source.clock.saturating_sub(row.source_time?.unix_micros()?);
+        Some(Duration::from_micros(u64::try_from(micros).unwrap_or(0)))
+    }
+
     /// What is known to be durable.
     pub(super) fn durable(&self) -> Option<Lsn> {
         let slot = || {
@@ -166,6 +177,7 @@ async fn ask(client: &mut Client, name: &str) -> Result<SourceAsked> {
         status: SourceStatus {
             version: client.server_version().to_string(),
             wal,
+            clock: now,
             inactive: slot.as_ref().and_then(|slot| age(slot.inactive_since)),
             slot,
             holder: holder.map(|holder| holder.to_string()),

@@ -29,8 +29,22 @@ fn a_first_copy_and_a_stopped_table_are_reasons_and_a_frozen_process_is_not_aliv
     let address = address(&mut running);
     not_ready(&mut running, &address, "the first copy is not complete: ");
     assert_eq!(get(&address, "/livez").status, 200);
+    // A pause is one too, in the copy as in the stream.
+    let paused = || Scrape::of(&address).value("replicator_paused") > 0.0;
+    assert!(!paused());
+    running.signal("USR1");
+    not_ready(&mut running, &address, "it is paused: ");
+    assert!(paused());
+    running.signal("USR2");
     let ready = until(&mut running, &address, "/readyz", 200);
     assert_eq!(ready.body, "ready\n");
+    running.signal("USR1");
+    not_ready(&mut running, &address, "it is paused: ");
+    assert_eq!(get(&address, "/livez").status, 200);
+    assert!(paused());
+    running.signal("USR2");
+    until(&mut running, &address, "/readyz", 200);
+    assert!(!paused());
 
     // Nobody answers for a process that does nothing.
     running.signal("STOP");

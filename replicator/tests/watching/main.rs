@@ -4,6 +4,7 @@
 #[allow(dead_code, reason = "each test program uses a part of it")]
 mod common;
 
+mod causes;
 mod health;
 mod http;
 mod metrics;

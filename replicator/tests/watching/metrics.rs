@@ -9,9 +9,10 @@ use crate::scrape::{Scrape, address, get};
 use crate::site;
 
 /// What has no unit: states, and what is counted in itself.
-const WITHOUT_UNIT: [&str; 14] = [
+const WITHOUT_UNIT: [&str; 15] = [
     "build",
     "phase",
+    "paused",
     "ready",
     "heartbeats",
     "errors",

@@ -7,11 +7,12 @@ use std::process::Command;
 use serde_json::Value;
 use testdata::{Client, Server, Version};
 
+use crate::causes::a_slot_in_danger_and_one_that_waits_for_a_standby;
 use crate::common::{Outcome, PATIENCE, Running, Site, program, until};
 use crate::site;
 
 /// What it says of this site, as JSON, and how it ended.
-fn ask(site: &Site, destination: Option<&str>) -> (Value, Outcome) {
+pub(crate) fn ask(site: &Site, destination: Option<&str>) -> (Value, Outcome) {
     let mut command = program();
     command.args(["status", "--json", "--slot", &site.slot]);
     command.args(["--source", &site.source()]);
@@ -27,11 +28,11 @@ fn ask(site: &Site, destination: Option<&str>) -> (Value, Outcome) {
     (value, outcome)
 }
 
-fn status(site: &Site) -> (Value, Outcome) {
+pub(crate) fn status(site: &Site) -> (Value, Outcome) {
     ask(site, Some(&site.destination()))
 }
 
-fn kinds(value: &Value) -> Vec<&str> {
+pub(crate) fn kinds(value: &Value) -> Vec<&str> {
     let causes = value["causes"].as_array().expect("causes");
     causes
         .iter()
@@ -40,7 +41,7 @@ fn kinds(value: &Value) -> Vec<&str> {
 }
 
 /// The sentence about this, and what to do.
-fn cause(value: &Value, kind: &str) -> Option<(String, String)> {
+pub(crate) fn cause(value: &Value, kind: &str) -> Option<(String, String)> {
     let mut causes = value["causes"].as_array().expect("causes").iter();
     let cause = causes.find(|cause| cause["kind"] == kind)?;
     let text = |name: &str| cause[name].as_str().unwrap_or_default().to_owned();
@@ -48,7 +49,7 @@ fn cause(value: &Value, kind: &str) -> Option<(String, String)> {
 }
 
 /// Asks until it names this.
-fn names(site: &Site, destination: Option<&str>, kind: &str) -> (String, String) {
+pub(crate) fn names(site: &Site, destination: Option<&str>, kind: &str) -> (String, String) {
     let mut last = None;
     until(&format!("status names {kind}"), || {
         let (value, _) = ask(site, destination);
@@ -59,7 +60,7 @@ fn names(site: &Site, destination: Option<&str>, kind: &str) -> (String, String)
 }
 
 /// Names of all members, with those of members.
-fn members(value: &Value) -> BTreeSet<String> {
+pub(crate) fn members(value: &Value) -> BTreeSet<String> {
     let Value::Object(object) = value else {
         return BTreeSet::new();
     };
@@ -73,10 +74,10 @@ fn members(value: &Value) -> BTreeSet<String> {
 }
 
 /// Scripts depend on these: add, and never remove or rename.
-const MEMBERS: &str = "bytes_per_second bytes_per_second.confirmed bytes_per_second.stored bytes_per_second.written \
+pub(crate) const MEMBERS: &str = "bytes_per_second bytes_per_second.confirmed bytes_per_second.stored bytes_per_second.written \
     causes causes.kind causes.needs_person causes.remedy causes.text \
     destination destination.position destination.position.epoch destination.position.holder destination.position.lsn \
-    destination.position.state destination.position.timeline destination.tables destination.tables.destination \
+    destination.position.source_time destination.position.state destination.position.timeline destination.tables destination.tables.destination \
     destination.tables.reason destination.tables.schema destination.tables.state destination.tables.sync_lsn \
     destination.tables.table exit_code kind lag_bytes lag_seconds_at_most slot source source.slot \
     source.slot.active_pid source.slot.answered_seconds source.slot.confirmed_flush_lsn source.slot.database \
@@ -263,6 +264,7 @@ fn a_frozen_replicator_a_held_destination_and_a_stopped_table_are_told_apart() {
     let (value, _) = status(&site);
     assert!(!kinds(&value).contains(&"replicator_silent"), "{value}");
     assert!(value["lag_bytes"].as_u64() > Some(0));
+    assert!(value["lag_seconds_at_most"].as_f64() > Some(0.0), "{value}");
     holder.execute_batch("ROLLBACK").expect("no lock");
     running.until("the row is there", || site.t().len() == 3);
 
@@ -364,6 +366,9 @@ fn a_slot_that_is_lost_or_gone_needs_a_person() {
         .setting("min_wal_size", "32MB")
         .start();
     let site = Site::own(server);
+    a_slot_in_danger_and_one_that_waits_for_a_standby(&site);
+    site.forget(&[]).done();
+    site.edit("DROP TABLE t");
     site.caught_up(&[]);
     until("the slot is lost", || {
         site.sql("CREATE TABLE IF NOT EXISTS filler (v text); TRUNCATE filler");
