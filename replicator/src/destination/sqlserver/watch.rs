@@ -32,8 +32,11 @@ enum Doing {
     Nothing,
 }
 
-/// A login that may not see other sessions sees none; `ASYNC_NETWORK_IO` waits for the client.
-const ASK: &str = "SELECT HAS_PERMS_BY_NAME(NULL, NULL, 'VIEW SERVER STATE'), \
+/// A login that may not see other sessions sees none; in a database of Azure's (5) its own right is what counts.
+/// `ASYNC_NETWORK_IO` waits for the client.
+const ASK: &str = "SELECT CASE WHEN HAS_PERMS_BY_NAME(NULL, NULL, 'VIEW SERVER STATE') = 1 \
+    OR CAST(SERVERPROPERTY('EngineEdition') AS int) = 5 \
+    AND HAS_PERMS_BY_NAME(QUOTENAME(DB_NAME()), 'DATABASE', 'VIEW DATABASE STATE') = 1 THEN 1 ELSE 0 END, \
     (SELECT COUNT(*) FROM [sys].[dm_exec_sessions] AS s \
      INNER JOIN [sys].[dm_exec_requests] AS r ON r.[session_id] = s.[session_id] \
      WHERE s.[session_id] = @P1 AND CONVERT(nvarchar(40), s.[login_time], 126) = @P2 \

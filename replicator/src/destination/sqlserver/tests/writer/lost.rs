@@ -105,7 +105,7 @@ async fn a_statement_without_an_answer_costs_its_session_and_nothing_else() {
     book.plan(INSERT, Answer::Silence);
     for _ in 0..2 {
         book.plan(
-            "SELECT HAS_PERMS_BY_NAME",
+            "SELECT CASE WHEN HAS_PERMS_BY_NAME",
             Answer::Rows(vec![vec![Cell::Int(1), Cell::Int(0)]]),
         );
     }
