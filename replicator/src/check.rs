@@ -34,7 +34,7 @@ use walstream::Slot;
 
 use crate::config::{Config, Copy};
 use crate::position::{PositionRow, State, TableRow};
-#[cfg(any(feature = "postgres", feature = "mysql"))]
+#[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlserver"))]
 pub(crate) use finding::with_causes;
 pub use finding::{Finding, Mend, Place, Report, Verdict};
 

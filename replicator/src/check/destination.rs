@@ -306,10 +306,10 @@ async fn space(
     reached: &mut Reached,
 ) -> Result<Vec<Finding>> {
     const ID: &str = "destination.space";
-    let Some(room) = look.room() else {
+    let Some(room) = look.room().await else {
         return Ok(vec![Finding::unknown(
             ID,
-            "a server does not tell how much room it has",
+            "the server does not tell how much room it has",
         )]);
     };
     let oids: Vec<_> = copied.iter().map(|table| table.oid).collect();

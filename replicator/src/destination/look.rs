@@ -133,8 +133,8 @@ impl Look {
     }
 
     /// Bytes that are free where it stores, if that can be known.
-    pub(crate) fn room(&self) -> Option<u64> {
-        either!(self, file => file.room(), _server => None)
+    pub(crate) async fn room(&self) -> Option<u64> {
+        either!(self, file => file.room(), server => server::room(server).await)
     }
 }
 

@@ -94,6 +94,11 @@ pub(super) async fn survey<D: Server>(
     server.writer().lock().await.survey(made, taken).await
 }
 
+/// As [`Writer::room`].
+pub(super) async fn room<D: Server>(server: &D) -> Option<u64> {
+    server.writer().lock().await.room().await
+}
+
 impl<D: Server> Destination for D {
     fn name_tables<'a>(
         &self,

@@ -10,11 +10,14 @@
 
 mod failure;
 mod ledger;
+mod login;
 mod lookup;
 mod product;
+mod room;
 mod server;
 mod session;
 mod statements;
+mod survey;
 mod trust;
 mod url;
 mod values;

@@ -161,7 +161,7 @@ impl Course {
                 "the user needs CREATE, DROP, SELECT, INSERT, UPDATE and DELETE on the database, and TRIGGER to see the triggers of tables that are there already; replicator check says which right is missing"
             }
             (Self::Rights, _) => {
-                "the user needs SELECT, INSERT, UPDATE, DELETE and ALTER on the schemas of the tables, CREATE TABLE, and CREATE SCHEMA for schemas that are not there yet"
+                "the user needs SELECT, INSERT, UPDATE, DELETE and ALTER on the schemas of the tables, CREATE TABLE, and CREATE SCHEMA for schemas that are not there yet; replicator check says which right is missing"
             }
             (Self::Encryption, Product::Mysql) => {
                 "check ssl-mode and the certificates in --destination"

@@ -124,6 +124,11 @@ pub(crate) trait Session: Sized + Debug + Send + 'static {
         async { Ok(Vec::new()) }
     }
 
+    /// Bytes that its database has room for, if that can be known.
+    fn room(&mut self) -> impl Future<Output = Option<u64>> + Send {
+        async { None }
+    }
+
     /// The way of another session beside those there are.
     fn another(way: &mut Self::Way) -> Self::Way;
 

@@ -12,8 +12,9 @@ use super::session::{Patience, Session, column};
 use super::statements::Statements;
 use super::url::Address;
 use super::values::{ours, parameter, text};
-use super::{ledger, lookup};
+use super::{ledger, lookup, room, survey};
 use crate::alteration::{Alteration, Words};
+use crate::check::Finding;
 use crate::chunk::Chunk;
 use crate::config::{OnConflict, OnMisfit};
 use crate::destination::gone;
@@ -95,6 +96,30 @@ impl server::Session for Session {
         let mut session = Self::open(&way.address, patience, again).await?;
         session.on_misfit = way.on_misfit;
         Ok(session)
+    }
+
+    async fn open_to_look(way: &Way) -> Result<(Self, Vec<Finding>)> {
+        let patience = Patience {
+            locks: Duration::from_secs(3),
+            answer: way.answer,
+        };
+        let mut session = Self::open_to_look(&way.address, patience).await?;
+        session.on_misfit = way.on_misfit;
+        let found = survey::opened(&session);
+        Ok((session, found))
+    }
+
+    async fn survey(
+        &mut self,
+        made: &[Table],
+        taken: &[Table],
+        has_ledger: bool,
+    ) -> Result<Vec<Finding>> {
+        survey::survey(self, made, taken, has_ledger).await
+    }
+
+    async fn room(&mut self) -> Option<u64> {
+        room::room(self).await
     }
 
     fn another(way: &mut Way) -> Way {

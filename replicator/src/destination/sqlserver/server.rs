@@ -15,6 +15,10 @@ pub(super) struct Server {
     pub(super) product: Product,
     /// Whether upper and lower case are one in names; as nearly everywhere, where it is not told.
     pub(super) folds: bool,
+    /// The first line of what it says that it is.
+    pub(super) version: String,
+    /// None where it has no such catalog, or does not tell.
+    pub(super) database: Option<Database>,
 }
 
 /// Whose server it is.
@@ -24,6 +28,8 @@ pub(super) enum Product {
     SqlServer(u32),
     /// Azure's, always of the newest; its version says nothing.
     Azure,
+    /// Azure's too, for analyses.
+    Synapse,
     /// One that speaks the language and the protocol.
     Compatible,
 }
@@ -44,13 +50,14 @@ const DATABASE: &str = "SELECT CAST(SERVERPROPERTY('ProductVersion') AS nvarchar
     FROM [sys].[databases] AS d WHERE d.[database_id] = DB_ID()";
 
 /// What [`DATABASE`] gives.
-#[derive(Clone, Debug, Default)]
-struct Database {
-    version: String,
-    edition: i32,
-    level: i32,
-    durability: i32,
-    collation: String,
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Database {
+    pub(super) version: String,
+    pub(super) edition: i32,
+    pub(super) level: i32,
+    /// `DELAYED_DURABILITY`: 0 where it is disabled, 1 where a transaction may ask for it, 2 where none is asked.
+    pub(super) durability: i32,
+    pub(super) collation: String,
     updateability: String,
 }
 
@@ -61,71 +68,99 @@ impl Server {
     ///
     /// A server or database that is too old, takes no changes, or would lose commits that it has reported.
     pub(super) async fn look(db: &mut Connection, address: &Address, again: bool) -> Result<Self> {
+        let server = Self::ask(db).await?;
+        match server.faults(address.takes_delayed, again).pop() {
+            Some((_, error)) => Err(error),
+            None => Ok(server),
+        }
+    }
+
+    /// Looks, whatever there is.
+    pub(super) async fn ask(db: &mut Connection) -> Result<Self> {
         let failed = |error| failure("could not ask the destination server what it is", error);
         let rows = query(db, VERSION, Vec::new()).await.map_err(failed)?;
         let version: String = match rows.first() {
             Some(row) => column(row, 0)?,
             None => String::new(),
         };
-        let is_microsofts = version.starts_with("Microsoft SQL");
         let database = match query(db, DATABASE, Vec::new()).await {
             Ok(rows) => rows.first().map(Database::read).transpose()?,
             // What has no such catalog has nothing to tell of it either.
-            Err(error) if !is_microsofts && !is_lost(&error) => None,
+            Err(error) if !is_microsofts(&version) && !is_lost(&error) => None,
             Err(error) => return Err(failed(error)),
         };
         let version = version.lines().next().unwrap_or_default().trim();
-        Self::judge(version, database, address.takes_delayed, again)
+        Ok(Self::read(version, database))
     }
 
-    fn judge(
-        version: &str,
-        database: Option<Database>,
-        takes_delayed: bool,
-        again: bool,
-    ) -> Result<Self> {
-        let is_microsofts = version.starts_with("Microsoft SQL");
-        let told = database.is_some();
-        let database = database.unwrap_or_default();
-        if is_microsofts && !told {
-            return Err(Error::usage(
-                "the destination server does not tell what its database is like",
-            )
-            .with_hint("the user must be one of the database's users"));
+    fn read(version: &str, database: Option<Database>) -> Self {
+        let collation = database
+            .as_ref()
+            .map(|it| it.collation.to_ascii_uppercase());
+        let tells_apart = |it: String| it.contains("_CS") || it.contains("_BIN");
+        Self {
+            product: product(version, database.as_ref()),
+            folds: !collation.is_some_and(tells_apart),
+            version: version.to_owned(),
+            database,
         }
-        let product = product(version, &database)?;
-        if is_microsofts && database.level < LEAST_LEVEL {
-            return Err(Error::usage(format!(
-                "the destination database has compatibility level {}; {LEAST_LEVEL} and later will do",
-                database.level
-            ))
-            .with_hint(format!(
-                "ALTER DATABASE CURRENT SET COMPATIBILITY_LEVEL = {LEAST_LEVEL} there"
-            )));
-        }
-        if database.updateability == "READ_ONLY" {
-            let make = if again { Error::retry } else { Error::usage };
-            return Err(
-                make("the destination database takes no changes: it is read-only, or a secondary replica")
-                    .with_hint("name the primary as --destination"),
-            );
-        }
+    }
+
+    /// What keeps it from being a destination, each with the question that it answers; the last is the one to mend first.
+    pub(super) fn faults(&self, takes_delayed: bool, again: bool) -> Vec<(&'static str, Error)> {
+        let is_microsofts = self.product != Product::Compatible;
+        let Some(database) = &self.database else {
+            let untold =
+                Error::usage("the destination server does not tell what its database is like")
+                    .with_hint("the user must be one of the database's users");
+            return is_microsofts
+                .then_some(("destination.version", untold))
+                .into_iter()
+                .collect();
+        };
+        let mut faults = Vec::new();
         // 2 is FORCED; where it is only allowed, a transaction has to ask for it.
         if database.durability == 2 && !takes_delayed {
-            return Err(Error::usage(
+            let error = Error::usage(
                 "the destination database may lose transactions that it has committed: DELAYED_DURABILITY is FORCED",
             )
             .with_hint(
                 "ALTER DATABASE CURRENT SET DELAYED_DURABILITY = DISABLED there, or take the risk with \
                  delayed_durability=accept in --destination",
-            ));
+            );
+            faults.push(("destination.durability", error));
         }
-        let collation = database.collation.to_ascii_uppercase();
-        let tells_apart = collation.contains("_CS") || collation.contains("_BIN");
-        Ok(Self {
-            product,
-            folds: !tells_apart,
-        })
+        if database.updateability == "READ_ONLY" {
+            let make = if again { Error::retry } else { Error::usage };
+            let error =
+                make("the destination database takes no changes: it is read-only, or a secondary replica")
+                    .with_hint("name the primary as --destination");
+            faults.push(("destination.writable", error));
+        }
+        if is_microsofts && database.level < LEAST_LEVEL {
+            let error = Error::usage(format!(
+                "the destination database has compatibility level {}; {LEAST_LEVEL} and later will do",
+                database.level
+            ))
+            .with_hint(format!(
+                "ALTER DATABASE CURRENT SET COMPATIBILITY_LEVEL = {LEAST_LEVEL} there"
+            ));
+            faults.push(("destination.compatibility_level", error));
+        }
+        let error = match self.product {
+            Product::Synapse => {
+                Error::usage("the destination is an Azure Synapse pool, whose keys are not enforced")
+                    .with_hint("use SQL Server 2016 or later, or an Azure SQL database")
+            }
+            Product::SqlServer(major) if major < LEAST => Error::usage(format!(
+                "the destination server has version {} ({}); SQL Server 2016, which is 13, and later will do",
+                database.version, self.version
+            ))
+            .with_hint("name a newer server as --destination"),
+            _ => return faults,
+        };
+        faults.push(("destination.version", error));
+        faults
     }
 }
 
@@ -144,28 +179,23 @@ impl Database {
     }
 }
 
-fn product(version: &str, database: &Database) -> Result<Product> {
-    if !version.starts_with("Microsoft SQL") {
-        return Ok(Product::Compatible);
+fn is_microsofts(version: &str) -> bool {
+    version.starts_with("Microsoft SQL")
+}
+
+fn product(version: &str, database: Option<&Database>) -> Product {
+    if !is_microsofts(version) {
+        return Product::Compatible;
     }
-    match database.edition {
+    match database.map_or(0, |it| it.edition) {
         // A database, or an instance that is managed.
-        5 | 8 => return Ok(Product::Azure),
-        6 | 11 => {
-            return Err(Error::usage(
-                "the destination is an Azure Synapse pool, whose keys are not enforced",
-            )
-            .with_hint("use SQL Server 2016 or later, or an Azure SQL database"));
+        5 | 8 => Product::Azure,
+        6 | 11 => Product::Synapse,
+        _ => {
+            let version = database.map_or("", |it| &it.version);
+            let number = version.split('.').next().unwrap_or_default();
+            Product::SqlServer(number.parse().unwrap_or(0))
         }
-        _ => {}
-    }
-    let number = database.version.split('.').next().unwrap_or_default();
-    match number.parse::<u32>() {
-        Ok(major) if major >= LEAST => Ok(Product::SqlServer(major)),
-        _ => Err(Error::usage(format!(
-            "the destination server has version {} ({version}); SQL Server 2016, which is 13, and later will do",
-            database.version
-        ))),
     }
 }
 
@@ -200,10 +230,22 @@ mod tests {
         }
     }
 
+    fn judge(
+        version: &str,
+        database: Option<Database>,
+        takes_delayed: bool,
+        again: bool,
+    ) -> Result<Server> {
+        let server = Server::read(version, database);
+        match server.faults(takes_delayed, again).pop() {
+            Some((_, error)) => Err(error),
+            None => Ok(server),
+        }
+    }
+
     #[test]
     fn a_server_is_known_by_what_it_tells() {
-        let judge = |version: &str, database| Server::judge(version, database, false, false);
-        let server = judge(NAMED, Some(usual())).unwrap();
+        let server = judge(NAMED, Some(usual()), false, false).unwrap();
         assert_eq!(
             (server.product, server.folds),
             (Product::SqlServer(16), true)
@@ -216,7 +258,8 @@ mod tests {
             collation: "Latin1_General_100_BIN2".to_owned(),
             ..usual()
         };
-        let server = judge("Microsoft SQL Azure (RTM) - 12.0.2000.8", Some(azure)).unwrap();
+        let version = "Microsoft SQL Azure (RTM) - 12.0.2000.8";
+        let server = judge(version, Some(azure), false, false).unwrap();
         assert_eq!((server.product, server.folds), (Product::Azure, false));
 
         // Others name the version of some client's taste, or nothing at all.
@@ -227,7 +270,7 @@ mod tests {
             ..usual()
         };
         for database in [Some(old), None] {
-            let server = judge(other, database).unwrap();
+            let server = judge(other, database, false, false).unwrap();
             assert_eq!((server.product, server.folds), (Product::Compatible, true));
         }
     }
@@ -251,11 +294,11 @@ mod tests {
         for (change, words) in cases {
             let mut database = usual();
             change(&mut database);
-            let error = Server::judge(NAMED, Some(database), false, false).unwrap_err();
+            let error = judge(NAMED, Some(database), false, false).unwrap_err();
             assert!(error.to_string().contains(words), "{error}");
             assert_eq!(error.exit_code(), 2, "{words}");
         }
-        let error = Server::judge(NAMED, None, false, false).unwrap_err();
+        let error = judge(NAMED, None, false, false).unwrap_err();
         assert_eq!(error.exit_code(), 2);
 
         // One that took changes may soon take them again; and a risk may be taken.
@@ -263,17 +306,17 @@ mod tests {
             updateability: "READ_ONLY".to_owned(),
             ..usual()
         };
-        let error = Server::judge(NAMED, Some(secondary), false, true).unwrap_err();
+        let error = judge(NAMED, Some(secondary), false, true).unwrap_err();
         assert_eq!(error.exit_code(), 1);
         let delayed = Database {
             durability: 2,
             ..usual()
         };
-        assert!(Server::judge(NAMED, Some(delayed), true, false).is_ok());
+        assert!(judge(NAMED, Some(delayed), true, false).is_ok());
         let allowed = Database {
             durability: 1,
             ..usual()
         };
-        assert!(Server::judge(NAMED, Some(allowed), false, false).is_ok());
+        assert!(judge(NAMED, Some(allowed), false, false).is_ok());
     }
 }

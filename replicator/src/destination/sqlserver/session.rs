@@ -7,14 +7,12 @@ use std::time::Duration;
 use futures_core::Stream;
 
 use tiberius::error::Error as Driver;
-use tiberius::{
-    AuthMethod, Client, ColumnData, Config, EncryptionLevel, FromSqlOwned, Query, QueryItem,
-    QueryStream, Row, TokenRow,
-};
+use tiberius::{Client, ColumnData, FromSqlOwned, Query, QueryItem, QueryStream, Row, TokenRow};
 use tokio::time::Instant;
-use tokio_util::compat::{Compat, TokioAsyncReadCompatExt};
+use tokio_util::compat::Compat;
 
 use super::failure::{failure, interrupted, is_lost, not_connected, silent};
+use super::login::connect;
 use super::server::{Server, settings};
 use super::url::Address;
 use super::values::{Sent, cell, fits_bulk, number, parameter, text};
@@ -74,33 +72,58 @@ impl Session {
     /// Opens it, and sees that the server can keep our promises; one that took changes before (`again`) may soon take
     /// them again.
     pub(super) async fn open(address: &Address, patience: Patience, again: bool) -> Result<Self> {
-        let opened = tokio::time::timeout(CONNECT, async {
+        in_time(address, async {
             let (mut db, address) = connect(address).await?;
             let server = Server::look(&mut db, &address, again).await?;
-            run_batch(&mut db, &settings(patience.locks))
-                .await
-                .map_err(|error| failure("the destination server refused our settings", error))?;
-            let ours = query(&mut db, OURSELVES, Vec::new()).await.map_err(own)?;
-            let ours = ours.first().ok_or_else(|| unexpected("no row"))?;
-            let watch = Watch {
-                address,
-                session: column(ours, 0)?,
-                since: column::<Option<String>>(ours, 1)?.unwrap_or_default(),
-                timeout: patience.answer,
-            };
-            Ok(Self {
-                db,
-                watch,
-                server,
-                on_misfit: OnMisfit::default(),
-                lost: false,
-                used: Instant::now(),
-            })
-        });
-        opened.await.unwrap_or_else(|_| {
-            let late = silent("the session did not stand after 30 s");
-            Err(failure(not_connected(address), late))
+            Self::over(db, address, server, patience).await
         })
+        .await
+    }
+
+    /// Opens it to look, whatever the server is like. None of its transactions is ever committed: were anything written
+    /// through it, it would be undone with its end.
+    pub(super) async fn open_to_look(address: &Address, patience: Patience) -> Result<Self> {
+        in_time(address, async {
+            let (mut db, address) = connect(address).await?;
+            let server = Server::ask(&mut db).await?;
+            let mut session = Self::over(db, address, server, patience).await?;
+            // The server has no transactions that only read. A statement that undoes its own begins the next one.
+            session.run("SET IMPLICIT_TRANSACTIONS ON").await?;
+            Ok(session)
+        })
+        .await
+    }
+
+    async fn over(
+        mut db: Connection,
+        address: Address,
+        server: Server,
+        patience: Patience,
+    ) -> Result<Self> {
+        run_batch(&mut db, &settings(patience.locks))
+            .await
+            .map_err(|error| failure("the destination server refused our settings", error))?;
+        let ours = query(&mut db, OURSELVES, Vec::new()).await.map_err(own)?;
+        let ours = ours.first().ok_or_else(|| unexpected("no row"))?;
+        let watch = Watch {
+            address,
+            session: column(ours, 0)?,
+            since: column::<Option<String>>(ours, 1)?.unwrap_or_default(),
+            timeout: patience.answer,
+        };
+        Ok(Self {
+            db,
+            watch,
+            server,
+            on_misfit: OnMisfit::default(),
+            lost: false,
+            used: Instant::now(),
+        })
+    }
+
+    /// Where its server is.
+    pub(super) const fn address(&self) -> &Address {
+        &self.watch.address
     }
 
     /// The server's number for it, and since when it has that: together no other session's ever.
@@ -320,6 +343,18 @@ impl Session {
     }
 }
 
+/// A session, or that it did not stand in time.
+async fn in_time(
+    address: &Address,
+    opening: impl Future<Output = Result<Session>>,
+) -> Result<Session> {
+    let opened = tokio::time::timeout(CONNECT, opening).await;
+    opened.unwrap_or_else(|_| {
+        let late = silent("the session did not stand after 30 s");
+        Err(failure(not_connected(address), late))
+    })
+}
+
 /// Rows on their way.
 pub(super) struct Reading<'a> {
     rows: QueryStream<'a>,
@@ -374,50 +409,6 @@ fn expect(sent: usize, taken: u64) -> Result<(), Driver> {
     Err(Driver::Protocol(
         format!("of {sent} rows the server took {taken} into a temporary table").into(),
     ))
-}
-
-/// A connection with its login, and the address where it is: a gateway may send us on.
-pub(super) async fn connect(address: &Address) -> Result<(Connection, Address)> {
-    match login(address).await {
-        Err(Login::Elsewhere(host, port)) => {
-            let address = address.at(&host, port);
-            match login(&address).await {
-                Ok(db) => Ok((db, address)),
-                Err(Login::Failed(error)) => Err(error),
-                Err(Login::Elsewhere(..)) => Err(Error::retry(format!(
-                    "{}: it sends us on again",
-                    not_connected(&address)
-                ))),
-            }
-        }
-        Err(Login::Failed(error)) => Err(error),
-        Ok(db) => Ok((db, address.clone())),
-    }
-}
-
-enum Login {
-    Failed(Error),
-    Elsewhere(String, u16),
-}
-
-async fn login(address: &Address) -> Result<Connection, Login> {
-    let wire = Wire::connect(address).await.map_err(Login::Failed)?;
-    let mut config = Config::new();
-    config.host(&address.host);
-    config.port(address.port);
-    config.database(&address.database);
-    config.application_name("replicator");
-    config.authentication(AuthMethod::sql_server(&address.user, &address.password));
-    // That is done, or not wanted.
-    config.encryption(EncryptionLevel::NotSupported);
-    // Time is ours to keep.
-    config.handshake_timeout(None);
-    config.command_timeout(None);
-    match Client::connect(config, wire.compat()).await {
-        Ok(db) => Ok(db),
-        Err(Driver::Routing { host, port }) => Err(Login::Elsewhere(host, port)),
-        Err(error) => Err(Login::Failed(failure(not_connected(address), error))),
-    }
 }
 
 /// The rows of a statement's last result.

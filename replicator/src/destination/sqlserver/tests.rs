@@ -4,6 +4,7 @@ mod book;
 mod certificates;
 mod endpoint;
 mod loading;
+mod looking;
 mod writer;
 
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use super::server::Product;
 use super::session::{Patience, Session, Stage, column};
 use super::url::Address;
 use super::values::{Sent, number, parameter, text};
+use crate::dialect::sqlserver::parsed;
 use crate::dialect::sqlserver::types::Held;
 use crate::error::{Error, ErrorKind, Result};
 use crate::plan::{Action, Operation};
@@ -431,7 +433,7 @@ async fn a_server_that_answers_nobody_is_given_up() {
 async fn a_server_at_work_is_waited_for_and_one_that_is_not_is_given_up() {
     let asked = Arc::new(AtomicU32::new(0));
     let asks = Arc::clone(&asked);
-    let (_endpoint, mut session) = opened(move |heard| match sql(heard) {
+    let (endpoint, mut session) = opened(move |heard| match sql(heard) {
         "slow" => Some(Answer::Silence),
         sql if sql.contains("dm_exec_requests") => {
             // At work; not to be seen by this user; twice in a row at nothing.
@@ -455,6 +457,10 @@ async fn a_server_at_work_is_waited_for_and_one_that_is_not_is_given_up() {
         (error.kind(), asked.load(Ordering::Relaxed)),
         (ErrorKind::Retry, 4)
     );
+    let all = endpoint.statements();
+    all.iter()
+        .filter(|sql| *sql != "slow")
+        .for_each(|sql| parsed::read(sql));
 }
 
 #[tokio::test]

@@ -9,7 +9,8 @@ use std::time::Duration;
 use tiberius::error::Error as Driver;
 
 use super::failure::silent;
-use super::session::{Connection, column, connect, query};
+use super::login::connect;
+use super::session::{Connection, column, query};
 use super::url::Address;
 use super::values::{number, text};
 use crate::error::Result;

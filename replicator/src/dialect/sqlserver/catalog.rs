@@ -1,4 +1,4 @@
-//! What the catalog is asked about a table, by its quoted name with schema as `@P1`.
+//! What the catalog is asked: about a table, by its quoted name with schema as `@P1`, and about database and user.
 
 /// What has the name, if anything: `sys.objects.type_desc`; 1 where its rows outlive the server; 1 where the server
 /// keeps its history.
@@ -36,6 +36,37 @@ pub(crate) const BOUND: &str = "SELECT \
 /// Whether a schema of the name is there: not NULL.
 pub(crate) const SCHEMA: &str = "SELECT SCHEMA_ID(@P1)";
 
+/// The user, the login, and 1 where what is read is as it was when its statement began.
+pub(crate) const WHO: &str = "SELECT USER_NAME(), SUSER_SNAME(), CONVERT(int, d.[is_read_committed_snapshot_on]) \
+     FROM sys.databases AS d WHERE d.[database_id] = DB_ID()";
+
+/// Which rights there are to what `@P1` names, of the class `@P2`: 1 or 0, and NULL where it is not known there.
+pub(crate) const RIGHTS: &str = "SELECT r.[name], HAS_PERMS_BY_NAME(@P1, @P2, r.[name]) \
+     FROM (VALUES (N'SELECT'), (N'INSERT'), (N'UPDATE'), (N'DELETE'), (N'ALTER')) AS r ([name])";
+
+/// The same of the database.
+pub(crate) const DATABASE_RIGHTS: &str = "SELECT r.[name], HAS_PERMS_BY_NAME(QUOTENAME(DB_NAME()), N'DATABASE', r.[name]) \
+     FROM (VALUES (N'CREATE TABLE'), (N'CREATE SCHEMA'), (N'VIEW DATABASE STATE'), (N'KILL DATABASE CONNECTION')) \
+     AS r ([name])";
+
+/// The same of the server.
+pub(crate) const SERVER_RIGHTS: &str = "SELECT r.[name], HAS_PERMS_BY_NAME(NULL, NULL, r.[name]) \
+     FROM (VALUES (N'VIEW SERVER STATE'), (N'ALTER ANY CONNECTION')) AS r ([name])";
+
+/// Of each file for rows, in pages: how much it takes, how much of that is in use, how much it may take (-1 where there
+/// is no bound), and 0 where it does not grow.
+pub(crate) const FILES: &str = "SELECT CONVERT(bigint, f.[size]), CONVERT(bigint, FILEPROPERTY(f.[name], N'SpaceUsed')), \
+     CONVERT(bigint, f.[max_size]), CONVERT(bigint, f.[growth]) FROM sys.database_files AS f WHERE f.[type] = 0";
+
+/// The bytes that are free on each disk that they are on.
+pub(crate) const DISKS: &str = "SELECT v.[volume_mount_point], CONVERT(bigint, MAX(v.[available_bytes])) \
+     FROM sys.database_files AS f CROSS APPLY sys.dm_os_volume_stats(DB_ID(), f.[file_id]) AS v \
+     WHERE f.[type] = 0 GROUP BY v.[volume_mount_point]";
+
+/// The bytes that a database of Azure's may take, NULL elsewhere.
+pub(crate) const BOUGHT: &str =
+    "SELECT CONVERT(bigint, DATABASEPROPERTYEX(DB_NAME(), N'MaxSizeInBytes'))";
+
 /// All of them, with how many parameters each has.
 #[cfg(test)]
 pub(super) const ALL: &[(&str, usize)] = &[
@@ -44,4 +75,11 @@ pub(super) const ALL: &[(&str, usize)] = &[
     (UNIQUE, 1),
     (BOUND, 1),
     (SCHEMA, 1),
+    (WHO, 0),
+    (RIGHTS, 2),
+    (DATABASE_RIGHTS, 0),
+    (SERVER_RIGHTS, 0),
+    (FILES, 0),
+    (DISKS, 0),
+    (BOUGHT, 0),
 ];

@@ -59,6 +59,11 @@ impl<S: Session> Writer<S> {
         db.survey(made, taken, has_ledger).await
     }
 
+    /// Bytes that there is room for, if that can be known.
+    pub(in crate::destination) async fn room(&mut self) -> Option<u64> {
+        self.looking().ok()?.room().await
+    }
+
     /// The session that was opened to look; no other is opened in its place, as that could write.
     fn looking(&mut self) -> Result<&mut S> {
         self.session.as_mut().ok_or_else(super::lost)

@@ -39,7 +39,7 @@ pub(crate) enum Cell {
 pub(crate) enum Answer {
     /// Statements ran.
     Done,
-    /// Rows of columns that are numbers or texts, as those of the first row are.
+    /// Rows of columns that are numbers or texts, as the first of each that is not NULL.
     Rows(Vec<Vec<Cell>>),
     /// Number, severity and words of an error.
     Error(u32, u8, String),
@@ -351,10 +351,12 @@ fn tokens(answer: Answer, is_call: bool) -> (BytesMut, bool) {
     match answer {
         Answer::Done => {}
         Answer::Rows(all) => {
-            columns(&mut out, all.first().map(Vec::as_slice).unwrap_or_default());
+            let like = like(&all);
+            columns(&mut out, &like);
             for row in &all {
                 out.put_u8(0xd1);
-                row.iter().for_each(|cell| put_cell(&mut out, cell));
+                let cells = row.iter().zip(&like);
+                cells.for_each(|(cell, like)| put_cell(&mut out, cell, like));
             }
             (status, rows) = (COUNT, u64::try_from(all.len()).unwrap());
         }
@@ -419,6 +421,16 @@ fn tokens(answer: Answer, is_call: bool) -> (BytesMut, bool) {
     (out, goes_on)
 }
 
+/// A cell of each column that tells its type.
+fn like(all: &[Vec<Cell>]) -> Vec<Cell> {
+    let width = all.first().map_or(0, Vec::len);
+    let of = |at: usize| {
+        let mut cells = all.iter().map(|row| &row[at]);
+        cells.find(|cell| **cell != Cell::Null).cloned()
+    };
+    (0..width).map(|at| of(at).unwrap_or(Cell::Null)).collect()
+}
+
 fn columns(out: &mut BytesMut, like: &[Cell]) {
     out.put_u8(0x81);
     out.put_u16_le(u16::try_from(like.len()).unwrap());
@@ -434,8 +446,9 @@ fn columns(out: &mut BytesMut, like: &[Cell]) {
     }
 }
 
-fn put_cell(out: &mut BytesMut, cell: &Cell) {
+fn put_cell(out: &mut BytesMut, cell: &Cell, like: &Cell) {
     match cell {
+        Cell::Null if matches!(like, Cell::Number(_) | Cell::Int(_)) => out.put_u8(0),
         Cell::Number(number) => {
             out.put_u8(8);
             out.put_i64_le(*number);

@@ -11,7 +11,6 @@ use crate::chunk::Chunk;
 use crate::config::{OnConflict, OnMisfit};
 use crate::destination::sqlserver::{SqlServerDestination, SqlServerOptions};
 use crate::destination::{Destination, Existing, Outcome};
-use crate::dialect::sqlserver::parsed;
 use crate::position::{PositionRow, State};
 
 const BEGIN: &str = "SET XACT_ABORT ON; BEGIN TRANSACTION";
