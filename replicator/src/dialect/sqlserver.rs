@@ -14,6 +14,8 @@
 
 pub(crate) mod catalog;
 pub(crate) mod existing;
+#[cfg(test)]
+mod golden;
 pub(crate) mod ledger;
 #[cfg(test)]
 mod matrix;

@@ -22,7 +22,7 @@ const UNKNOWN: [(&str, &str); 3] = [
 ];
 
 /// Reads one statement, and gives it back as the parser prints it.
-fn parse(sql: &str) -> String {
+pub(super) fn parse(sql: &str) -> String {
     let mut known = sql.to_owned();
     if Parser::parse_sql(&MsSqlDialect {}, sql).is_err() {
         for (unknown, instead) in UNKNOWN {
@@ -98,7 +98,7 @@ fn columns() -> Vec<Column> {
 }
 
 /// Tables with a key of each type, of two, of many and of none.
-fn tables() -> Vec<Table> {
+pub(super) fn tables() -> Vec<Table> {
     let columns = columns();
     let mut keys: Vec<Vec<usize>> = (0..columns.len()).map(|at| vec![at]).collect();
     keys.extend([vec![], vec![7, 2], vec![0, 2, 3, 4, 5, 8, 13]]);
