@@ -32,8 +32,7 @@ const FIRST_START: Duration = Duration::from_secs(300);
 pub(crate) async fn run(config: Config, shutdown: Shutdown) -> Result<Summary> {
     let mut config = config;
     let mut watch = Watch::new(&config)?;
-    // Since when a first start is under way that nobody is seen at.
-    let mut unfinished = None;
+    let mut patience = Patience::default();
     loop {
         // Whoever was overtaken streams no more.
         config.watching.metrics.begin(&config);
@@ -44,26 +43,23 @@ pub(crate) async fn run(config: Config, shutdown: Shutdown) -> Result<Summary> {
             () = asked.asked() => return Ok(Summary::default()),
         };
         if was_held {
-            // Whatever is not complete now is another start than the one that was waited for.
-            unfinished = None;
-            config.spares_first_start = true;
+            patience.somebody_had_it();
         }
+        config.spares_first_start = patience.spares();
         let since = Instant::now();
         let error = match once(config.clone(), shutdown.clone()).await {
             Err(error) if error.is_displaced() => error,
             ended => return ended,
         };
         if error.kind() == ErrorKind::Retry && !error.is_unfinished() {
-            unfinished = None;
-            config.spares_first_start = true;
+            patience.somebody_had_it();
             tracing::warn!(slot = config.slot, %error, "waiting beside the other replicator");
             continue;
         }
-        if unfinished.is_none() {
+        if patience.is_new() {
             tracing::info!(slot = config.slot, %error, "standing by: a first start is under way");
         }
-        let began = *unfinished.get_or_insert(since);
-        if began.elapsed() < FIRST_START {
+        if patience.waits(since, Instant::now()) {
             config.pulse.beats(tokio::time::sleep(AGAIN)).await;
             continue;
         }
@@ -71,7 +67,39 @@ pub(crate) async fn run(config: Config, shutdown: Shutdown) -> Result<Summary> {
             slot = config.slot,
             "the first start of another replicator does not come to its end; beginning again in its place"
         );
-        config.spares_first_start = false;
+    }
+}
+
+/// For how long a first start of somebody's is let alone at which nobody is seen: each one for as long.
+#[derive(Debug, Default)]
+struct Patience {
+    /// Since when one is under way.
+    unfinished: Option<Instant>,
+    /// It was waited for in vain.
+    over: bool,
+}
+
+impl Patience {
+    /// Whatever is not complete from now on is another start than the one that was waited for.
+    fn somebody_had_it(&mut self) {
+        *self = Self::default();
+    }
+
+    /// Whether a first start that is not complete may still be another process's.
+    const fn spares(&self) -> bool {
+        !self.over
+    }
+
+    /// Whether the one that is met is the first to be waited for.
+    const fn is_new(&self) -> bool {
+        self.unfinished.is_none()
+    }
+
+    /// One was under way at `since`, and is `now`: whether it is waited for.
+    fn waits(&mut self, since: Instant, now: Instant) -> bool {
+        let began = *self.unfinished.get_or_insert(since);
+        self.over = now.saturating_duration_since(began) >= FIRST_START;
+        !self.over
     }
 }
 
@@ -190,5 +218,32 @@ impl Watch {
             Seen::Nothing | Seen::Away => {}
         }
         self.seen = now;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_first_start_is_let_alone_anew() {
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let mut patience = Patience::default();
+        assert!(patience.spares() && patience.is_new());
+        assert!(patience.waits(at(0), at(1)));
+        assert!(patience.waits(at(298), at(299)) && !patience.is_new());
+        assert!(!patience.waits(at(300), at(301)), "it is over");
+        assert!(!patience.spares(), "and this one begins in its place");
+
+        // Which another one did, or a third: the next that is not complete is somebody's again.
+        patience.somebody_had_it();
+        assert!(patience.spares() && patience.is_new());
+        assert!(patience.waits(at(1000), at(1001)));
+        assert!(
+            patience.waits(at(1298), at(1299)),
+            "for as long as the first"
+        );
+        assert!(!patience.waits(at(1300), at(1301)));
     }
 }
