@@ -160,12 +160,11 @@ async fn rights(
             || only_there && matches!(right, "CREATE" | "DROP")
     };
     let missing = NEEDED.iter().filter(|right| !has(right) && !there(right));
-    let missing: Vec<&str> = missing.copied().collect();
+    let mut missing: Vec<&str> = missing.copied().collect();
     if missing.is_empty() {
         let what = format!("user {grantee} may make what is to be made, and write what is there");
         return Ok(Finding::ok(ID, what));
     }
-    let missing = missing.join(", ");
     // Rights that come by a role are not among those of the user.
     let roles = db.rows("SELECT CURRENT_ROLE()", vec![]).await;
     let role = roles.ok().and_then(|rows| {
@@ -173,16 +172,96 @@ async fn rights(
         role.filter(|role| role != "NONE")
     });
     if let Some(role) = role {
-        return Ok(Finding::unknown(
-            ID,
-            format!(
-                "user {grantee} has no {missing} of his own on {database}, and may have them by role {role}"
-            ),
-        ));
+        let Some(granted) = by_role(db, &role, &database).await else {
+            let missing = missing.join(", ");
+            return Ok(Finding::unknown(
+                ID,
+                format!(
+                    "user {grantee} has no {missing} of his own on {database}, and may have them by role {role}"
+                ),
+            ));
+        };
+        let all = ["ALL PRIVILEGES", "ALL"];
+        let has = |right: &str| granted.iter().any(|it| it == right || all.contains(&&**it));
+        missing.retain(|right| !has(right));
+        if missing.is_empty() {
+            let what = format!(
+                "user {grantee} may make what is to be made, and write what is there, by role {role}"
+            );
+            return Ok(Finding::ok(ID, what));
+        }
     }
+    let missing = missing.join(", ");
     let what = format!("user {grantee} lacks {missing} on database {database}");
     Ok(Finding::wrong(ID, what).mend(Mend::destination(format!(
         "GRANT {missing} ON {}.* TO {grantee}",
         quoted(&database)
     ))))
+}
+
+/// What the roles that are on grant on the whole database, those that they have themselves included. MariaDB has one that is
+/// on, and a word for it; MySQL takes their names as it gives them.
+async fn by_role(db: &mut Session, role: &str, database: &str) -> Option<Vec<String>> {
+    let mut rows = db.rows("SHOW GRANTS FOR CURRENT_ROLE", vec![]).await;
+    if rows.is_err() {
+        let sql = format!("SHOW GRANTS FOR CURRENT_USER() USING {role}");
+        rows = db.rows(&sql, vec![]).await;
+    }
+    let rows = rows.ok()?;
+    let lines = rows.iter().map(|row| column::<String>(row, 0).ok());
+    let lines: Vec<String> = lines.collect::<Option<_>>()?;
+    Some(lines.iter().flat_map(|line| on(line, database)).collect())
+}
+
+/// What a line of `SHOW GRANTS` grants on everything or on this database; of one that names a pattern or a single table,
+/// and of one that grants a role, nothing.
+fn on(line: &str, database: &str) -> Vec<String> {
+    let Some((rights, place)) = line
+        .strip_prefix("GRANT ")
+        .and_then(|line| line.split_once(" ON "))
+    else {
+        return Vec::new();
+    };
+    // A pattern's `_` and `%` stand for themselves behind a backslash.
+    let written = quoted(database);
+    let escaped = written.replace('_', r"\_").replace('%', r"\%");
+    let whole = [
+        "*.*".to_owned(),
+        format!("{written}.*"),
+        format!("{escaped}.*"),
+    ];
+    if !whole.iter().any(|it| {
+        place
+            .strip_prefix(&**it)
+            .is_some_and(|rest| rest.starts_with(' '))
+    }) {
+        return Vec::new();
+    }
+    rights.split(", ").map(str::to_owned).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_grant_counts_where_it_is_for_all_of_the_database() {
+        for (line, rights) in [
+            (
+                "GRANT SELECT, INSERT ON `my_shop`.* TO `r`",
+                &["SELECT", "INSERT"][..],
+            ),
+            (r"GRANT SELECT ON `my\_shop`.* TO `r`", &["SELECT"]),
+            (
+                "GRANT ALL PRIVILEGES ON *.* TO `r` WITH GRANT OPTION",
+                &["ALL PRIVILEGES"],
+            ),
+            ("GRANT SELECT ON `my_shop`.`t` TO `r`", &[]),
+            ("GRANT SELECT ON `other`.* TO `r`", &[]),
+            ("GRANT `other` TO `r`", &[]),
+            ("GRANT USAGE ON *.* TO `r`", &["USAGE"]),
+        ] {
+            assert_eq!(on(line, "my_shop"), rights, "{line}");
+        }
+    }
 }
