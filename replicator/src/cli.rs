@@ -38,7 +38,7 @@ pub use decode::DecodeArgs;
 pub use effective::ConfigArgs;
 pub use general::{GeneralArgs, LogFormatArg};
 pub use list::List;
-pub use metrics::{MostLag, WatchArgs};
+pub use metrics::{MostLag, OnMaxLagArg, WatchArgs};
 pub use notify::Notify;
 pub use pages::{CompletionsArgs, ManArgs};
 pub use record::RecordArgs;

@@ -17,7 +17,8 @@ use crate::names::{ColumnName, Names, TableName, TablePattern};
 use crate::pulse::Pulse;
 use crate::selection::Selection;
 pub use choice::{
-    Compression, Copy, ExistingRows, Keyless, OnConflict, OnMisfit, OnTableError, Streaming, Until,
+    Compression, Copy, ExistingRows, Keyless, OnConflict, OnMaxLag, OnMisfit, OnTableError,
+    Streaming, Until,
 };
 pub(crate) use watching::{Guard, Watching};
 

@@ -225,6 +225,14 @@
 //! row and ledger get the new source's numbers. A crash before the last leaves a destination that follows the old source,
 //! and a slot that nobody reads, which the next attempt finds.
 //!
+//! ## A destination that is too far behind
+//!
+//! A bound of [`Config::max_lag_bytes`] that is exceeded is said, and that is all, unless [`OnMaxLag::DropSlot`] was chosen.
+//! Then the run ends as by a crash, the slot is dropped if nobody else has it by now, and the ledger has the tables as
+//! stopped, with the reason, for the next start to tell. The slot goes first: a destination that cannot be reached may be
+//! why it is behind. A crash before that leaves everything as it was, and one after it (`slot-given-up`) a position without
+//! a slot, which every start refuses.
+//!
 //! ## A lost destination
 //!
 //! A run goes on by itself when the destination was lost, down, full, read-only or in a deadlock, for as long as
@@ -267,6 +275,7 @@ mod dialect;
 mod error;
 mod failpoint;
 mod follow;
+mod guard;
 mod ledger;
 pub mod log;
 mod metrics;
@@ -299,7 +308,7 @@ pub use anonymise::{AnonymiseConfig, anonymise};
 pub use apply::Summary;
 pub use chunk::Chunk;
 pub use config::{
-    Compression, Config, Copy, ExistingRows, Keyless, OnConflict, OnMisfit, OnTableError,
+    Compression, Config, Copy, ExistingRows, Keyless, OnConflict, OnMaxLag, OnMisfit, OnTableError,
     Streaming, Until,
 };
 pub use copy::{CopyEvent, CopyHandle, CopyPlan, CopyProgress, CopyTable};

@@ -9,6 +9,7 @@ use crate::apply::{self, Summary};
 use crate::config::{Config, Copy, DEFAULT_PUBLICATION as DEFAULT};
 use crate::destination::{self, Destination};
 use crate::error::{Error, Result};
+use crate::guard;
 use crate::metrics::observe;
 use crate::publication;
 use crate::pulse::Stage;
@@ -34,6 +35,7 @@ pub async fn run(config: Config, shutdown: Shutdown) -> Result<Summary> {
     config.connection()?;
     check_end(&config)?;
     check_spool(&config)?;
+    config.watching.guard.check()?;
     let watched = config.clone();
     watch(&watched, async move {
         if config.standby {
@@ -53,7 +55,19 @@ async fn watch(config: &Config, run: impl Future<Output = Result<Summary>>) -> R
     if config.watching.on {
         observer.spawn(observe(config.clone()));
     }
-    let done = run.await;
+    let mut run = Box::pin(run);
+    let far = tokio::select! {
+        done = &mut run => Ok(done),
+        Some(Ok(far)) = observer.join_next() => Err(far),
+    };
+    let done = match far {
+        Ok(done) => done,
+        Err(far) => {
+            // As a crash would: the connection that has the slot is closed, and what is open is rolled back.
+            drop(run);
+            Err(guard::give_up(config, &far).await)
+        }
+    };
     metrics.ended(done.as_ref().err());
     done
 }
@@ -82,6 +96,7 @@ pub async fn run_into(
     config.connection()?;
     check_end(&config)?;
     check_spool(&config)?;
+    config.watching.guard.check()?;
     let quarantine = quarantine(&config)?;
     let watched = config.clone();
     watch(&watched, into(config, destination, quarantine, shutdown)).await
@@ -211,7 +226,11 @@ pub async fn remove(
     // would hold back WAL unseen.
     let mut removed = Removed::default();
     let destination = match destination {
-        Some(url) => Some(destination::open_existing(url, slot, Duration::from_secs(1)).await?),
+        Some(url) => Some(
+            destination::open_existing(url, slot, Duration::from_secs(1))
+                .await
+                .map_err(nothing_removed)?,
+        ),
         None => None,
     };
     if let Some(slot) = client.slot(slot).await? {
@@ -240,6 +259,17 @@ pub async fn remove(
     }
     client.close().await?;
     Ok(removed)
+}
+
+/// A destination that cannot be opened may be gone for good.
+fn nothing_removed(error: Error) -> Error {
+    let out =
+        "nothing was removed: without --destination only slot and publication at the source are";
+    let hint = match error.hint() {
+        Some(hint) => format!("{hint}; {out}"),
+        None => out.to_owned(),
+    };
+    error.with_hint(hint)
 }
 
 /// Other slots of this database that read publications.

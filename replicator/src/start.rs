@@ -17,6 +17,7 @@ use crate::copy::{Copying, Snapshot};
 use crate::destination::Destination;
 use crate::error::{Error, ErrorKind, Result, START_ANEW};
 use crate::follow::Tables;
+use crate::guard;
 use crate::position::{PositionRow, State, TableState};
 use crate::publication;
 use crate::source::Source;
@@ -73,7 +74,11 @@ pub(crate) async fn start<D: Destination + 'static>(
     let (publications, made) = publications(config, &mut source, row.is_some()).await?;
     let ready = match (row, slot) {
         (Some(_), Some(slot)) => usable(&slot, &system).map(|()| None),
-        (Some(row), None) => Err(slot_gone(config, &row)),
+        (Some(row), None) => {
+            let tables = destination.tables(&config.slot).await?;
+            let given_up = guard::given_up(config, &row, &tables);
+            Err(given_up.unwrap_or_else(|| slot_gone(config, &row)))
+        }
         (None, Some(slot)) if config.copy == Copy::No => adopt(
             config,
             &mut source,

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use super::rate::rate;
-use crate::config::Config;
+use crate::config::{Config, OnMaxLag};
 use crate::error::Result;
 use crate::metrics::{Metrics, MetricsServer};
 
@@ -26,9 +26,36 @@ pub struct WatchArgs {
         value_parser = most
     )]
     pub max_lag: Vec<MostLag>,
+    /// What to do beyond the bytes of --max-lag
+    #[arg(
+        long, help_heading = WATCHING,
+        env = "REPLICATOR_ON_MAX_LAG",
+        default_value = "warn",
+        value_name = "POLICY"
+    )]
+    pub on_max_lag: OnMaxLagArg,
     /// Write a message to an idle source this often, such as 10s, to measure the way
     #[arg(long, help_heading = WATCHING, env = "REPLICATOR_HEARTBEAT", value_name = "DURATION", value_parser = interval)]
     pub heartbeat: Option<Duration>,
+}
+
+/// `--on-max-lag`
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum OnMaxLagArg {
+    /// Warn, and keep the slot
+    Warn,
+    /// End with exit code 3 and drop the slot, so that the source's disk does not fill; the destination has to be filled
+    /// anew
+    DropSlot,
+}
+
+impl From<OnMaxLagArg> for OnMaxLag {
+    fn from(arg: OnMaxLagArg) -> Self {
+        match arg {
+            OnMaxLagArg::Warn => Self::Warn,
+            OnMaxLagArg::DropSlot => Self::DropSlot,
+        }
+    }
 }
 
 /// One value of `--max-lag`.
@@ -50,6 +77,7 @@ impl WatchArgs {
                 MostLag::Time(time) => config.max_lag_time(*time),
             };
         }
+        config = config.on_max_lag(self.on_max_lag.into());
         match self.heartbeat {
             Some(interval) => config.heartbeat(interval),
             None => config,

@@ -132,3 +132,13 @@ impl std::str::FromStr for Until {
         }
     }
 }
+
+/// What a run does when it is further behind than [`Config::max_lag_bytes`](crate::Config::max_lag_bytes).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnMaxLag {
+    /// Says so, is not ready, and goes on.
+    #[default]
+    Warn,
+    /// Ends, and drops its slot, so that the source may remove its WAL: the destination has to be filled anew.
+    DropSlot,
+}

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::Config;
+use super::{Config, OnMaxLag};
+use crate::error::{Error, Result};
 use crate::metrics::Metrics;
 
 /// What watches a run.
@@ -20,6 +21,20 @@ pub(crate) struct Watching {
 pub(crate) struct Guard {
     pub(crate) bytes: Option<u64>,
     pub(crate) time: Option<Duration>,
+    pub(crate) act: OnMaxLag,
+}
+
+impl Guard {
+    /// Refuses to drop a slot by what is no bound of its WAL.
+    pub(crate) fn check(self) -> Result<()> {
+        if self.act == OnMaxLag::DropSlot && self.bytes.is_none() {
+            return Err(Error::usage(
+                "--on-max-lag drop-slot needs --max-lag in bytes, such as 50GB: a slot fills a disk by those",
+            )
+            .with_hint("add the bytes, or leave --on-max-lag out"));
+        }
+        Ok(())
+    }
 }
 
 impl Config {
@@ -32,8 +47,8 @@ impl Config {
         self
     }
 
-    /// A lag in bytes of WAL above which a run warns, and is [not ready](Metrics::readiness). It goes on all the same, and
-    /// never gives up the slot.
+    /// A lag in bytes of WAL above which a run warns, and is [not ready](Metrics::readiness). It goes on all the same,
+    /// and keeps the slot unless [`on_max_lag`](Self::on_max_lag) says otherwise.
     #[must_use]
     pub const fn max_lag_bytes(mut self, bytes: u64) -> Self {
         self.watching.guard.bytes = Some(bytes);
@@ -46,6 +61,13 @@ impl Config {
     pub const fn max_lag_time(mut self, time: Duration) -> Self {
         self.watching.guard.time = Some(time);
         self.watching.on = true;
+        self
+    }
+
+    /// What a run does beyond the bound in bytes, besides warning.
+    #[must_use]
+    pub const fn on_max_lag(mut self, act: OnMaxLag) -> Self {
+        self.watching.guard.act = act;
         self
     }
 

@@ -1,7 +1,6 @@
 //! Asks the source how it and the slot are, sends heartbeats where nothing else is committed, and watches the lag: a task
 //! of its own with a session of its own, so that a source which is slow to answer holds up nothing.
 
-use std::convert::Infallible;
 use std::time::Duration;
 
 use tokio::time::{Instant, MissedTickBehavior};
@@ -11,8 +10,9 @@ use walstream::walproto::Lsn;
 use super::lag::Look;
 use super::state::Phase;
 use super::{Fault, Metrics};
-use crate::config::Config;
+use crate::config::{Config, OnMaxLag};
 use crate::error::{Error, Result};
+use crate::guard::TooFar;
 use crate::metrics::health::exceeded;
 
 /// How often the source is asked.
@@ -32,12 +32,12 @@ pub(super) const STUCK: Duration = Duration::from_secs(60);
 /// a transaction number at the source, and no table.
 const HEARTBEAT: &str = "SELECT pg_logical_emit_message(true, 'replicator', 'heartbeat')";
 
-/// Observes until the future is dropped.
+/// Observes until the future is dropped, or until the slot is to be given up.
 ///
 /// # Cancel safety
 ///
 /// Nothing is lost.
-pub(crate) async fn observe(config: Config) -> Infallible {
+pub(crate) async fn observe(config: Config) -> TooFar {
     let metrics = config.watching.metrics.clone();
     let mut observer = Observer {
         config,
@@ -54,7 +54,11 @@ pub(crate) async fn observe(config: Config) -> Infallible {
     beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
-            _ = looks.tick() => observer.look().await,
+            _ = looks.tick() => {
+                if let Some(far) = observer.look().await {
+                    return far;
+                }
+            }
             _ = beats.tick(), if heartbeat.is_some() => observer.beat().await,
         }
     }
@@ -90,18 +94,33 @@ impl Said {
 }
 
 impl Observer {
-    async fn look(&mut self) {
+    async fn look(&mut self) -> Option<TooFar> {
         self.metrics.beats();
         // Of the last look: what that found has had its time to arrive.
         self.watch_lag();
+        let mut far = None;
         let looked = match self.ask(look).await {
             Ok((look, slot)) => {
+                far = slot.as_ref().and_then(|slot| self.too_far(slot, look.wal));
                 self.metrics.state().see(look, slot);
                 Ok(())
             }
             Err(error) => Err(error),
         };
         self.settle(looked);
+        far
+    }
+
+    /// Whether the slot is to be given up: by what the source has just said, and by what the destination has told, and only
+    /// while our stream has it.
+    fn too_far(&self, slot: &walstream::Slot, wal: Lsn) -> Option<TooFar> {
+        let guard = self.config.watching.guard;
+        let most = guard.bytes.filter(|_| guard.act == OnMaxLag::DropSlot)?;
+        let figures = self.metrics.figures();
+        // Positions of a quiet stream are confirmed now and then, and what they lack is nothing.
+        let behind = figures.lag_bytes.is_some_and(|lag| lag > most);
+        TooFar::judge(slot.active_pid, slot.confirmed_flush, wal, most)
+            .filter(|_| behind && figures.source_connected)
     }
 
     async fn beat(&mut self) {
@@ -182,7 +201,7 @@ impl Observer {
             tracing::warn!(
                 position = %figures.position,
                 wal_held_back = retained.map(crate::show::people::size),
-                "{}; the slot stays, and holds back WAL at the source: replicator status tells why it does not move",
+                "{}; the slot holds back WAL at the source: replicator status tells why it does not move",
                 reasons.join(", and ")
             );
         }

@@ -5,6 +5,7 @@
 mod common;
 
 mod causes;
+mod guard;
 mod health;
 mod http;
 mod metrics;
