@@ -3,6 +3,8 @@
 mod aliases;
 mod bars;
 mod check;
+#[cfg(feature = "postgres")]
+mod cut_over;
 mod decode;
 mod effective;
 mod file;
@@ -34,6 +36,8 @@ use crate::names::TableName;
 pub use aliases::Aliases;
 pub use bars::{Bars, Log};
 pub use check::CheckArgs;
+#[cfg(feature = "postgres")]
+pub use cut_over::{CutOverArgs, MissingArg};
 pub use decode::DecodeArgs;
 pub use effective::ConfigArgs;
 pub use general::{GeneralArgs, LogFormatArg};
@@ -158,6 +162,8 @@ impl Command {
             Self::Status(it) => (Some(&mut it.source), it.destination.as_mut()),
             Self::Resync(it) => (Some(&mut it.source), Some(&mut it.destination)),
             Self::Adopt(it) => (Some(&mut it.source.source), Some(&mut it.destination)),
+            #[cfg(feature = "postgres")]
+            Self::CutOver(it) => (Some(&mut it.source), Some(&mut it.destination)),
             Self::Drop(it) => (Some(&mut it.source.source), it.destination.as_mut()),
             Self::Tail(it) => (Some(&mut it.source), None),
             Self::Record(it) => (Some(&mut it.source), None),
@@ -181,6 +187,9 @@ pub enum Command {
     Resync(ResyncArgs),
     /// Go on with another source after an upgrade or failover, when its tables hold what the destination holds
     Adopt(AdoptArgs),
+    /// See that everything is at a PostgreSQL destination, and set its sequences, before the application writes there
+    #[cfg(feature = "postgres")]
+    CutOver(CutOverArgs),
     /// Remove slot, publication (only if ours) and our tables' rows at the destination
     Drop(DropArgs),
     /// Show changes as they are committed, without moving or making anything lasting

@@ -39,6 +39,8 @@ use crate::plan::Operation;
 use crate::position::{PositionRow, TableRow};
 use crate::table::Table;
 use crate::value::Value;
+#[cfg(feature = "postgres")]
+pub(crate) use any::{Any as AnyDestination, takes_sequences};
 pub(crate) use any::{open, open_existing};
 pub(crate) use reader::Reader;
 

@@ -233,6 +233,17 @@
 //! why it is behind. A crash before that leaves everything as it was, and one after it (`slot-given-up`) a position without
 //! a slot, which every start refuses.
 //!
+//! ## Cutting over
+//!
+//! `cut_over()` sees that nobody writes at the source and that everything is at a PostgreSQL destination, and sets the
+//! sequences there. It neither follows the slot nor writes position row and ledger, so a run may go on beside it.
+//!
+//! | step | a crash after it leaves | the next attempt | killed at |
+//! |---|---|---|---|
+//! | 1. a temporary slot is made that sees whoever commits from here on; the position is waited for | nothing | begins again | at random |
+//! | 2. sequences that are behind are set, each for good at once; what is missing is made in one transaction | some of them set | sets the others: none goes back | `sequence-set` |
+//! | 3. the source's sequences, open transactions and the temporary slot are looked at again | all of it done | finds it done | at random |
+//!
 //! ## A lost destination
 //!
 //! A run goes on by itself when the destination was lost, down, full, read-only or in a deadlock, for as long as
@@ -266,6 +277,8 @@ pub mod cli;
 pub mod compare;
 mod config;
 mod copy;
+#[cfg(feature = "postgres")]
+mod cut_over;
 mod decode;
 mod definition;
 #[cfg(feature = "sqlite")]
@@ -312,6 +325,8 @@ pub use config::{
     Streaming, Until,
 };
 pub use copy::{CopyEvent, CopyHandle, CopyPlan, CopyProgress, CopyTable};
+#[cfg(feature = "postgres")]
+pub use cut_over::{CutOver, CutOverConfig, Missing, Step, cut_over};
 pub use decode::{DecodeConfig, decode};
 #[cfg(feature = "mysql")]
 pub use destination::mysql::{MysqlDestination, MysqlOptions};

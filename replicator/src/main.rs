@@ -62,6 +62,8 @@ fn main() -> ExitCode {
             Command::Drop(args) => drop(args).await,
             Command::Resync(args) => resync(args).await,
             Command::Adopt(args) => adopt(args).await,
+            #[cfg(feature = "postgres")]
+            Command::CutOver(args) => args.run(std::io::stdout().lock()).await,
             Command::Tail(args) => tail(args).await,
             Command::Record(args) => record(args).await,
             Command::Decode(args) => args.run(std::io::stdout().lock()),

@@ -105,6 +105,51 @@ pub(crate) async fn open_existing(url: &str, slot: &str, wait: Duration) -> Resu
     }
 }
 
+/// Whether sequences can be set where this URL leads.
+///
+/// # Errors
+///
+/// It leads elsewhere than to a PostgreSQL server, where values of keys come about otherwise.
+#[cfg(feature = "postgres")]
+pub(crate) fn takes_sequences(url: &str) -> Result<()> {
+    let why = match Place::read(url)? {
+        Place::Postgres(_) => return Ok(()),
+        #[cfg(feature = "sqlite")]
+        Place::Sqlite(_) => {
+            "a SQLite file has none: an INTEGER PRIMARY KEY goes on behind its largest value"
+        }
+        #[cfg(feature = "mysql")]
+        Place::Mysql(_) => {
+            "MySQL and MariaDB have AUTO_INCREMENT, which goes on behind the largest value by itself; to set it: ALTER TABLE … \
+             AUTO_INCREMENT = …"
+        }
+        #[cfg(feature = "sqlserver")]
+        Place::SqlServer(_) => {
+            "SQL Server's identities are for you to set: DBCC CHECKIDENT ('…', RESEED, …), or ALTER SEQUENCE … RESTART \
+             WITH …"
+        }
+    };
+    Err(Error::usage(format!(
+        "a cut-over sets the sequences of a PostgreSQL destination; {why}"
+    ))
+    .with_hint(
+        "stop the application, bring the destination to the source's end with replicator run … --until current, and point \
+         the application there",
+    ))
+}
+
+#[cfg(feature = "postgres")]
+impl Any {
+    /// The PostgreSQL server that it is.
+    pub(crate) fn postgres(&mut self) -> Result<&mut PostgresDestination> {
+        match self {
+            Self::Postgres(it) => Ok(it),
+            #[cfg(any(feature = "sqlite", feature = "mysql", feature = "sqlserver"))]
+            _ => Err(Error::usage("the destination is no PostgreSQL server")),
+        }
+    }
+}
+
 /// What a URL says.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Place<'a> {

@@ -11,6 +11,7 @@ mod lookup;
 mod origin;
 mod parking;
 mod product;
+mod sequences;
 mod session;
 mod statements;
 mod survey;

@@ -1,9 +1,10 @@
-//! Who goes on in whose place: a standby for a replicator, and a new source for an old one.
+//! Who goes on in whose place: a standby for a replicator, a new source for an old one, the destination for the source.
 
 #[path = "../common/mod.rs"]
 mod common;
 
 mod adopt;
+mod cut_over;
 mod standby;
 
 use std::thread;
