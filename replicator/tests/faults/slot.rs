@@ -328,3 +328,19 @@ fn a_takeover_that_was_refused_or_cut_short_can_be_done_again() {
     site.caught_up(&["--copy", "no"]);
     assert_eq!(site.t(), ["1|one", "2|two", "3|three", "4|four"]);
 }
+
+/// Whoever has lost the file drops what is at the source without it.
+#[test]
+fn a_file_that_is_not_there_is_not_made_by_drop() {
+    let site = Site::new();
+    site.caught_up(&[]);
+    std::fs::remove_file(site.path()).expect("a file");
+    site.forget(&[])
+        .failed(2, &["there is no file"])
+        .hinted(&["nothing was removed", "without --destination"]);
+    assert!(!site.path().exists(), "drop has made a file");
+    assert!(
+        site.slot_column("active").is_some(),
+        "drop has dropped a slot"
+    );
+}
