@@ -1,5 +1,5 @@
 //! Going on with a source that is another one, because somebody vouches for it: after an upgrade, or a failover to a server
-//! whose history is not the one that the destination followed.
+//! whose history is not the one that the destination followed, or that does not have the slot.
 //!
 //! Positions of one cluster mean nothing in another, so what a run would find out by comparing them is the word of whoever
 //! asks for this: that the tables at the new source hold what the destination holds, and that nothing is written there
@@ -74,7 +74,8 @@ pub async fn adopt(
             Error::usage(format!("the destination does not follow slot {slot:?}"))
                 .with_hint("give the --slot and --destination that the run was given")
         })?;
-    is_another(&row, &system, &mut wire).await?;
+    let has_slot = source.client().slot(slot).await?.is_some();
+    is_another(&row, &system, &mut wire, has_slot).await?;
     let publications = match publications {
         [] => row.publications.clone(),
         named => named.to_vec(),
@@ -128,7 +129,12 @@ pub async fn adopt(
 }
 
 /// Refuses the source that is followed anyway.
-async fn is_another(row: &PositionRow, system: &SystemIdentity, wire: &mut Client) -> Result<()> {
+async fn is_another(
+    row: &PositionRow,
+    system: &SystemIdentity,
+    wire: &mut Client,
+    has_slot: bool,
+) -> Result<()> {
     let database = system.database.as_deref().unwrap_or_default();
     if row.system_id != system.system_id || row.database != database {
         return Ok(());
@@ -142,8 +148,13 @@ async fn is_another(row: &PositionRow, system: &SystemIdentity, wire: &mut Clien
             .map(|switch| switch.switch);
     }
     let reached = row.timeline == system.timeline || left.is_some_and(|switch| row.lsn <= switch);
-    if !reached {
+    // A promoted standby to which the slot was not copied. Where nothing was promoted somebody dropped it, and what was
+    // written since is nobody's to vouch for.
+    if !reached || !has_slot && row.timeline < system.timeline {
         return Ok(());
+    }
+    if !has_slot {
+        return Err(start::slot_gone(row));
     }
     Err(Error::usage(format!(
         "the destination follows this source already: database {database:?} of system {}, at {}",

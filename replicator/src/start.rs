@@ -77,7 +77,7 @@ pub(crate) async fn start<D: Destination + 'static>(
         (Some(row), None) => {
             let tables = destination.tables(&config.slot).await?;
             let given_up = guard::given_up(config, &row, &tables);
-            Err(given_up.unwrap_or_else(|| slot_gone(config, &row)))
+            Err(given_up.unwrap_or_else(|| slot_gone(&row)))
         }
         (None, Some(slot)) if config.copy == Copy::No => adopt(
             config,
@@ -380,11 +380,11 @@ pub(crate) fn usable(slot: &Slot, system: &SystemIdentity) -> Result<()> {
     Ok(())
 }
 
-pub(crate) fn slot_gone(config: &Config, row: &PositionRow) -> Error {
+pub(crate) fn slot_gone(row: &PositionRow) -> Error {
     Error::person(format!(
         "replication slot {:?} does not exist any more; the destination is at {}, and changes since then cannot be \
          read",
-        config.slot, row.lsn
+        row.slot, row.lsn
     ))
     .with_hint(START_ANEW)
 }

@@ -75,7 +75,7 @@ fn state(
         (Some(State::Intent), _) => {}
         (Some(State::Streaming), None) => {
             if let Some(row) = followed {
-                found.push(anew(Finding::of(ID, &start::slot_gone(config, row)), config));
+                found.push(anew(Finding::of(ID, &start::slot_gone(row)), config));
             }
         }
         (None, Some(_)) if remembered.known && config.copy != Copy::No => {
