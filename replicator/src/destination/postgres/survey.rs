@@ -136,7 +136,8 @@ async fn rights(
     let mut creates = false;
     for schema in &schemas {
         let sql =
-            "SELECT n.oid IS NOT NULL, coalesce(has_schema_privilege(n.oid, 'CREATE'), false),
+            "SELECT n.oid IS NOT NULL,
+                          coalesce(has_schema_privilege(n.oid, 'CREATE') AND has_schema_privilege(n.oid, 'USAGE'), false),
                           has_database_privilege(current_database(), 'CREATE')
                    FROM (VALUES (1)) AS one(row) LEFT JOIN pg_namespace n ON n.nspname = $1";
         let rows = db.rows(sqlx::query(sql).bind(schema)).await?;
