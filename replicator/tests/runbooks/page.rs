@@ -2,11 +2,11 @@
 
 /// Markdown with one heading of the first level.
 #[derive(Clone, Copy)]
-pub struct Page(pub &'static str);
+pub(crate) struct Page(pub(crate) &'static str);
 
 impl Page {
     /// What stands below a heading of the second level.
-    pub fn section(self, heading: &str) -> &'static str {
+    pub(crate) fn section(self, heading: &str) -> &'static str {
         let line = format!("\n## {heading}\n");
         let mut parts = self.0.split(&*line);
         let rest = parts.nth(1);
@@ -15,13 +15,13 @@ impl Page {
     }
 
     /// The headings of the second level.
-    pub fn headings(self) -> Vec<&'static str> {
+    pub(crate) fn headings(self) -> Vec<&'static str> {
         let lines = self.0.lines();
         lines.filter_map(|line| line.strip_prefix("## ")).collect()
     }
 
     /// The blocks of a section that are of this kind.
-    pub fn blocks(self, heading: &str, kind: &str) -> Vec<&'static str> {
+    pub(crate) fn blocks(self, heading: &str, kind: &str) -> Vec<&'static str> {
         let opening = format!("```{kind}\n");
         let parts = self.section(heading).split(&*opening).skip(1);
         parts
@@ -30,7 +30,7 @@ impl Page {
     }
 
     /// One of the blocks of commands.
-    pub fn commands(self, heading: &str, at: usize) -> &'static str {
+    pub(crate) fn commands(self, heading: &str, at: usize) -> &'static str {
         let blocks = self.blocks(heading, "sh");
         let block = blocks.get(at);
         block.unwrap_or_else(|| panic!("{heading:?} has no block of commands number {at}"))

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::env;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -16,10 +16,10 @@ use crate::common::{
 };
 
 /// Longer than anything takes here.
-pub const PATIENCE: Duration = Duration::from_secs(120);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A shell, and the replicator as a service manager has it.
-pub struct Stage {
+pub(crate) struct Stage {
     job: Job,
     variables: BTreeMap<String, String>,
     service: Option<Running>,
@@ -27,7 +27,7 @@ pub struct Stage {
 
 impl Stage {
     /// Between this database and a SQLite file.
-    pub fn new(source: &Server, database: &str) -> Self {
+    pub(crate) fn new(source: &Server, database: &str) -> Self {
         let job = Job::new(source, database);
         let mut stage = Self {
             variables: BTreeMap::new(),
@@ -41,23 +41,18 @@ impl Stage {
     }
 
     /// Sets a variable, for commands and service.
-    pub fn set(&mut self, name: &str, value: &str) {
+    pub(crate) fn set(&mut self, name: &str, value: &str) {
         self.variables.insert(name.to_owned(), value.to_owned());
     }
 
     /// Where commands are typed.
-    pub fn folder(&self) -> &Path {
+    pub(crate) fn folder(&self) -> &Path {
         self.job.folder()
-    }
-
-    /// The destination, if it is a file.
-    pub fn file(&self) -> PathBuf {
-        self.job.file()
     }
 
     /// Types the lines of a block; each must succeed. `systemctl` acts on the service of this stage.
     #[track_caller]
-    pub fn play(&mut self, block: &str) {
+    pub(crate) fn play(&mut self, block: &str) {
         let mut lines = String::new();
         for line in block.lines().chain(["systemctl"]) {
             let mut words = line.split_whitespace();
@@ -130,7 +125,7 @@ impl Stage {
 
     /// Starts the service, and waits until it streams.
     #[track_caller]
-    pub fn start(&mut self) {
+    pub(crate) fn start(&mut self) {
         let mut service = self.begin();
         service.wait_for(" streaming ");
         self.service = Some(service);
@@ -144,7 +139,7 @@ impl Stage {
 
     /// Ends the service, if it has not ended by itself.
     #[track_caller]
-    pub fn stop(&mut self) {
+    pub(crate) fn stop(&mut self) {
         if let Some(service) = self.service.take() {
             let ended = service.terminate();
             assert_eq!(ended.code, Some(0), "{}", ended.log);
@@ -153,7 +148,7 @@ impl Stage {
 
     /// Waits until the service has ended by itself with exit code 3, and said these words.
     #[track_caller]
-    pub fn fails(&mut self, words: &[&str]) {
+    pub(crate) fn fails(&mut self, words: &[&str]) {
         let service = self.service.take().unwrap_or_else(|| self.begin());
         let ended = service.wait();
         assert_eq!(ended.code, Some(3), "{}", ended.log);
@@ -163,7 +158,7 @@ impl Stage {
     }
 
     /// `replicator` with these arguments.
-    pub fn ask(&self, arguments: &[&str]) -> Finished {
+    pub(crate) fn ask(&self, arguments: &[&str]) -> Finished {
         let mut command = Command::new(env!("CARGO_BIN_EXE_replicator"));
         self.equip(command.args(arguments));
         self.job.start_command(command).wait()
@@ -171,14 +166,14 @@ impl Stage {
 
     /// What `status` says, until it names this cause.
     #[track_caller]
-    pub fn until_cause(&self, kind: &str) -> Finished {
+    pub(crate) fn until_cause(&self, kind: &str) -> Finished {
         let wanted = format!("\"kind\":\"{kind}\"");
         self.until_status(kind, |said| said.log.contains(&wanted))
     }
 
     /// Waits until `status` finds nothing that a person has to mend, and no cause.
     #[track_caller]
-    pub fn is_over(&self) {
+    pub(crate) fn is_over(&self) {
         self.until_status("it is over", |said| {
             said.code == Some(0) && said.log.contains("\"causes\":[]")
         });
@@ -199,7 +194,7 @@ impl Stage {
 
     /// Waits until both sides are equal, row by row.
     #[track_caller]
-    pub fn equal(&self, source: &mut Client, destination: Option<&mut Client>) {
+    pub(crate) fn equal(&self, source: &mut Client, destination: Option<&mut Client>) {
         let publication = self.variables.get("REPLICATOR_PUBLICATION");
         let publication = publication.map_or("replicator", |it| &**it);
         let deadline = Instant::now() + PATIENCE;
@@ -227,7 +222,7 @@ impl Stage {
 }
 
 /// The tables that the pages speak of.
-pub fn set_up(server: &Server, database: &str) -> Client {
+pub(crate) fn set_up(server: &Server, database: &str) -> Client {
     if database != "postgres" {
         let sql = format!("CREATE DATABASE {database}");
         connect(server, "postgres").batch(&sql).unwrap();
