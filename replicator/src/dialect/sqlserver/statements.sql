@@ -750,11 +750,15 @@ IF OBJECT_ID(N'[dbo].[_replicator_position]', N'U') IS NULL CREATE TABLE [dbo].[
     [fingerprint] nvarchar(max) NOT NULL,
     [session] bigint NOT NULL,
     [session_start] nvarchar(64) NOT NULL,
+    [source_time] nvarchar(64) NULL,
     PRIMARY KEY CLUSTERED ([slot])
 );
 
 -- ledger
-SELECT t.[name] FROM sys.tables AS t WHERE t.[schema_id] = SCHEMA_ID(N'dbo') AND t.[name] IN (N'_replicator_position', N'_replicator_tables', N'_replicator_chunks');
+IF COL_LENGTH(N'dbo._replicator_position', N'source_time') IS NULL ALTER TABLE [dbo].[_replicator_position] ADD [source_time] nvarchar(64) NULL;
+
+-- ledger
+SELECT t.[name] FROM sys.tables AS t WHERE t.[schema_id] = SCHEMA_ID(N'dbo') AND t.[name] IN (N'_replicator_position', N'_replicator_tables', N'_replicator_chunks') UNION ALL SELECT c.[name] FROM sys.columns AS c WHERE c.[object_id] = OBJECT_ID(N'[dbo].[_replicator_position]', N'U') AND c.[name] = N'source_time';
 
 -- ledger
 SELECT CAST(s.[session_id] AS bigint), CONVERT(nvarchar(40), s.[login_time], 126) FROM sys.dm_tran_locks AS l INNER JOIN sys.dm_exec_sessions AS s ON s.[session_id] = l.[request_session_id] INNER JOIN sys.partitions AS p ON p.[hobt_id] = l.[resource_associated_entity_id] WHERE l.[resource_database_id] = DB_ID() AND l.[resource_type] = N'KEY' AND l.[request_mode] = N'S' AND l.[request_status] = N'GRANT' AND p.[object_id] = OBJECT_ID(N'[dbo].[_replicator_position]') AND s.[session_id] <> @@SPID AND l.[resource_description] = (SELECT %%lockres%% FROM [dbo].[_replicator_position] WITH (NOLOCK) WHERE [slot] = @P1);
