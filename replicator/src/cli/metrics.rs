@@ -44,8 +44,7 @@ pub struct WatchArgs {
 pub enum OnMaxLagArg {
     /// Warn, and keep the slot
     Warn,
-    /// End with exit code 3 and drop the slot, so that the source's disk does not fill; the destination has to be filled
-    /// anew
+    /// Drop the slot, and end with exit code 3; the destination has to be filled anew
     DropSlot,
 }
 

@@ -219,7 +219,7 @@ fn a_mariadb_destination_is_mended_by_what_is_said() {
         "CREATE ROLE looker",
         "GRANT SELECT, TRIGGER ON shop.* TO looker",
         "CREATE ROLE all_of_it",
-        "GRANT CREATE, DROP, INSERT, UPDATE ON shop.* TO all_of_it",
+        "GRANT CREATE, DROP, ALTER, CREATE TEMPORARY TABLES, INSERT, UPDATE ON shop.* TO all_of_it",
         "GRANT looker TO all_of_it",
         "CREATE USER borrower@'%'",
         "GRANT all_of_it TO borrower@'%'",

@@ -74,7 +74,9 @@ fn options(path: &Path) -> SqliteOptions {
 }
 
 async fn open(path: &Path) -> SqliteDestination {
-    SqliteDestination::open(options(path)).await.unwrap()
+    // A program that another test starts has what we have open, locks included, until it is another program.
+    let options = options(path).wait(Duration::from_secs(1));
+    SqliteDestination::open(options).await.unwrap()
 }
 
 async fn refused(path: &Path) -> Error {

@@ -17,7 +17,11 @@ struct Written(String);
 impl Written {
     fn put(&mut self, what: &str, sql: &str) {
         parse(sql);
-        let _ = writeln!(self.0, "\n-- {what}\n{sql};");
+        let sql = format!("\n{sql};\n");
+        // Once is enough.
+        if !self.0.contains(&sql) {
+            let _ = write!(self.0, "\n-- {what}{sql}");
+        }
     }
 
     /// Over rows of a table.

@@ -56,12 +56,6 @@ UPDATE t SET [c]]0] = v.[c0], [c]]1] = v.[c1], [c]]2] = v.[c2], [c]]3] = v.[c3],
 -- delete
 DELETE FROM [my.schema].[or]]ders's] WHERE [c]]0] = CONVERT(bit, @P1);
 
--- delete, its temporary table
-IF OBJECT_ID(N'tempdb..[#_replicator_stage_7]') IS NULL CREATE TABLE [#_replicator_stage_7] ([c0] bit NULL) ELSE TRUNCATE TABLE [#_replicator_stage_7];
-
--- delete, rows into it
-INSERT INTO [#_replicator_stage_7] VALUES (CONVERT(bit, @P1)), (CONVERT(bit, @P2));
-
 -- delete, by way of it
 DELETE t FROM [my.schema].[or]]ders's] AS t INNER JOIN [#_replicator_stage_7] AS v ON t.[c]]0] = v.[c0];
 
@@ -259,21 +253,6 @@ IF OBJECT_ID(N'tempdb..[#_replicator_stage_7]') IS NULL CREATE TABLE [#_replicat
 -- insert, rows into it
 INSERT INTO [#_replicator_stage_7] VALUES (CONVERT(bit, @P1), CONVERT(varbinary(max), @P2), CONVERT(bigint, @P3), CONVERT(smallint, @P4), CONVERT(int, @P5), CONVERT(nvarchar(max), @P6), CONVERT(nvarchar(max), @P7), CONVERT(nvarchar(max), @P8), CONVERT(nvarchar(max), @P9), CONVERT(nvarchar(max), @P10), CONVERT(nvarchar(max), @P11), CONVERT(nvarchar(max), @P12), CONVERT(nvarchar(max), @P13), CONVERT(uniqueidentifier, @P14)), (CONVERT(bit, @P15), CONVERT(varbinary(max), @P16), CONVERT(bigint, @P17), CONVERT(smallint, @P18), CONVERT(int, @P19), CONVERT(nvarchar(max), @P20), CONVERT(nvarchar(max), @P21), CONVERT(nvarchar(max), @P22), CONVERT(nvarchar(max), @P23), CONVERT(nvarchar(max), @P24), CONVERT(nvarchar(max), @P25), CONVERT(nvarchar(max), @P26), CONVERT(nvarchar(max), @P27), CONVERT(uniqueidentifier, @P28));
 
--- insert, by way of it
-INSERT INTO [my.schema].[or]]ders's] ([c]]0], [c]]1], [c]]2], [c]]3], [c]]4], [c]]5], [c]]6], [c]]7], [c]]8], [c]]9], [c]]10], [c]]11], [c]]12], [c]]13]) SELECT v.[c0], v.[c1], v.[c2], v.[c3], v.[c4], v.[c5], v.[c6], v.[c7], v.[c8], v.[c9], v.[c10], v.[c11], v.[c12], v.[c13] FROM [#_replicator_stage_7] AS v;
-
--- update of nothing
-UPDATE [my.schema].[or]]ders's] SET [c]]0] = [c]]0] WHERE [c]]0] = CONVERT(bit, @P1);
-
--- update of nothing, its temporary table
-IF OBJECT_ID(N'tempdb..[#_replicator_stage_7]') IS NULL CREATE TABLE [#_replicator_stage_7] ([c0] bit NULL) ELSE TRUNCATE TABLE [#_replicator_stage_7];
-
--- update of nothing, rows into it
-INSERT INTO [#_replicator_stage_7] VALUES (CONVERT(bit, @P1)), (CONVERT(bit, @P2));
-
--- update of nothing, by way of it
-UPDATE t SET [c]]0] = t.[c]]0] FROM [my.schema].[or]]ders's] AS t INNER JOIN [#_replicator_stage_7] AS v ON t.[c]]0] = v.[c0];
-
 -- update
 UPDATE [my.schema].[or]]ders's] SET [c]]1] = CONVERT(varbinary(max), @P1), [c]]6] = CONVERT(nvarchar(max), @P2) WHERE [c]]0] = CONVERT(bit, @P3);
 
@@ -282,9 +261,6 @@ IF OBJECT_ID(N'tempdb..[#_replicator_stage_7]') IS NULL CREATE TABLE [#_replicat
 
 -- update, rows into it
 INSERT INTO [#_replicator_stage_7] VALUES (CONVERT(varbinary(max), @P1), CONVERT(nvarchar(max), @P2), CONVERT(bit, @P3)), (CONVERT(varbinary(max), @P4), CONVERT(nvarchar(max), @P5), CONVERT(bit, @P6));
-
--- update, by way of it
-UPDATE t SET [c]]1] = v.[c0], [c]]6] = v.[c1] FROM [my.schema].[or]]ders's] AS t INNER JOIN [#_replicator_stage_7] AS v ON t.[c]]0] = v.[c2];
 
 -- update of all columns
 UPDATE [my.schema].[or]]ders's] SET [c]]0] = CONVERT(bit, @P1), [c]]1] = CONVERT(varbinary(max), @P2), [c]]2] = CONVERT(bigint, @P3), [c]]3] = CONVERT(smallint, @P4), [c]]4] = CONVERT(int, @P5), [c]]5] = CONVERT(nvarchar(max), @P6), [c]]6] = CONVERT(nvarchar(max), @P7), [c]]7] = CONVERT(nvarchar(max), @P8), [c]]8] = CONVERT(nvarchar(max), @P9), [c]]9] = CONVERT(nvarchar(max), @P10), [c]]10] = CONVERT(nvarchar(max), @P11), [c]]11] = CONVERT(nvarchar(max), @P12), [c]]12] = CONVERT(nvarchar(max), @P13), [c]]13] = CONVERT(uniqueidentifier, @P14) WHERE [c]]0] = CONVERT(bit, @P15);
@@ -295,24 +271,6 @@ IF OBJECT_ID(N'tempdb..[#_replicator_stage_7]') IS NULL CREATE TABLE [#_replicat
 -- update of all columns, rows into it
 INSERT INTO [#_replicator_stage_7] VALUES (CONVERT(bit, @P1), CONVERT(varbinary(max), @P2), CONVERT(bigint, @P3), CONVERT(smallint, @P4), CONVERT(int, @P5), CONVERT(nvarchar(max), @P6), CONVERT(nvarchar(max), @P7), CONVERT(nvarchar(max), @P8), CONVERT(nvarchar(max), @P9), CONVERT(nvarchar(max), @P10), CONVERT(nvarchar(max), @P11), CONVERT(nvarchar(max), @P12), CONVERT(nvarchar(max), @P13), CONVERT(uniqueidentifier, @P14), CONVERT(bit, @P15)), (CONVERT(bit, @P16), CONVERT(varbinary(max), @P17), CONVERT(bigint, @P18), CONVERT(smallint, @P19), CONVERT(int, @P20), CONVERT(nvarchar(max), @P21), CONVERT(nvarchar(max), @P22), CONVERT(nvarchar(max), @P23), CONVERT(nvarchar(max), @P24), CONVERT(nvarchar(max), @P25), CONVERT(nvarchar(max), @P26), CONVERT(nvarchar(max), @P27), CONVERT(nvarchar(max), @P28), CONVERT(uniqueidentifier, @P29), CONVERT(bit, @P30));
 
--- update of all columns, by way of it
-UPDATE t SET [c]]0] = v.[c0], [c]]1] = v.[c1], [c]]2] = v.[c2], [c]]3] = v.[c3], [c]]4] = v.[c4], [c]]5] = v.[c5], [c]]6] = v.[c6], [c]]7] = v.[c7], [c]]8] = v.[c8], [c]]9] = v.[c9], [c]]10] = v.[c10], [c]]11] = v.[c11], [c]]12] = v.[c12], [c]]13] = v.[c13] FROM [my.schema].[or]]ders's] AS t INNER JOIN [#_replicator_stage_7] AS v ON t.[c]]0] = v.[c14];
-
--- delete
-DELETE FROM [my.schema].[or]]ders's] WHERE [c]]0] = CONVERT(bit, @P1);
-
--- delete, its temporary table
-IF OBJECT_ID(N'tempdb..[#_replicator_stage_7]') IS NULL CREATE TABLE [#_replicator_stage_7] ([c0] bit NULL) ELSE TRUNCATE TABLE [#_replicator_stage_7];
-
--- delete, rows into it
-INSERT INTO [#_replicator_stage_7] VALUES (CONVERT(bit, @P1)), (CONVERT(bit, @P2));
-
--- delete, by way of it
-DELETE t FROM [my.schema].[or]]ders's] AS t INNER JOIN [#_replicator_stage_7] AS v ON t.[c]]0] = v.[c0];
-
--- truncate
-DELETE FROM [my.schema].[or]]ders's];
-
 -- rows that are read
 SELECT CONVERT(nvarchar(41), [c]]0]), [c]]1], CONVERT(nvarchar(41), [c]]2]), CONVERT(nvarchar(41), [c]]3]), CONVERT(nvarchar(41), [c]]4]), [c]]5], [c]]6], [c]]7], [c]]8], [c]]9], [c]]10], [c]]11], [c]]12], LOWER(CONVERT(nvarchar(41), [c]]13])) FROM [my.schema].[or]]ders's] WITH (TABLOCK);
 
@@ -320,109 +278,19 @@ SELECT CONVERT(nvarchar(41), [c]]0]), [c]]1], CONVERT(nvarchar(41), [c]]2]), CON
 CREATE TABLE [my.schema].[or]]ders's] ([c]]0] bit NOT NULL, [c]]1] varbinary(max) NULL, [c]]2] bigint NULL, [c]]3] smallint NULL, [c]]4] int NULL, [c]]5] nvarchar(max) NULL, [c]]6] nvarchar(24) NULL, [c]]7] nvarchar(20) NULL, [c]]8] nvarchar(13) NULL, [c]]9] nvarchar(15) NULL, [c]]10] nvarchar(29) NULL, [c]]11] nvarchar(32) NULL, [c]]12] nvarchar(15) NULL, [c]]13] uniqueidentifier NULL, PRIMARY KEY CLUSTERED ([c]]0]));
 
 -- column
-ALTER TABLE [my.schema].[or]]ders's] ADD [c]]0] bit NOT NULL;
-
--- column, filled
-UPDATE [my.schema].[or]]ders's] SET [c]]0] = CONVERT(bit, @P1);
-
--- column, emptied
-UPDATE [my.schema].[or]]ders's] SET [c]]0] = NULL WHERE [c]]0] IS NOT NULL;
-
--- type
-ALTER TABLE [my.schema].[or]]ders's] ALTER COLUMN [c]]0] bit NOT NULL;
-
--- column
-ALTER TABLE [my.schema].[or]]ders's] ADD [c]]1] varbinary(max) NULL;
-
--- column, filled
-UPDATE [my.schema].[or]]ders's] SET [c]]1] = CONVERT(varbinary(max), @P1);
-
--- column, emptied
-UPDATE [my.schema].[or]]ders's] SET [c]]1] = NULL WHERE [c]]1] IS NOT NULL;
-
--- type
-ALTER TABLE [my.schema].[or]]ders's] ALTER COLUMN [c]]1] varbinary(max) NULL;
-
--- column
-ALTER TABLE [my.schema].[or]]ders's] ADD [c]]2] bigint NULL;
-
--- column, filled
-UPDATE [my.schema].[or]]ders's] SET [c]]2] = CONVERT(bigint, @P1);
-
--- column, emptied
-UPDATE [my.schema].[or]]ders's] SET [c]]2] = NULL WHERE [c]]2] IS NOT NULL;
-
--- type
-ALTER TABLE [my.schema].[or]]ders's] ALTER COLUMN [c]]2] bigint NULL;
-
--- column
-ALTER TABLE [my.schema].[or]]ders's] ADD [c]]3] smallint NULL;
-
--- column, filled
-UPDATE [my.schema].[or]]ders's] SET [c]]3] = CONVERT(smallint, @P1);
-
--- column, emptied
-UPDATE [my.schema].[or]]ders's] SET [c]]3] = NULL WHERE [c]]3] IS NOT NULL;
-
--- type
-ALTER TABLE [my.schema].[or]]ders's] ALTER COLUMN [c]]3] smallint NULL;
-
--- column
-ALTER TABLE [my.schema].[or]]ders's] ADD [c]]4] int NULL;
-
--- column, filled
-UPDATE [my.schema].[or]]ders's] SET [c]]4] = CONVERT(int, @P1);
-
--- column, emptied
-UPDATE [my.schema].[or]]ders's] SET [c]]4] = NULL WHERE [c]]4] IS NOT NULL;
-
--- type
-ALTER TABLE [my.schema].[or]]ders's] ALTER COLUMN [c]]4] int NULL;
-
--- column
-ALTER TABLE [my.schema].[or]]ders's] ADD [c]]5] nvarchar(max) NULL;
-
--- column, filled
-UPDATE [my.schema].[or]]ders's] SET [c]]5] = CONVERT(nvarchar(max), @P1);
-
--- column, emptied
-UPDATE [my.schema].[or]]ders's] SET [c]]5] = NULL WHERE [c]]5] IS NOT NULL;
-
--- type
-ALTER TABLE [my.schema].[or]]ders's] ALTER COLUMN [c]]5] nvarchar(max) NULL;
-
--- column
 ALTER TABLE [my.schema].[or]]ders's] ADD [c]]6] nvarchar(24) NULL;
 
 -- column, filled
 UPDATE [my.schema].[or]]ders's] SET [c]]6] = CONVERT(nvarchar(max), @P1);
 
--- column, emptied
-UPDATE [my.schema].[or]]ders's] SET [c]]6] = NULL WHERE [c]]6] IS NOT NULL;
-
 -- type
 ALTER TABLE [my.schema].[or]]ders's] ALTER COLUMN [c]]6] nvarchar(24) NULL;
-
--- column
-ALTER TABLE [my.schema].[or]]ders's] ADD [c]]7] nvarchar(20) NULL;
-
--- column, filled
-UPDATE [my.schema].[or]]ders's] SET [c]]7] = CONVERT(nvarchar(max), @P1);
-
--- column, emptied
-UPDATE [my.schema].[or]]ders's] SET [c]]7] = NULL WHERE [c]]7] IS NOT NULL;
-
--- type
-ALTER TABLE [my.schema].[or]]ders's] ALTER COLUMN [c]]7] nvarchar(20) NULL;
 
 -- column
 ALTER TABLE [my.schema].[or]]ders's] ADD [c]]8] nvarchar(13) NULL;
 
 -- column, filled
 UPDATE [my.schema].[or]]ders's] SET [c]]8] = CONVERT(nvarchar(max), @P1);
-
--- column, emptied
-UPDATE [my.schema].[or]]ders's] SET [c]]8] = NULL WHERE [c]]8] IS NOT NULL;
 
 -- type
 ALTER TABLE [my.schema].[or]]ders's] ALTER COLUMN [c]]8] nvarchar(13) NULL;
@@ -433,9 +301,6 @@ ALTER TABLE [my.schema].[or]]ders's] ADD [c]]9] nvarchar(15) NULL;
 -- column, filled
 UPDATE [my.schema].[or]]ders's] SET [c]]9] = CONVERT(nvarchar(max), @P1);
 
--- column, emptied
-UPDATE [my.schema].[or]]ders's] SET [c]]9] = NULL WHERE [c]]9] IS NOT NULL;
-
 -- type
 ALTER TABLE [my.schema].[or]]ders's] ALTER COLUMN [c]]9] nvarchar(15) NULL;
 
@@ -444,9 +309,6 @@ ALTER TABLE [my.schema].[or]]ders's] ADD [c]]10] nvarchar(29) NULL;
 
 -- column, filled
 UPDATE [my.schema].[or]]ders's] SET [c]]10] = CONVERT(nvarchar(max), @P1);
-
--- column, emptied
-UPDATE [my.schema].[or]]ders's] SET [c]]10] = NULL WHERE [c]]10] IS NOT NULL;
 
 -- type
 ALTER TABLE [my.schema].[or]]ders's] ALTER COLUMN [c]]10] nvarchar(29) NULL;
@@ -457,9 +319,6 @@ ALTER TABLE [my.schema].[or]]ders's] ADD [c]]11] nvarchar(32) NULL;
 -- column, filled
 UPDATE [my.schema].[or]]ders's] SET [c]]11] = CONVERT(nvarchar(max), @P1);
 
--- column, emptied
-UPDATE [my.schema].[or]]ders's] SET [c]]11] = NULL WHERE [c]]11] IS NOT NULL;
-
 -- type
 ALTER TABLE [my.schema].[or]]ders's] ALTER COLUMN [c]]11] nvarchar(32) NULL;
 
@@ -469,43 +328,10 @@ ALTER TABLE [my.schema].[or]]ders's] ADD [c]]12] nvarchar(15) NULL;
 -- column, filled
 UPDATE [my.schema].[or]]ders's] SET [c]]12] = CONVERT(nvarchar(max), @P1);
 
--- column, emptied
-UPDATE [my.schema].[or]]ders's] SET [c]]12] = NULL WHERE [c]]12] IS NOT NULL;
-
 -- type
 ALTER TABLE [my.schema].[or]]ders's] ALTER COLUMN [c]]12] nvarchar(15) NULL;
 
--- column
-ALTER TABLE [my.schema].[or]]ders's] ADD [c]]13] uniqueidentifier NULL;
-
--- column, filled
-UPDATE [my.schema].[or]]ders's] SET [c]]13] = CONVERT(uniqueidentifier, @P1);
-
--- column, emptied
-UPDATE [my.schema].[or]]ders's] SET [c]]13] = NULL WHERE [c]]13] IS NOT NULL;
-
--- type
-ALTER TABLE [my.schema].[or]]ders's] ALTER COLUMN [c]]13] uniqueidentifier NULL;
-
--- name
-EXEC sp_rename N'[my.schema].[or]]ders''s].[it''s]', N'new]', N'COLUMN';
-
 ---- Key ["c]7", "c]2"], misfits Fail
-
--- insert
-INSERT INTO [my.schema].[or]]ders's] ([c]]0], [c]]1], [c]]2], [c]]3], [c]]4], [c]]5], [c]]6], [c]]7], [c]]8], [c]]9], [c]]10], [c]]11], [c]]12], [c]]13]) VALUES (CONVERT(bit, @P1), CONVERT(varbinary(max), @P2), CONVERT(bigint, @P3), CONVERT(smallint, @P4), CONVERT(int, @P5), CONVERT(nvarchar(max), @P6), CONVERT(float, @P7), CONVERT(nvarchar(max), @P8), CONVERT(date, @P9, 23), CONVERT(time(3), @P10, 121), CONVERT(datetime2(6), @P11, 121), CONVERT(datetimeoffset(6), @P12, 121), CONVERT(decimal(10, 2), @P13), CONVERT(uniqueidentifier, @P14));
-
--- insert, several rows
-INSERT INTO [my.schema].[or]]ders's] ([c]]0], [c]]1], [c]]2], [c]]3], [c]]4], [c]]5], [c]]6], [c]]7], [c]]8], [c]]9], [c]]10], [c]]11], [c]]12], [c]]13]) VALUES (CONVERT(bit, @P1), CONVERT(varbinary(max), @P2), CONVERT(bigint, @P3), CONVERT(smallint, @P4), CONVERT(int, @P5), CONVERT(nvarchar(max), @P6), CONVERT(float, @P7), CONVERT(nvarchar(max), @P8), CONVERT(date, @P9, 23), CONVERT(time(3), @P10, 121), CONVERT(datetime2(6), @P11, 121), CONVERT(datetimeoffset(6), @P12, 121), CONVERT(decimal(10, 2), @P13), CONVERT(uniqueidentifier, @P14)), (CONVERT(bit, @P15), CONVERT(varbinary(max), @P16), CONVERT(bigint, @P17), CONVERT(smallint, @P18), CONVERT(int, @P19), CONVERT(nvarchar(max), @P20), CONVERT(float, @P21), CONVERT(nvarchar(max), @P22), CONVERT(date, @P23, 23), CONVERT(time(3), @P24, 121), CONVERT(datetime2(6), @P25, 121), CONVERT(datetimeoffset(6), @P26, 121), CONVERT(decimal(10, 2), @P27), CONVERT(uniqueidentifier, @P28));
-
--- insert, its temporary table
-IF OBJECT_ID(N'tempdb..[#_replicator_stage_7]') IS NULL CREATE TABLE [#_replicator_stage_7] ([c0] bit NULL, [c1] varbinary(max) NULL, [c2] bigint NULL, [c3] smallint NULL, [c4] int NULL, [c5] nvarchar(max) COLLATE Latin1_General_100_BIN2 NULL, [c6] float NULL, [c7] nvarchar(20) COLLATE Latin1_General_100_BIN2 NULL, [c8] date NULL, [c9] time(3) NULL, [c10] datetime2(6) NULL, [c11] datetimeoffset(6) NULL, [c12] decimal(10, 2) NULL, [c13] uniqueidentifier NULL) ELSE TRUNCATE TABLE [#_replicator_stage_7];
-
--- insert, rows into it
-INSERT INTO [#_replicator_stage_7] VALUES (CONVERT(bit, @P1), CONVERT(varbinary(max), @P2), CONVERT(bigint, @P3), CONVERT(smallint, @P4), CONVERT(int, @P5), CONVERT(nvarchar(max), @P6), CONVERT(float, @P7), CONVERT(nvarchar(max), @P8), CONVERT(date, @P9, 23), CONVERT(time(3), @P10, 121), CONVERT(datetime2(6), @P11, 121), CONVERT(datetimeoffset(6), @P12, 121), CONVERT(decimal(10, 2), @P13), CONVERT(uniqueidentifier, @P14)), (CONVERT(bit, @P15), CONVERT(varbinary(max), @P16), CONVERT(bigint, @P17), CONVERT(smallint, @P18), CONVERT(int, @P19), CONVERT(nvarchar(max), @P20), CONVERT(float, @P21), CONVERT(nvarchar(max), @P22), CONVERT(date, @P23, 23), CONVERT(time(3), @P24, 121), CONVERT(datetime2(6), @P25, 121), CONVERT(datetimeoffset(6), @P26, 121), CONVERT(decimal(10, 2), @P27), CONVERT(uniqueidentifier, @P28));
-
--- insert, by way of it
-INSERT INTO [my.schema].[or]]ders's] ([c]]0], [c]]1], [c]]2], [c]]3], [c]]4], [c]]5], [c]]6], [c]]7], [c]]8], [c]]9], [c]]10], [c]]11], [c]]12], [c]]13]) SELECT v.[c0], v.[c1], v.[c2], v.[c3], v.[c4], v.[c5], v.[c6], v.[c7], v.[c8], v.[c9], v.[c10], v.[c11], v.[c12], v.[c13] FROM [#_replicator_stage_7] AS v;
 
 -- update of nothing
 UPDATE [my.schema].[or]]ders's] SET [c]]7] = [c]]7] WHERE [c]]7] = CONVERT(nvarchar(20), @P1) AND DATALENGTH([c]]7]) = DATALENGTH(@P1) AND [c]]2] = CONVERT(bigint, @P2);
@@ -546,49 +372,10 @@ UPDATE t SET [c]]0] = v.[c0], [c]]1] = v.[c1], [c]]2] = v.[c2], [c]]3] = v.[c3],
 -- delete
 DELETE FROM [my.schema].[or]]ders's] WHERE [c]]7] = CONVERT(nvarchar(20), @P1) AND DATALENGTH([c]]7]) = DATALENGTH(@P1) AND [c]]2] = CONVERT(bigint, @P2);
 
--- delete, its temporary table
-IF OBJECT_ID(N'tempdb..[#_replicator_stage_7]') IS NULL CREATE TABLE [#_replicator_stage_7] ([c0] nvarchar(20) COLLATE Latin1_General_100_BIN2 NULL, [c1] bigint NULL) ELSE TRUNCATE TABLE [#_replicator_stage_7];
-
--- delete, rows into it
-INSERT INTO [#_replicator_stage_7] VALUES (CONVERT(nvarchar(max), @P1), CONVERT(bigint, @P2)), (CONVERT(nvarchar(max), @P3), CONVERT(bigint, @P4));
-
 -- delete, by way of it
 DELETE t FROM [my.schema].[or]]ders's] AS t INNER JOIN [#_replicator_stage_7] AS v ON t.[c]]7] = v.[c0] AND DATALENGTH(t.[c]]7]) = DATALENGTH(v.[c0]) AND t.[c]]2] = v.[c1];
 
--- truncate
-DELETE FROM [my.schema].[or]]ders's];
-
--- rows that are read
-SELECT CONVERT(nvarchar(41), [c]]0]), [c]]1], CONVERT(nvarchar(41), [c]]2]), CONVERT(nvarchar(41), [c]]3]), CONVERT(nvarchar(41), [c]]4]), [c]]5], CONVERT(nvarchar(41), [c]]6], 3), [c]]7], CONVERT(nvarchar(41), [c]]8], 23), CONVERT(nvarchar(41), [c]]9], 121), CONVERT(nvarchar(41), [c]]10], 121), CONVERT(nvarchar(41), [c]]11], 121), CONVERT(nvarchar(41), [c]]12]), LOWER(CONVERT(nvarchar(41), [c]]13])) FROM [my.schema].[or]]ders's] WITH (TABLOCK);
-
 ---- Key ["c]7", "c]2"], misfits Text
-
--- insert
-INSERT INTO [my.schema].[or]]ders's] ([c]]0], [c]]1], [c]]2], [c]]3], [c]]4], [c]]5], [c]]6], [c]]7], [c]]8], [c]]9], [c]]10], [c]]11], [c]]12], [c]]13]) VALUES (CONVERT(bit, @P1), CONVERT(varbinary(max), @P2), CONVERT(bigint, @P3), CONVERT(smallint, @P4), CONVERT(int, @P5), CONVERT(nvarchar(max), @P6), CONVERT(nvarchar(max), @P7), CONVERT(nvarchar(max), @P8), CONVERT(nvarchar(max), @P9), CONVERT(nvarchar(max), @P10), CONVERT(nvarchar(max), @P11), CONVERT(nvarchar(max), @P12), CONVERT(nvarchar(max), @P13), CONVERT(uniqueidentifier, @P14));
-
--- insert, several rows
-INSERT INTO [my.schema].[or]]ders's] ([c]]0], [c]]1], [c]]2], [c]]3], [c]]4], [c]]5], [c]]6], [c]]7], [c]]8], [c]]9], [c]]10], [c]]11], [c]]12], [c]]13]) VALUES (CONVERT(bit, @P1), CONVERT(varbinary(max), @P2), CONVERT(bigint, @P3), CONVERT(smallint, @P4), CONVERT(int, @P5), CONVERT(nvarchar(max), @P6), CONVERT(nvarchar(max), @P7), CONVERT(nvarchar(max), @P8), CONVERT(nvarchar(max), @P9), CONVERT(nvarchar(max), @P10), CONVERT(nvarchar(max), @P11), CONVERT(nvarchar(max), @P12), CONVERT(nvarchar(max), @P13), CONVERT(uniqueidentifier, @P14)), (CONVERT(bit, @P15), CONVERT(varbinary(max), @P16), CONVERT(bigint, @P17), CONVERT(smallint, @P18), CONVERT(int, @P19), CONVERT(nvarchar(max), @P20), CONVERT(nvarchar(max), @P21), CONVERT(nvarchar(max), @P22), CONVERT(nvarchar(max), @P23), CONVERT(nvarchar(max), @P24), CONVERT(nvarchar(max), @P25), CONVERT(nvarchar(max), @P26), CONVERT(nvarchar(max), @P27), CONVERT(uniqueidentifier, @P28));
-
--- insert, its temporary table
-IF OBJECT_ID(N'tempdb..[#_replicator_stage_7]') IS NULL CREATE TABLE [#_replicator_stage_7] ([c0] bit NULL, [c1] varbinary(max) NULL, [c2] bigint NULL, [c3] smallint NULL, [c4] int NULL, [c5] nvarchar(max) COLLATE Latin1_General_100_BIN2 NULL, [c6] nvarchar(24) COLLATE Latin1_General_100_BIN2 NULL, [c7] nvarchar(20) COLLATE Latin1_General_100_BIN2 NULL, [c8] nvarchar(13) COLLATE Latin1_General_100_BIN2 NULL, [c9] nvarchar(15) COLLATE Latin1_General_100_BIN2 NULL, [c10] nvarchar(29) COLLATE Latin1_General_100_BIN2 NULL, [c11] nvarchar(32) COLLATE Latin1_General_100_BIN2 NULL, [c12] nvarchar(15) COLLATE Latin1_General_100_BIN2 NULL, [c13] uniqueidentifier NULL) ELSE TRUNCATE TABLE [#_replicator_stage_7];
-
--- insert, rows into it
-INSERT INTO [#_replicator_stage_7] VALUES (CONVERT(bit, @P1), CONVERT(varbinary(max), @P2), CONVERT(bigint, @P3), CONVERT(smallint, @P4), CONVERT(int, @P5), CONVERT(nvarchar(max), @P6), CONVERT(nvarchar(max), @P7), CONVERT(nvarchar(max), @P8), CONVERT(nvarchar(max), @P9), CONVERT(nvarchar(max), @P10), CONVERT(nvarchar(max), @P11), CONVERT(nvarchar(max), @P12), CONVERT(nvarchar(max), @P13), CONVERT(uniqueidentifier, @P14)), (CONVERT(bit, @P15), CONVERT(varbinary(max), @P16), CONVERT(bigint, @P17), CONVERT(smallint, @P18), CONVERT(int, @P19), CONVERT(nvarchar(max), @P20), CONVERT(nvarchar(max), @P21), CONVERT(nvarchar(max), @P22), CONVERT(nvarchar(max), @P23), CONVERT(nvarchar(max), @P24), CONVERT(nvarchar(max), @P25), CONVERT(nvarchar(max), @P26), CONVERT(nvarchar(max), @P27), CONVERT(uniqueidentifier, @P28));
-
--- insert, by way of it
-INSERT INTO [my.schema].[or]]ders's] ([c]]0], [c]]1], [c]]2], [c]]3], [c]]4], [c]]5], [c]]6], [c]]7], [c]]8], [c]]9], [c]]10], [c]]11], [c]]12], [c]]13]) SELECT v.[c0], v.[c1], v.[c2], v.[c3], v.[c4], v.[c5], v.[c6], v.[c7], v.[c8], v.[c9], v.[c10], v.[c11], v.[c12], v.[c13] FROM [#_replicator_stage_7] AS v;
-
--- update of nothing
-UPDATE [my.schema].[or]]ders's] SET [c]]7] = [c]]7] WHERE [c]]7] = CONVERT(nvarchar(20), @P1) AND DATALENGTH([c]]7]) = DATALENGTH(@P1) AND [c]]2] = CONVERT(bigint, @P2);
-
--- update of nothing, its temporary table
-IF OBJECT_ID(N'tempdb..[#_replicator_stage_7]') IS NULL CREATE TABLE [#_replicator_stage_7] ([c0] nvarchar(20) COLLATE Latin1_General_100_BIN2 NULL, [c1] bigint NULL) ELSE TRUNCATE TABLE [#_replicator_stage_7];
-
--- update of nothing, rows into it
-INSERT INTO [#_replicator_stage_7] VALUES (CONVERT(nvarchar(max), @P1), CONVERT(bigint, @P2)), (CONVERT(nvarchar(max), @P3), CONVERT(bigint, @P4));
-
--- update of nothing, by way of it
-UPDATE t SET [c]]7] = t.[c]]7] FROM [my.schema].[or]]ders's] AS t INNER JOIN [#_replicator_stage_7] AS v ON t.[c]]7] = v.[c0] AND DATALENGTH(t.[c]]7]) = DATALENGTH(v.[c0]) AND t.[c]]2] = v.[c1];
 
 -- update
 UPDATE [my.schema].[or]]ders's] SET [c]]1] = CONVERT(varbinary(max), @P1), [c]]6] = CONVERT(nvarchar(max), @P2) WHERE [c]]7] = CONVERT(nvarchar(20), @P3) AND DATALENGTH([c]]7]) = DATALENGTH(@P3) AND [c]]2] = CONVERT(bigint, @P4);
@@ -599,9 +386,6 @@ IF OBJECT_ID(N'tempdb..[#_replicator_stage_7]') IS NULL CREATE TABLE [#_replicat
 -- update, rows into it
 INSERT INTO [#_replicator_stage_7] VALUES (CONVERT(varbinary(max), @P1), CONVERT(nvarchar(max), @P2), CONVERT(nvarchar(max), @P3), CONVERT(bigint, @P4)), (CONVERT(varbinary(max), @P5), CONVERT(nvarchar(max), @P6), CONVERT(nvarchar(max), @P7), CONVERT(bigint, @P8));
 
--- update, by way of it
-UPDATE t SET [c]]1] = v.[c0], [c]]6] = v.[c1] FROM [my.schema].[or]]ders's] AS t INNER JOIN [#_replicator_stage_7] AS v ON t.[c]]7] = v.[c2] AND DATALENGTH(t.[c]]7]) = DATALENGTH(v.[c2]) AND t.[c]]2] = v.[c3];
-
 -- update of all columns
 UPDATE [my.schema].[or]]ders's] SET [c]]0] = CONVERT(bit, @P1), [c]]1] = CONVERT(varbinary(max), @P2), [c]]2] = CONVERT(bigint, @P3), [c]]3] = CONVERT(smallint, @P4), [c]]4] = CONVERT(int, @P5), [c]]5] = CONVERT(nvarchar(max), @P6), [c]]6] = CONVERT(nvarchar(max), @P7), [c]]7] = CONVERT(nvarchar(max), @P8), [c]]8] = CONVERT(nvarchar(max), @P9), [c]]9] = CONVERT(nvarchar(max), @P10), [c]]10] = CONVERT(nvarchar(max), @P11), [c]]11] = CONVERT(nvarchar(max), @P12), [c]]12] = CONVERT(nvarchar(max), @P13), [c]]13] = CONVERT(uniqueidentifier, @P14) WHERE [c]]7] = CONVERT(nvarchar(20), @P15) AND DATALENGTH([c]]7]) = DATALENGTH(@P15) AND [c]]2] = CONVERT(bigint, @P16);
 
@@ -611,43 +395,7 @@ IF OBJECT_ID(N'tempdb..[#_replicator_stage_7]') IS NULL CREATE TABLE [#_replicat
 -- update of all columns, rows into it
 INSERT INTO [#_replicator_stage_7] VALUES (CONVERT(bit, @P1), CONVERT(varbinary(max), @P2), CONVERT(bigint, @P3), CONVERT(smallint, @P4), CONVERT(int, @P5), CONVERT(nvarchar(max), @P6), CONVERT(nvarchar(max), @P7), CONVERT(nvarchar(max), @P8), CONVERT(nvarchar(max), @P9), CONVERT(nvarchar(max), @P10), CONVERT(nvarchar(max), @P11), CONVERT(nvarchar(max), @P12), CONVERT(nvarchar(max), @P13), CONVERT(uniqueidentifier, @P14), CONVERT(nvarchar(max), @P15), CONVERT(bigint, @P16)), (CONVERT(bit, @P17), CONVERT(varbinary(max), @P18), CONVERT(bigint, @P19), CONVERT(smallint, @P20), CONVERT(int, @P21), CONVERT(nvarchar(max), @P22), CONVERT(nvarchar(max), @P23), CONVERT(nvarchar(max), @P24), CONVERT(nvarchar(max), @P25), CONVERT(nvarchar(max), @P26), CONVERT(nvarchar(max), @P27), CONVERT(nvarchar(max), @P28), CONVERT(nvarchar(max), @P29), CONVERT(uniqueidentifier, @P30), CONVERT(nvarchar(max), @P31), CONVERT(bigint, @P32));
 
--- update of all columns, by way of it
-UPDATE t SET [c]]0] = v.[c0], [c]]1] = v.[c1], [c]]2] = v.[c2], [c]]3] = v.[c3], [c]]4] = v.[c4], [c]]5] = v.[c5], [c]]6] = v.[c6], [c]]7] = v.[c7], [c]]8] = v.[c8], [c]]9] = v.[c9], [c]]10] = v.[c10], [c]]11] = v.[c11], [c]]12] = v.[c12], [c]]13] = v.[c13] FROM [my.schema].[or]]ders's] AS t INNER JOIN [#_replicator_stage_7] AS v ON t.[c]]7] = v.[c14] AND DATALENGTH(t.[c]]7]) = DATALENGTH(v.[c14]) AND t.[c]]2] = v.[c15];
-
--- delete
-DELETE FROM [my.schema].[or]]ders's] WHERE [c]]7] = CONVERT(nvarchar(20), @P1) AND DATALENGTH([c]]7]) = DATALENGTH(@P1) AND [c]]2] = CONVERT(bigint, @P2);
-
--- delete, its temporary table
-IF OBJECT_ID(N'tempdb..[#_replicator_stage_7]') IS NULL CREATE TABLE [#_replicator_stage_7] ([c0] nvarchar(20) COLLATE Latin1_General_100_BIN2 NULL, [c1] bigint NULL) ELSE TRUNCATE TABLE [#_replicator_stage_7];
-
--- delete, rows into it
-INSERT INTO [#_replicator_stage_7] VALUES (CONVERT(nvarchar(max), @P1), CONVERT(bigint, @P2)), (CONVERT(nvarchar(max), @P3), CONVERT(bigint, @P4));
-
--- delete, by way of it
-DELETE t FROM [my.schema].[or]]ders's] AS t INNER JOIN [#_replicator_stage_7] AS v ON t.[c]]7] = v.[c0] AND DATALENGTH(t.[c]]7]) = DATALENGTH(v.[c0]) AND t.[c]]2] = v.[c1];
-
--- truncate
-DELETE FROM [my.schema].[or]]ders's];
-
--- rows that are read
-SELECT CONVERT(nvarchar(41), [c]]0]), [c]]1], CONVERT(nvarchar(41), [c]]2]), CONVERT(nvarchar(41), [c]]3]), CONVERT(nvarchar(41), [c]]4]), [c]]5], [c]]6], [c]]7], [c]]8], [c]]9], [c]]10], [c]]11], [c]]12], LOWER(CONVERT(nvarchar(41), [c]]13])) FROM [my.schema].[or]]ders's] WITH (TABLOCK);
-
 ---- Key [], misfits Fail
-
--- insert
-INSERT INTO [my.schema].[or]]ders's] ([c]]0], [c]]1], [c]]2], [c]]3], [c]]4], [c]]5], [c]]6], [c]]7], [c]]8], [c]]9], [c]]10], [c]]11], [c]]12], [c]]13]) VALUES (CONVERT(bit, @P1), CONVERT(varbinary(max), @P2), CONVERT(bigint, @P3), CONVERT(smallint, @P4), CONVERT(int, @P5), CONVERT(nvarchar(max), @P6), CONVERT(float, @P7), CONVERT(nvarchar(max), @P8), CONVERT(date, @P9, 23), CONVERT(time(3), @P10, 121), CONVERT(datetime2(6), @P11, 121), CONVERT(datetimeoffset(6), @P12, 121), CONVERT(decimal(10, 2), @P13), CONVERT(uniqueidentifier, @P14));
-
--- insert, several rows
-INSERT INTO [my.schema].[or]]ders's] ([c]]0], [c]]1], [c]]2], [c]]3], [c]]4], [c]]5], [c]]6], [c]]7], [c]]8], [c]]9], [c]]10], [c]]11], [c]]12], [c]]13]) VALUES (CONVERT(bit, @P1), CONVERT(varbinary(max), @P2), CONVERT(bigint, @P3), CONVERT(smallint, @P4), CONVERT(int, @P5), CONVERT(nvarchar(max), @P6), CONVERT(float, @P7), CONVERT(nvarchar(max), @P8), CONVERT(date, @P9, 23), CONVERT(time(3), @P10, 121), CONVERT(datetime2(6), @P11, 121), CONVERT(datetimeoffset(6), @P12, 121), CONVERT(decimal(10, 2), @P13), CONVERT(uniqueidentifier, @P14)), (CONVERT(bit, @P15), CONVERT(varbinary(max), @P16), CONVERT(bigint, @P17), CONVERT(smallint, @P18), CONVERT(int, @P19), CONVERT(nvarchar(max), @P20), CONVERT(float, @P21), CONVERT(nvarchar(max), @P22), CONVERT(date, @P23, 23), CONVERT(time(3), @P24, 121), CONVERT(datetime2(6), @P25, 121), CONVERT(datetimeoffset(6), @P26, 121), CONVERT(decimal(10, 2), @P27), CONVERT(uniqueidentifier, @P28));
-
--- insert, its temporary table
-IF OBJECT_ID(N'tempdb..[#_replicator_stage_7]') IS NULL CREATE TABLE [#_replicator_stage_7] ([c0] bit NULL, [c1] varbinary(max) NULL, [c2] bigint NULL, [c3] smallint NULL, [c4] int NULL, [c5] nvarchar(max) COLLATE Latin1_General_100_BIN2 NULL, [c6] float NULL, [c7] nvarchar(20) COLLATE Latin1_General_100_BIN2 NULL, [c8] date NULL, [c9] time(3) NULL, [c10] datetime2(6) NULL, [c11] datetimeoffset(6) NULL, [c12] decimal(10, 2) NULL, [c13] uniqueidentifier NULL) ELSE TRUNCATE TABLE [#_replicator_stage_7];
-
--- insert, rows into it
-INSERT INTO [#_replicator_stage_7] VALUES (CONVERT(bit, @P1), CONVERT(varbinary(max), @P2), CONVERT(bigint, @P3), CONVERT(smallint, @P4), CONVERT(int, @P5), CONVERT(nvarchar(max), @P6), CONVERT(float, @P7), CONVERT(nvarchar(max), @P8), CONVERT(date, @P9, 23), CONVERT(time(3), @P10, 121), CONVERT(datetime2(6), @P11, 121), CONVERT(datetimeoffset(6), @P12, 121), CONVERT(decimal(10, 2), @P13), CONVERT(uniqueidentifier, @P14)), (CONVERT(bit, @P15), CONVERT(varbinary(max), @P16), CONVERT(bigint, @P17), CONVERT(smallint, @P18), CONVERT(int, @P19), CONVERT(nvarchar(max), @P20), CONVERT(float, @P21), CONVERT(nvarchar(max), @P22), CONVERT(date, @P23, 23), CONVERT(time(3), @P24, 121), CONVERT(datetime2(6), @P25, 121), CONVERT(datetimeoffset(6), @P26, 121), CONVERT(decimal(10, 2), @P27), CONVERT(uniqueidentifier, @P28));
-
--- insert, by way of it
-INSERT INTO [my.schema].[or]]ders's] ([c]]0], [c]]1], [c]]2], [c]]3], [c]]4], [c]]5], [c]]6], [c]]7], [c]]8], [c]]9], [c]]10], [c]]11], [c]]12], [c]]13]) SELECT v.[c0], v.[c1], v.[c2], v.[c3], v.[c4], v.[c5], v.[c6], v.[c7], v.[c8], v.[c9], v.[c10], v.[c11], v.[c12], v.[c13] FROM [#_replicator_stage_7] AS v;
 
 -- update of nothing
 UPDATE TOP (1) t SET [c]]0] = [c]]0] FROM [my.schema].[or]]ders's] AS t WHERE EXISTS (SELECT t.[c]]0], t.[c]]1], DATALENGTH(t.[c]]1]), t.[c]]2], t.[c]]3], t.[c]]4], t.[c]]5] COLLATE Latin1_General_100_BIN2, DATALENGTH(t.[c]]5]), CONVERT(binary(8), t.[c]]6]), t.[c]]7] COLLATE Latin1_General_100_BIN2, DATALENGTH(t.[c]]7]), t.[c]]8], t.[c]]9], t.[c]]10], t.[c]]11], t.[c]]12], t.[c]]13] INTERSECT SELECT CONVERT(bit, @P1), CONVERT(varbinary(max), @P2), DATALENGTH(CONVERT(varbinary(max), @P2)), CONVERT(bigint, @P3), CONVERT(smallint, @P4), CONVERT(int, @P5), CONVERT(nvarchar(max), @P6) COLLATE Latin1_General_100_BIN2, DATALENGTH(CONVERT(nvarchar(max), @P6)), CONVERT(binary(8), CONVERT(float, @P7)), CONVERT(nvarchar(max), @P8) COLLATE Latin1_General_100_BIN2, DATALENGTH(CONVERT(nvarchar(max), @P8)), CONVERT(date, @P9, 23), CONVERT(time(3), @P10, 121), CONVERT(datetime2(6), @P11, 121), CONVERT(datetimeoffset(6), @P12, 121), CONVERT(decimal(10, 2), @P13), CONVERT(uniqueidentifier, @P14));
@@ -661,28 +409,7 @@ UPDATE TOP (1) t SET [c]]0] = CONVERT(bit, @P1), [c]]1] = CONVERT(varbinary(max)
 -- delete
 DELETE TOP (1) t FROM [my.schema].[or]]ders's] AS t WHERE EXISTS (SELECT t.[c]]0], t.[c]]1], DATALENGTH(t.[c]]1]), t.[c]]2], t.[c]]3], t.[c]]4], t.[c]]5] COLLATE Latin1_General_100_BIN2, DATALENGTH(t.[c]]5]), CONVERT(binary(8), t.[c]]6]), t.[c]]7] COLLATE Latin1_General_100_BIN2, DATALENGTH(t.[c]]7]), t.[c]]8], t.[c]]9], t.[c]]10], t.[c]]11], t.[c]]12], t.[c]]13] INTERSECT SELECT CONVERT(bit, @P1), CONVERT(varbinary(max), @P2), DATALENGTH(CONVERT(varbinary(max), @P2)), CONVERT(bigint, @P3), CONVERT(smallint, @P4), CONVERT(int, @P5), CONVERT(nvarchar(max), @P6) COLLATE Latin1_General_100_BIN2, DATALENGTH(CONVERT(nvarchar(max), @P6)), CONVERT(binary(8), CONVERT(float, @P7)), CONVERT(nvarchar(max), @P8) COLLATE Latin1_General_100_BIN2, DATALENGTH(CONVERT(nvarchar(max), @P8)), CONVERT(date, @P9, 23), CONVERT(time(3), @P10, 121), CONVERT(datetime2(6), @P11, 121), CONVERT(datetimeoffset(6), @P12, 121), CONVERT(decimal(10, 2), @P13), CONVERT(uniqueidentifier, @P14));
 
--- truncate
-DELETE FROM [my.schema].[or]]ders's];
-
--- rows that are read
-SELECT CONVERT(nvarchar(41), [c]]0]), [c]]1], CONVERT(nvarchar(41), [c]]2]), CONVERT(nvarchar(41), [c]]3]), CONVERT(nvarchar(41), [c]]4]), [c]]5], CONVERT(nvarchar(41), [c]]6], 3), [c]]7], CONVERT(nvarchar(41), [c]]8], 23), CONVERT(nvarchar(41), [c]]9], 121), CONVERT(nvarchar(41), [c]]10], 121), CONVERT(nvarchar(41), [c]]11], 121), CONVERT(nvarchar(41), [c]]12]), LOWER(CONVERT(nvarchar(41), [c]]13])) FROM [my.schema].[or]]ders's] WITH (TABLOCK);
-
 ---- Key [], misfits Text
-
--- insert
-INSERT INTO [my.schema].[or]]ders's] ([c]]0], [c]]1], [c]]2], [c]]3], [c]]4], [c]]5], [c]]6], [c]]7], [c]]8], [c]]9], [c]]10], [c]]11], [c]]12], [c]]13]) VALUES (CONVERT(bit, @P1), CONVERT(varbinary(max), @P2), CONVERT(bigint, @P3), CONVERT(smallint, @P4), CONVERT(int, @P5), CONVERT(nvarchar(max), @P6), CONVERT(nvarchar(max), @P7), CONVERT(nvarchar(max), @P8), CONVERT(nvarchar(max), @P9), CONVERT(nvarchar(max), @P10), CONVERT(nvarchar(max), @P11), CONVERT(nvarchar(max), @P12), CONVERT(nvarchar(max), @P13), CONVERT(uniqueidentifier, @P14));
-
--- insert, several rows
-INSERT INTO [my.schema].[or]]ders's] ([c]]0], [c]]1], [c]]2], [c]]3], [c]]4], [c]]5], [c]]6], [c]]7], [c]]8], [c]]9], [c]]10], [c]]11], [c]]12], [c]]13]) VALUES (CONVERT(bit, @P1), CONVERT(varbinary(max), @P2), CONVERT(bigint, @P3), CONVERT(smallint, @P4), CONVERT(int, @P5), CONVERT(nvarchar(max), @P6), CONVERT(nvarchar(max), @P7), CONVERT(nvarchar(max), @P8), CONVERT(nvarchar(max), @P9), CONVERT(nvarchar(max), @P10), CONVERT(nvarchar(max), @P11), CONVERT(nvarchar(max), @P12), CONVERT(nvarchar(max), @P13), CONVERT(uniqueidentifier, @P14)), (CONVERT(bit, @P15), CONVERT(varbinary(max), @P16), CONVERT(bigint, @P17), CONVERT(smallint, @P18), CONVERT(int, @P19), CONVERT(nvarchar(max), @P20), CONVERT(nvarchar(max), @P21), CONVERT(nvarchar(max), @P22), CONVERT(nvarchar(max), @P23), CONVERT(nvarchar(max), @P24), CONVERT(nvarchar(max), @P25), CONVERT(nvarchar(max), @P26), CONVERT(nvarchar(max), @P27), CONVERT(uniqueidentifier, @P28));
-
--- insert, its temporary table
-IF OBJECT_ID(N'tempdb..[#_replicator_stage_7]') IS NULL CREATE TABLE [#_replicator_stage_7] ([c0] bit NULL, [c1] varbinary(max) NULL, [c2] bigint NULL, [c3] smallint NULL, [c4] int NULL, [c5] nvarchar(max) COLLATE Latin1_General_100_BIN2 NULL, [c6] nvarchar(24) COLLATE Latin1_General_100_BIN2 NULL, [c7] nvarchar(20) COLLATE Latin1_General_100_BIN2 NULL, [c8] nvarchar(13) COLLATE Latin1_General_100_BIN2 NULL, [c9] nvarchar(15) COLLATE Latin1_General_100_BIN2 NULL, [c10] nvarchar(29) COLLATE Latin1_General_100_BIN2 NULL, [c11] nvarchar(32) COLLATE Latin1_General_100_BIN2 NULL, [c12] nvarchar(15) COLLATE Latin1_General_100_BIN2 NULL, [c13] uniqueidentifier NULL) ELSE TRUNCATE TABLE [#_replicator_stage_7];
-
--- insert, rows into it
-INSERT INTO [#_replicator_stage_7] VALUES (CONVERT(bit, @P1), CONVERT(varbinary(max), @P2), CONVERT(bigint, @P3), CONVERT(smallint, @P4), CONVERT(int, @P5), CONVERT(nvarchar(max), @P6), CONVERT(nvarchar(max), @P7), CONVERT(nvarchar(max), @P8), CONVERT(nvarchar(max), @P9), CONVERT(nvarchar(max), @P10), CONVERT(nvarchar(max), @P11), CONVERT(nvarchar(max), @P12), CONVERT(nvarchar(max), @P13), CONVERT(uniqueidentifier, @P14)), (CONVERT(bit, @P15), CONVERT(varbinary(max), @P16), CONVERT(bigint, @P17), CONVERT(smallint, @P18), CONVERT(int, @P19), CONVERT(nvarchar(max), @P20), CONVERT(nvarchar(max), @P21), CONVERT(nvarchar(max), @P22), CONVERT(nvarchar(max), @P23), CONVERT(nvarchar(max), @P24), CONVERT(nvarchar(max), @P25), CONVERT(nvarchar(max), @P26), CONVERT(nvarchar(max), @P27), CONVERT(uniqueidentifier, @P28));
-
--- insert, by way of it
-INSERT INTO [my.schema].[or]]ders's] ([c]]0], [c]]1], [c]]2], [c]]3], [c]]4], [c]]5], [c]]6], [c]]7], [c]]8], [c]]9], [c]]10], [c]]11], [c]]12], [c]]13]) SELECT v.[c0], v.[c1], v.[c2], v.[c3], v.[c4], v.[c5], v.[c6], v.[c7], v.[c8], v.[c9], v.[c10], v.[c11], v.[c12], v.[c13] FROM [#_replicator_stage_7] AS v;
 
 -- update of nothing
 UPDATE TOP (1) t SET [c]]0] = [c]]0] FROM [my.schema].[or]]ders's] AS t WHERE EXISTS (SELECT t.[c]]0], t.[c]]1], DATALENGTH(t.[c]]1]), t.[c]]2], t.[c]]3], t.[c]]4], t.[c]]5] COLLATE Latin1_General_100_BIN2, DATALENGTH(t.[c]]5]), t.[c]]6] COLLATE Latin1_General_100_BIN2, DATALENGTH(t.[c]]6]), t.[c]]7] COLLATE Latin1_General_100_BIN2, DATALENGTH(t.[c]]7]), t.[c]]8] COLLATE Latin1_General_100_BIN2, DATALENGTH(t.[c]]8]), t.[c]]9] COLLATE Latin1_General_100_BIN2, DATALENGTH(t.[c]]9]), t.[c]]10] COLLATE Latin1_General_100_BIN2, DATALENGTH(t.[c]]10]), t.[c]]11] COLLATE Latin1_General_100_BIN2, DATALENGTH(t.[c]]11]), t.[c]]12] COLLATE Latin1_General_100_BIN2, DATALENGTH(t.[c]]12]), t.[c]]13] INTERSECT SELECT CONVERT(bit, @P1), CONVERT(varbinary(max), @P2), DATALENGTH(CONVERT(varbinary(max), @P2)), CONVERT(bigint, @P3), CONVERT(smallint, @P4), CONVERT(int, @P5), CONVERT(nvarchar(max), @P6) COLLATE Latin1_General_100_BIN2, DATALENGTH(CONVERT(nvarchar(max), @P6)), CONVERT(nvarchar(max), @P7) COLLATE Latin1_General_100_BIN2, DATALENGTH(CONVERT(nvarchar(max), @P7)), CONVERT(nvarchar(max), @P8) COLLATE Latin1_General_100_BIN2, DATALENGTH(CONVERT(nvarchar(max), @P8)), CONVERT(nvarchar(max), @P9) COLLATE Latin1_General_100_BIN2, DATALENGTH(CONVERT(nvarchar(max), @P9)), CONVERT(nvarchar(max), @P10) COLLATE Latin1_General_100_BIN2, DATALENGTH(CONVERT(nvarchar(max), @P10)), CONVERT(nvarchar(max), @P11) COLLATE Latin1_General_100_BIN2, DATALENGTH(CONVERT(nvarchar(max), @P11)), CONVERT(nvarchar(max), @P12) COLLATE Latin1_General_100_BIN2, DATALENGTH(CONVERT(nvarchar(max), @P12)), CONVERT(nvarchar(max), @P13) COLLATE Latin1_General_100_BIN2, DATALENGTH(CONVERT(nvarchar(max), @P13)), CONVERT(uniqueidentifier, @P14));
@@ -695,12 +422,6 @@ UPDATE TOP (1) t SET [c]]0] = CONVERT(bit, @P1), [c]]1] = CONVERT(varbinary(max)
 
 -- delete
 DELETE TOP (1) t FROM [my.schema].[or]]ders's] AS t WHERE EXISTS (SELECT t.[c]]0], t.[c]]1], DATALENGTH(t.[c]]1]), t.[c]]2], t.[c]]3], t.[c]]4], t.[c]]5] COLLATE Latin1_General_100_BIN2, DATALENGTH(t.[c]]5]), t.[c]]6] COLLATE Latin1_General_100_BIN2, DATALENGTH(t.[c]]6]), t.[c]]7] COLLATE Latin1_General_100_BIN2, DATALENGTH(t.[c]]7]), t.[c]]8] COLLATE Latin1_General_100_BIN2, DATALENGTH(t.[c]]8]), t.[c]]9] COLLATE Latin1_General_100_BIN2, DATALENGTH(t.[c]]9]), t.[c]]10] COLLATE Latin1_General_100_BIN2, DATALENGTH(t.[c]]10]), t.[c]]11] COLLATE Latin1_General_100_BIN2, DATALENGTH(t.[c]]11]), t.[c]]12] COLLATE Latin1_General_100_BIN2, DATALENGTH(t.[c]]12]), t.[c]]13] INTERSECT SELECT CONVERT(bit, @P1), CONVERT(varbinary(max), @P2), DATALENGTH(CONVERT(varbinary(max), @P2)), CONVERT(bigint, @P3), CONVERT(smallint, @P4), CONVERT(int, @P5), CONVERT(nvarchar(max), @P6) COLLATE Latin1_General_100_BIN2, DATALENGTH(CONVERT(nvarchar(max), @P6)), CONVERT(nvarchar(max), @P7) COLLATE Latin1_General_100_BIN2, DATALENGTH(CONVERT(nvarchar(max), @P7)), CONVERT(nvarchar(max), @P8) COLLATE Latin1_General_100_BIN2, DATALENGTH(CONVERT(nvarchar(max), @P8)), CONVERT(nvarchar(max), @P9) COLLATE Latin1_General_100_BIN2, DATALENGTH(CONVERT(nvarchar(max), @P9)), CONVERT(nvarchar(max), @P10) COLLATE Latin1_General_100_BIN2, DATALENGTH(CONVERT(nvarchar(max), @P10)), CONVERT(nvarchar(max), @P11) COLLATE Latin1_General_100_BIN2, DATALENGTH(CONVERT(nvarchar(max), @P11)), CONVERT(nvarchar(max), @P12) COLLATE Latin1_General_100_BIN2, DATALENGTH(CONVERT(nvarchar(max), @P12)), CONVERT(nvarchar(max), @P13) COLLATE Latin1_General_100_BIN2, DATALENGTH(CONVERT(nvarchar(max), @P13)), CONVERT(uniqueidentifier, @P14));
-
--- truncate
-DELETE FROM [my.schema].[or]]ders's];
-
--- rows that are read
-SELECT CONVERT(nvarchar(41), [c]]0]), [c]]1], CONVERT(nvarchar(41), [c]]2]), CONVERT(nvarchar(41), [c]]3]), CONVERT(nvarchar(41), [c]]4]), [c]]5], [c]]6], [c]]7], [c]]8], [c]]9], [c]]10], [c]]11], [c]]12], LOWER(CONVERT(nvarchar(41), [c]]13])) FROM [my.schema].[or]]ders's] WITH (TABLOCK);
 
 ---- Of our own
 
