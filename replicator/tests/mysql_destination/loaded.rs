@@ -33,6 +33,9 @@ const LINES: &[&str] = &[
     "5\tf\t1\t-1e+15\t1.6777216e+07\t\\\\xc3\t1970-01-01\t00:00:00\t1970-01-01 00:00:00\t1970-01-01 00:00:00+00\t \u{10FFFF}'\"\u{1a} \t1.00",
     // Nothing but a text that is escaped keeps this one from being taken as it is.
     "6\tf\t1\t1\t1\t\\N\t\\N\t\\N\t\\N\t\\N\ta\\fb\\vc\\bd\t1.00",
+    // These are.
+    "7\tt\t-7\t1.5\t2\t\\N\t2024-02-29\t12:00:00\t2024-02-29 12:00:00\t2024-02-29 12:00:00+00\tas it is\t-1.00",
+    "8\tf\t0\t-2\t\\N\t\\N\t\\N\t\\N\t\\N\t\\N\t\t\\N",
 ];
 
 fn table() -> Arc<Table> {
@@ -49,8 +52,9 @@ fn on(local_infile: &str) -> Stage {
     Stage::on(Arc::new(server.start()))
 }
 
-fn loads(stage: &Stage) -> u64 {
-    let status = stage.look("SHOW GLOBAL STATUS LIKE 'Com_load'");
+/// How many statements of a kind there were.
+fn count(stage: &Stage, kind: &str) -> u64 {
+    let status = stage.look(&format!("SHOW GLOBAL STATUS LIKE 'Com_{kind}'"));
     status[0].rsplit('|').next().unwrap().parse().unwrap()
 }
 
@@ -71,7 +75,9 @@ async fn what_is_loaded_is_what_is_inserted() {
             .copy(&row, chunk(&table, 1, 1, LINES))
             .await
             .unwrap();
-        assert_eq!(loads(&stage), u64::from(local_infile == "ON"));
+        assert_eq!(count(&stage, "load"), u64::from(local_infile == "ON"));
+        // What was loaded stayed.
+        assert_eq!(count(&stage, "rollback_to_savepoint"), 0);
         seen.push(everything(&mut destination, &table).await);
     }
     assert_eq!(seen[0], seen[1]);
@@ -95,6 +101,8 @@ async fn what_is_loaded_is_what_is_inserted() {
         "4|NULL|NULL|0.30000000000000004|NULL|\\x27|2024-02-29|12:00:00|2024-02-29 12:00:00|2024-02-29 12:00:00+00|NULL|0.00",
         "5|f|1|-1e+15|1.6777216e+07|\\xc3|1970-01-01|00:00:00|1970-01-01 00:00:00|1970-01-01 00:00:00+00| \u{10FFFF}'\"\u{1a} |1.00",
         "6|f|1|1|1|NULL|NULL|NULL|NULL|NULL|a\u{c}b\u{b}c\u{8}d|1.00",
+        "7|t|-7|1.5|2|NULL|2024-02-29|12:00:00|2024-02-29 12:00:00|2024-02-29 12:00:00+00|as it is|-1.00",
+        "8|f|0|-2|NULL|NULL|NULL|NULL|NULL|NULL||NULL",
     ];
     assert_eq!(back, wanted);
 }
@@ -109,7 +117,7 @@ async fn what_a_load_would_leave_out_or_change_is_refused_with_its_reason() {
         .copy(&row, chunk(&t, 1, 1, &["1\ta"]))
         .await
         .unwrap();
-    let before = loads(&stage);
+    let before = count(&stage, "load");
     let twice = chunk(&t, 1, 2, &["2\tb", "1\ttwice"]);
     let error = destination.copy(&row, twice).await.unwrap_err();
     let text = error.to_string();
@@ -132,6 +140,6 @@ async fn what_a_load_would_leave_out_or_change_is_refused_with_its_reason() {
     let error = destination.copy(&row, long).await.unwrap_err();
     let text = error.to_string();
     assert!(text.contains("public.t") && text.contains("name"), "{text}");
-    assert_eq!(loads(&stage), before + 3);
+    assert_eq!(count(&stage, "load"), before + 3);
     assert_eq!(stage.look("SELECT * FROM t"), ["1|a"]);
 }

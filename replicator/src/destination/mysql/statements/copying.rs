@@ -154,6 +154,7 @@ fn fields(held: &[Held], line: &[u8], out: &mut Vec<u8>) -> bool {
         }
         start = end + 1;
     }
+    out.push(b'\n');
     start == line.len() + 1
 }
 
