@@ -202,6 +202,22 @@ impl Source {
 /// How often the catalog is read before tables that go meanwhile are an error.
 pub(crate) const ATTEMPTS: usize = 5;
 
+/// A name for a temporary slot of this session, beside the slot `of`.
+///
+/// With the number of the server's own process, which no other session that lives has: a session that was given up may be
+/// there for a while, with its slot, and in a container every replicator has the same process number.
+pub(crate) async fn temporary_slot(
+    client: &mut Client,
+    of: &str,
+    what: &str,
+) -> Result<String, walstream::Error> {
+    // Names have 63 bytes at most.
+    let of: String = of.chars().take(40).collect();
+    let rows = client.query("SELECT pg_backend_pid()").await?;
+    let process = rows.first().and_then(|row| row.get(0)).unwrap_or_default();
+    Ok(format!("{of}_{what}_{process}"))
+}
+
 /// Whether a table was dropped while the catalog was being read: still in the snapshot, no longer to be opened.
 pub(crate) fn is_about_a_gone_table(error: &walstream::Error) -> bool {
     matches!(error.sqlstate(), Some("XX000" | "42P01"))

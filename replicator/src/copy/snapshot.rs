@@ -4,7 +4,7 @@ use walstream::walproto::Lsn;
 use walstream::{Client, Config, SlotOptions, Snapshot as Taken};
 
 use crate::error::{Error, Result};
-use crate::source::Source;
+use crate::source::{Source, temporary_slot};
 use crate::start::make_slot;
 
 /// What committed before [`lsn`](Self::lsn) is seen, and nothing else; the stream brings the rest.
@@ -50,10 +50,8 @@ impl Snapshot {
 
     /// One of now, for copies that are begun while the slot `of` is followed.
     pub(crate) async fn now(connection: &Config, source: &mut Source, of: &str) -> Result<Self> {
-        let holder = Client::connect_replication(connection).await?;
-        // Names have 63 bytes at most, and two replicators of the same slot never copy at the same time for long.
-        let name: String = of.chars().take(40).collect();
-        let name = format!("{name}_copy_{}", std::process::id());
+        let mut holder = Client::connect_replication(connection).await?;
+        let name = temporary_slot(&mut holder, of, "copy").await?;
         Self::with_slot(holder, source, &name, true)
             .await
             .map_err(Error::from)
@@ -74,5 +72,27 @@ impl SnapshotId {
         );
         client.execute(&sql).await?;
         Ok(client)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use testdata::{Server, Version};
+
+    use super::*;
+
+    /// A server sees later than we do that a session has ended: its slot is still there when the next copy begins.
+    #[tokio::test]
+    async fn a_snapshot_of_before_that_is_still_there_is_in_nobodys_way() {
+        let server = Server::start(Version::V18);
+        let connection: Config = server.url("postgres").parse().unwrap();
+        let client = Client::connect(&connection).await.unwrap();
+        let mut source = Source::new(client);
+
+        let before = Snapshot::now(&connection, &mut source, "replicator").await;
+        let now = Snapshot::now(&connection, &mut source, "replicator").await;
+
+        before.unwrap().id.session(&connection).await.unwrap();
+        now.unwrap().id.session(&connection).await.unwrap();
     }
 }

@@ -7,7 +7,7 @@ use walstream::walproto::{Decoder, Lsn, Message, Oid};
 use walstream::{Client, quote_identifier, quote_literal};
 
 use crate::error::{Error, Result};
-use crate::source::missing_field;
+use crate::source::{missing_field, temporary_slot};
 
 /// A temporary slot of our own session. What commits behind it can be asked for, whoever reads the slot that is followed;
 /// nothing is locked for that, and the slot goes with the session.
@@ -32,8 +32,7 @@ impl Witness {
         publications: &[String],
         wait: Duration,
     ) -> Result<Self> {
-        let name: String = of.chars().take(40).collect();
-        let name = format!("{name}_cut_over_{}", std::process::id());
+        let name = temporary_slot(client, of, "cut_over").await?;
         let limit = wait.as_millis().max(1);
         client
             .execute(&format!("SET lock_timeout = '{limit}ms'"))
