@@ -154,7 +154,7 @@ async fn is_another(
         return Ok(());
     }
     if !has_slot {
-        return Err(start::slot_gone(row));
+        return Err(start::slot_gone(row, system.timeline));
     }
     Err(Error::usage(format!(
         "the destination follows this source already: database {database:?} of system {}, at {}",

@@ -159,11 +159,11 @@ impl Command {
                 Some(&mut it.run.source.source),
                 Some(&mut it.run.destination),
             ),
-            Self::Status(it) => (Some(&mut it.source), it.destination.as_mut()),
-            Self::Resync(it) => (Some(&mut it.source), Some(&mut it.destination)),
+            Self::Status(it) => (Some(&mut it.followed.source), it.destination.as_mut()),
+            Self::Resync(it) => (Some(&mut it.followed.source), Some(&mut it.destination)),
             Self::Adopt(it) => (Some(&mut it.source.source), Some(&mut it.destination)),
             #[cfg(feature = "postgres")]
-            Self::CutOver(it) => (Some(&mut it.source), Some(&mut it.destination)),
+            Self::CutOver(it) => (Some(&mut it.followed.source), Some(&mut it.destination)),
             Self::Drop(it) => (Some(&mut it.source.source), it.destination.as_mut()),
             Self::Tail(it) => (Some(&mut it.source), None),
             Self::Record(it) => (Some(&mut it.source), None),
@@ -241,6 +241,27 @@ pub struct SourceArgs {
     pub publication: Vec<String>,
 }
 
+/// Source and slot of a run that there is.
+#[derive(Debug, Args)]
+pub struct FollowedArgs {
+    /// PostgreSQL that is read from, as postgres://user@host:port/database
+    #[arg(
+        long,
+        env = "REPLICATOR_SOURCE",
+        hide_env_values = true,
+        value_name = "URL"
+    )]
+    pub source: String,
+    /// Replication slot of the run
+    #[arg(
+        long,
+        env = "REPLICATOR_SLOT",
+        default_value = "replicator",
+        value_name = "NAME"
+    )]
+    pub slot: String,
+}
+
 /// Options of `drop`.
 #[derive(Debug, Args)]
 pub struct DropArgs {
@@ -260,14 +281,9 @@ pub struct DropArgs {
 /// Options of `resync`.
 #[derive(Debug, Args)]
 pub struct ResyncArgs {
-    /// PostgreSQL that is read from, as postgres://user@host:port/database
-    #[arg(
-        long,
-        env = "REPLICATOR_SOURCE",
-        hide_env_values = true,
-        value_name = "URL"
-    )]
-    pub source: String,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap takes it as a heading")]
+    pub followed: FollowedArgs,
     /// Where it is written to (a URL as for `run`)
     #[arg(
         long,
@@ -276,14 +292,6 @@ pub struct ResyncArgs {
         value_name = "URL"
     )]
     pub destination: String,
-    /// Replication slot of the run
-    #[arg(
-        long,
-        env = "REPLICATOR_SLOT",
-        default_value = "replicator",
-        value_name = "NAME"
-    )]
-    pub slot: String,
     /// Tables to copy anew, as schema.table,…
     // Not REPLICATOR_TABLES, which are many, nor anything that a run might have beside it.
     #[arg(

@@ -137,6 +137,8 @@ impl CutOverConfig {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CutOver {
+    /// Whether it was only asked what would be done.
+    pub dry_run: bool,
     /// Where the destination is.
     pub position: Lsn,
     /// Tables that are followed.
@@ -299,6 +301,7 @@ impl Cutting<'_> {
             self.nothing_came(witness, &names, &oids, &before).await?;
         }
         Ok(CutOver {
+            dry_run: self.config.dry_run,
             position,
             tables: tables.len(),
             steps: plan.steps,

@@ -7,8 +7,8 @@ use std::time::Duration;
 #[cfg(feature = "sqlite")]
 use replicator::cli::DemoArgs;
 use replicator::cli::{
-    AdoptArgs, Bars, CheckArgs, Cli, Command, DropArgs, Notify, RecordArgs, Refused, ResyncArgs,
-    RunArgs, Signals, TailArgs,
+    AdoptArgs, Bars, CheckArgs, Cli, Command, DropArgs, FollowedArgs, Notify, RecordArgs, Refused,
+    ResyncArgs, RunArgs, Signals, TailArgs,
 };
 use replicator::show::ColorChoice;
 use replicator::{Config, CopyHandle, Error, Metrics, Result, ShutdownHandle, log};
@@ -189,7 +189,8 @@ async fn drop(args: DropArgs) -> Result<()> {
 
 async fn resync(args: ResyncArgs) -> Result<()> {
     let tables = args.tables();
-    replicator::resync(&args.source, &args.destination, &args.slot, &tables).await?;
+    let FollowedArgs { source, slot } = args.followed;
+    replicator::resync(&source, &args.destination, &slot, &tables).await?;
     for table in tables {
         println!(
             "table {table}: to be copied anew by the run that follows the slot, or the next one"

@@ -65,6 +65,8 @@
 mod binary;
 mod color;
 mod copying;
+#[cfg(feature = "postgres")]
+mod cut_over;
 mod error;
 mod finding;
 pub(crate) mod json;

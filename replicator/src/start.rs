@@ -77,7 +77,7 @@ pub(crate) async fn start<D: Destination + 'static>(
         (Some(row), None) => {
             let tables = destination.tables(&config.slot).await?;
             let given_up = guard::given_up(config, &row, &tables);
-            Err(given_up.unwrap_or_else(|| slot_gone(&row)))
+            Err(given_up.unwrap_or_else(|| slot_gone(&row, system.timeline)))
         }
         (None, Some(slot)) if config.copy == Copy::No => adopt(
             config,
@@ -326,9 +326,11 @@ pub(crate) async fn with_companion(
     Ok(names)
 }
 
-/// Who we are, for those who find our name in the row.
+/// Who we are, for those who find our name where we hold something: in a container the number alone says nothing.
 pub(crate) fn holder() -> String {
-    format!("process {}", std::process::id())
+    let machine = rustix::system::uname();
+    let machine = machine.nodename().to_string_lossy();
+    format!("process {} on {machine}", std::process::id())
 }
 
 pub(crate) fn check_system(row: &PositionRow, system: &SystemIdentity) -> Result<()> {
@@ -380,13 +382,20 @@ pub(crate) fn usable(slot: &Slot, system: &SystemIdentity) -> Result<()> {
     Ok(())
 }
 
-pub(crate) fn slot_gone(row: &PositionRow) -> Error {
+/// The source is on `timeline`.
+pub(crate) fn slot_gone(row: &PositionRow, timeline: u32) -> Error {
+    let promoted = if timeline > row.timeline {
+        "a standby was promoted that has no such slot: if everything committed before that is at the destination, and nothing \
+         since, replicator adopt makes the slot there; "
+    } else {
+        ""
+    };
     Error::person(format!(
         "replication slot {:?} does not exist any more; the destination is at {}, and changes since then cannot be \
          read",
         row.slot, row.lsn
     ))
-    .with_hint(START_ANEW)
+    .with_hint(format!("{promoted}{START_ANEW}"))
 }
 
 pub(crate) fn foreign_slot(config: &Config) -> Error {

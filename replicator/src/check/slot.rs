@@ -75,7 +75,9 @@ fn state(
         (Some(State::Intent), _) => {}
         (Some(State::Streaming), None) => {
             if let Some(row) = followed {
-                found.push(anew(Finding::of(ID, &start::slot_gone(row)), config));
+                let timeline = reached.system.as_ref().map_or(0, |system| system.timeline);
+                let gone = start::slot_gone(row, timeline);
+                found.push(anew(Finding::of(ID, &gone), config));
             }
         }
         (None, Some(_)) if remembered.known && config.copy != Copy::No => {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::Args;
 
+use super::FollowedArgs;
 use super::metrics::duration;
 use crate::error::{Error, Result};
 use crate::status::{Status, StatusConfig, Watcher, status};
@@ -12,14 +13,9 @@ use crate::status::{Status, StatusConfig, Watcher, status};
 /// Options of `status`.
 #[derive(Debug, Args)]
 pub struct StatusArgs {
-    /// PostgreSQL that is read from, as postgres://user@host:port/database
-    #[arg(
-        long,
-        env = "REPLICATOR_SOURCE",
-        hide_env_values = true,
-        value_name = "URL"
-    )]
-    pub source: String,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap takes it as a heading")]
+    pub followed: FollowedArgs,
     /// Also look at what is remembered there (a URL as for `run`)
     #[arg(
         long,
@@ -28,14 +24,6 @@ pub struct StatusArgs {
         value_name = "URL"
     )]
     pub destination: Option<String>,
-    /// Replication slot of the run
-    #[arg(
-        long,
-        env = "REPLICATOR_SLOT",
-        default_value = "replicator",
-        value_name = "NAME"
-    )]
-    pub slot: String,
     /// A JSON object, one a line, for programs
     #[arg(long, env = "REPLICATOR_JSON")]
     pub json: bool,
@@ -54,7 +42,7 @@ impl StatusArgs {
     ///
     /// Standard output cannot be written to.
     pub async fn run(self) -> Result<u8> {
-        let mut config = StatusConfig::new(&self.source).slot(&self.slot);
+        let mut config = StatusConfig::new(&self.followed.source).slot(&self.followed.slot);
         if let Some(url) = &self.destination {
             config = config.destination(url);
         }

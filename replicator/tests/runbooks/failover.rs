@@ -75,7 +75,7 @@ fn a_source_fails_over_with_its_slot_and_without() {
     let (before, after) = block.split_once("replicator adopt").unwrap();
     stage.play(before);
     let mut promoted = connect(&third, "postgres");
-    stage.fails(&["does not exist any more"]);
+    stage.fails(&["does not exist any more", "replicator adopt makes"]);
     stage.play(&format!("replicator adopt{after}"));
     promoted
         .batch("INSERT INTO orders VALUES (1003, 'after'); UPDATE customers SET name = 'x' WHERE id = 3")

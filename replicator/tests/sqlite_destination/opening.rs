@@ -9,7 +9,7 @@ async fn one_process_writes_and_the_next_is_told_who() {
     let first = open(&path).await;
     let error = refused(&path).await;
     assert_eq!(error.exit_code(), 1);
-    let me = format!("process {}, slot s", std::process::id());
+    let me = format!("process {} on ", std::process::id());
     assert!(error.to_string().contains(&me), "{error}");
 
     // By another name it is the same file.

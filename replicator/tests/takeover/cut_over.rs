@@ -177,6 +177,16 @@ fn sequences_of_a_restored_schema_go_on() {
             r#"setval('"app"."plain_id_seq"', 4, true);"#,
         ],
     );
+    let json = cut_over(&job, &["--dry-run", "--json"]);
+    done(
+        &json,
+        0,
+        &[
+            r#""dry_run":true"#,
+            r#""not_yet":["the destination is at "#,
+            r#""statements":["SELECT pg_catalog.setval('\"app\".\"plain_id_seq\"', 4, true)"]"#,
+        ],
+    );
     let touched = "SELECT count(last_value) FROM pg_sequences";
     assert_eq!(there.value(touched).unwrap(), "0");
 

@@ -1,6 +1,8 @@
 //! A lag that is too much, where its user has the slot dropped for it.
 
 use crate::common::PATIENCE;
+#[cfg(feature = "failpoints")]
+use crate::common::{Running, until};
 use crate::site;
 
 /// The file's lock is waited for a second instead of half a minute.
@@ -73,4 +75,37 @@ fn a_slot_is_given_up_only_where_that_was_chosen() {
         site.rows("SELECT count(*) FROM t WHERE v LIKE '%x'"),
         ["2990"]
     );
+}
+
+/// Between the slot and what is written down of it.
+#[cfg(feature = "failpoints")]
+#[test]
+fn a_crash_as_soon_as_the_slot_is_dropped_leaves_a_position_that_every_start_refuses() {
+    let site = site();
+    let mut command = site.command("run");
+    command
+        .args(ACTS)
+        .env("REPLICATOR_FAILPOINT", "slot-given-up:1");
+    let mut running = Running::start(&mut command);
+    running.until_it_says(" streaming ");
+    let holder = site.sqlite();
+    holder.execute_batch("BEGIN IMMEDIATE").expect("a lock");
+    site.sql(MUCH);
+    until("the slot is dropped", || {
+        site.slot_column("active").is_none()
+    });
+    let died = running.wait(PATIENCE);
+    assert_eq!(died.code, None, "{}", died.stderr);
+    holder.execute_batch("ROLLBACK").expect("no lock");
+    assert_eq!(site.t().len(), 2, "what was rolled back is there");
+
+    for _ in 0..2 {
+        let refused = site.catch_up(&[]);
+        refused
+            .failed(3, &["does not exist any more", "cannot be read"])
+            .hinted(&["replicator drop"]);
+        assert_eq!(site.slot_column("active"), None, "a slot was made");
+    }
+    site.start_anew(&[]);
+    assert_eq!(site.t().len(), 2992);
 }

@@ -66,7 +66,7 @@ fn beside(path: &Path) -> PathBuf {
 fn write_holder(file: &mut File, slot: &str) -> std::io::Result<()> {
     file.set_len(0)?;
     file.seek(SeekFrom::Start(0))?;
-    writeln!(file, "process {}, slot {slot}", std::process::id())
+    writeln!(file, "{}, slot {slot}", crate::start::holder())
 }
 
 fn holder(file: &mut File) -> String {
