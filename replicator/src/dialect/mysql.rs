@@ -31,6 +31,8 @@ pub struct Mysql {
     on_misfit: OnMisfit,
     /// Whether upper and lower case are one in names of tables.
     folds: bool,
+    /// Whether a `DOUBLE` tells negative zero from zero.
+    signed_zero: bool,
 }
 
 /// In characters, of tables and of columns.
@@ -58,6 +60,7 @@ impl Mysql {
             flavour,
             on_misfit: OnMisfit::Fail,
             folds: false,
+            signed_zero: true,
         }
     }
 
@@ -73,6 +76,32 @@ impl Mysql {
     pub const fn folds(mut self, folds: bool) -> Self {
         self.folds = folds;
         self
+    }
+
+    /// Whether the server's `DOUBLE` tells negative zero from zero.
+    #[must_use]
+    pub(crate) const fn signed_zero(mut self, signed: bool) -> Self {
+        self.signed_zero = signed;
+        self
+    }
+
+    pub(crate) const fn flavour(&self) -> Flavour {
+        self.flavour
+    }
+
+    /// What each column of a table holds.
+    ///
+    /// # Errors
+    ///
+    /// A key that cannot be one here.
+    pub(crate) fn held(&self, table: &Table) -> Result<Vec<Held>> {
+        let mut held = Held::all(table, self.on_misfit)?;
+        if !self.signed_zero {
+            for held in &mut held {
+                *held = held.without_signed_zero();
+            }
+        }
+        Ok(held)
     }
 }
 
@@ -124,7 +153,7 @@ impl Dialect for Mysql {
     }
 
     fn create_table(&self, table: &Table) -> String {
-        let held = Held::all(table, self.on_misfit).unwrap_or_default();
+        let held = self.held(table).unwrap_or_default();
         let mut sql = format!("CREATE TABLE {} (", quoted(&table.destination));
         for (at, (column, held)) in table.columns.iter().zip(&held).enumerate() {
             separate(&mut sql, at, ", ");
@@ -147,7 +176,7 @@ impl Dialect for Mysql {
     }
 
     fn statement(&self, table: &Table, shape: &Shape) -> String {
-        let held = Held::all(table, self.on_misfit).unwrap_or_default();
+        let held = self.held(table).unwrap_or_default();
         Target::new(table, held, self.flavour).statement(shape, 1)
     }
 }
@@ -172,7 +201,7 @@ impl Words for Mysql {
 
 impl Mysql {
     fn declare(&self, table: &Table, at: usize, verb: &str) -> String {
-        let held = Held::all(table, self.on_misfit).unwrap_or_default();
+        let held = self.held(table).unwrap_or_default();
         let held = held.get(at).map(|held| held.sql(self.flavour));
         let (name, column) = (&table.destination, &table.columns[at].name);
         let (name, column) = (quoted(name), quoted(column));
@@ -240,7 +269,7 @@ impl Mysql {
                 ));
             }
         }
-        let held = Held::all(table, self.on_misfit)?;
+        let held = self.held(table)?;
         let bytes: usize = held.iter().map(Held::inside).sum();
         if bytes > types::PAGE {
             let long = held.iter().filter(|held| held.is_unbounded()).count();

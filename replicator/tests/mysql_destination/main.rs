@@ -8,6 +8,7 @@ mod every_destination;
 mod loaded;
 mod server;
 mod taken_over;
+mod zero;
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};

@@ -299,7 +299,7 @@ fn into_mariadb() {
         ),
         ("time(0)", "time(3)", &["24:00:00", "12:34:56"]),
         ("numeric(10,2)", "decimal(12,2)", &["1.50", "-12345678.90"]),
-        ("real", "double", &["0.1", "1e20", "-0"]),
+        ("real", "double", &["0.1", "1e20", "-1e-30"]),
         (
             "mood",
             "longtext character set utf8mb4",

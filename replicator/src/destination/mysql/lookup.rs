@@ -131,17 +131,19 @@ impl Found {
     ///
     /// Names what cannot hold our rows.
     pub(super) fn target(&self, db: &Session, table: &Table) -> Result<Target> {
-        let flavour = db.server.flavour;
-        let held = self.existing.held(table, flavour, OnMisfit::Fail);
+        let dialect = db.dialect();
+        let held = self
+            .existing
+            .held(table, &dialect.on_misfit(OnMisfit::Fail));
         // A table that was made with other types: their keys have other lengths.
         let held = match held {
             Ok(held) => held,
             Err(error) => {
-                let other = self.existing.held(table, flavour, OnMisfit::Text);
-                other.map_err(|_| error)?
+                let other = dialect.on_misfit(OnMisfit::Text);
+                self.existing.held(table, &other).map_err(|_| error)?
             }
         };
-        Ok(Target::new(table, held, flavour))
+        Ok(Target::new(table, held, dialect.flavour()))
     }
 
     /// Whether the key finds one row at most.

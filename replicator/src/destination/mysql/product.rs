@@ -43,6 +43,7 @@ impl Session {
         Mysql::of(self.server.flavour)
             .on_misfit(self.on_misfit)
             .folds(self.server.folds)
+            .signed_zero(self.server.signed_zero)
     }
 
     async fn wait_for_locks(&mut self, wait: Duration) -> Result<()> {

@@ -8,7 +8,7 @@ use mysql_async::prelude::Queryable;
 
 use super::failure::failure;
 use crate::destination::server::IDLE;
-use crate::dialect::mysql::types::Flavour;
+use crate::dialect::mysql::types::{Flavour, SIGNED_ZERO};
 use crate::error::{Error, Result};
 
 /// What was found out about a server when the session was opened.
@@ -21,6 +21,8 @@ pub(super) struct Server {
     pub(super) packet: usize,
     /// Whether it takes `LOAD DATA LOCAL`.
     pub(super) loads: bool,
+    /// Whether its `DOUBLE` tells negative zero from zero.
+    pub(super) signed_zero: bool,
     /// By name, those that were asked for.
     variables: HashMap<String, String>,
     /// When it was started, by its own clock: with the number of a session that is a session for good.
@@ -82,7 +84,11 @@ impl Server {
             .await
             .map_err(failed)?;
         let started = now.unwrap_or(0) - uptime.map_or(0, |(_, seconds)| seconds);
-        Ok(Self::read(variables, started))
+        let signed: Option<i64> = db.query_first(SIGNED_ZERO).await.map_err(failed)?;
+        Ok(Self {
+            signed_zero: signed == Some(1),
+            ..Self::read(variables, started)
+        })
     }
 
     fn read(variables: HashMap<String, String>, started: i64) -> Self {
@@ -92,6 +98,7 @@ impl Server {
             folds: value("lower_case_table_names") != "0",
             packet: value("max_allowed_packet").parse().unwrap_or(1 << 20),
             loads: matches!(value("local_infile"), "ON" | "on" | "1"),
+            signed_zero: true,
             started,
             variables,
         }

@@ -1,8 +1,7 @@
 //! Whether a table of somebody else's can hold our rows: pure, from what `information_schema` says of it.
 
-use super::quoted;
-use super::types::{CHARACTER, Flavour, Form, Held};
-use crate::config::OnMisfit;
+use super::types::{CHARACTER, Form, Held};
+use super::{Mysql, quoted};
 use crate::dialect::text::{is_plain, longest};
 use crate::dialect::unfit;
 use crate::error::{Error, Result};
@@ -50,12 +49,8 @@ impl Existing {
     /// # Errors
     ///
     /// Names what is missing or too narrow.
-    pub(crate) fn held(
-        &self,
-        table: &Table,
-        flavour: Flavour,
-        on_misfit: OnMisfit,
-    ) -> Result<Vec<Held>> {
+    pub(crate) fn held(&self, table: &Table, dialect: &Mysql) -> Result<Vec<Held>> {
+        let flavour = dialect.flavour();
         let name = &table.destination;
         if !self.engine.eq_ignore_ascii_case("innodb") {
             return Err(Error::person(format!(
@@ -65,7 +60,7 @@ impl Existing {
             .with_hint(format!("ALTER TABLE {name} ENGINE = InnoDB"))
             .mended_by(format!("ALTER TABLE {} ENGINE = InnoDB", quoted(name))));
         }
-        let made = Held::all(table, on_misfit)?;
+        let made = dialect.held(table)?;
         let mut held = Vec::with_capacity(table.columns.len());
         for (at, (ours, made)) in table.columns.iter().zip(made).enumerate() {
             let found = self.column(table, ours)?;
@@ -159,7 +154,7 @@ impl ExistingColumn {
                 self.decimal(precision, scale)?
             }
             // With a scale, as in DOUBLE(10, 2), it rounds.
-            Form::Double if is("double") && !unsigned && self.scale.is_none() => made.form,
+            Form::Double { .. } if is("double") && !unsigned && self.scale.is_none() => made.form,
             Form::Date if is("date") => made.form,
             Form::DateTime { digits, zoned } if is("datetime") => Form::DateTime {
                 digits: self.fraction(digits)?,

@@ -31,7 +31,7 @@ const LINES: &[Line] = &[
             narrow("double precision", 701, -1, "DOUBLE", "VARCHAR(24)"),
         ],
         kept: None,
-        note: "to the bit, `-0` too",
+        note: "to the bit; `-0` too, where the server tells it from `0`",
         misfits: &[
             near("Infinity", "1.7976931348623157e+308"),
             near("-Infinity", "-1.7976931348623157e+308"),

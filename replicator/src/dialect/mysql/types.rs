@@ -38,6 +38,12 @@ impl Flavour {
     }
 }
 
+/// Asks a server whether its `DOUBLE` tells negative zero from zero: 1, or 0.
+///
+/// MariaDB 10.11.14 does, 10.11.18 stores and prints zero, so the version of a release series would have to be known; what
+/// goes through a temporary table of the server's own is stored as in a table of ours.
+pub(crate) const SIGNED_ZERO: &str = "SELECT CONCAT(z) = '-0' FROM (SELECT -1e-300 * 1e-300 AS z UNION ALL SELECT 1e0) x ORDER BY z LIMIT 1";
+
 /// What InnoDB takes as a key, in bytes over all of its columns, with pages of 16 KiB.
 const LONGEST_KEY: usize = 3072;
 
@@ -67,7 +73,10 @@ pub(super) enum Form {
     Int2,
     Int4,
     Int8,
-    Double,
+    Double {
+        /// Whether negative zero is another value than zero.
+        signed_zero: bool,
+    },
     Decimal {
         precision: u16,
         scale: u16,
@@ -145,6 +154,14 @@ impl Held {
         }
     }
 
+    /// On a server whose `DOUBLE` does not tell negative zero from zero.
+    pub(crate) const fn without_signed_zero(mut self) -> Self {
+        if let Form::Double { signed_zero } = &mut self.form {
+            *signed_zero = false;
+        }
+        self
+    }
+
     /// The type as a column is declared.
     pub(crate) fn sql(&self, flavour: Flavour) -> String {
         let collation = flavour.collation();
@@ -153,7 +170,7 @@ impl Held {
             Form::Int2 => "SMALLINT".to_owned(),
             Form::Int4 => "INT".to_owned(),
             Form::Int8 => "BIGINT".to_owned(),
-            Form::Double => "DOUBLE".to_owned(),
+            Form::Double { .. } => "DOUBLE".to_owned(),
             Form::Decimal { precision, scale } => format!("DECIMAL({precision}, {scale})"),
             Form::Date => "DATE".to_owned(),
             Form::DateTime { digits, .. } => format!("DATETIME({digits})"),
@@ -185,7 +202,7 @@ impl Held {
     pub(crate) fn same(&self, name: &str, parameter: &str) -> String {
         match self.form {
             // Negative zero equals zero, and is another value; each double has a text of its own.
-            Form::Double => format!("CAST({name} AS CHAR) <=> CAST({parameter} AS CHAR)"),
+            Form::Double { .. } => format!("CAST({name} AS CHAR) <=> CAST({parameter} AS CHAR)"),
             _ => format!("{name} <=> {}", self.compared(parameter)),
         }
     }
@@ -214,7 +231,11 @@ impl Held {
                 }
                 _ => Ok(Cow::Borrowed(value)),
             },
-            (Form::Double, Value::Text(text)) => special(text, "DOUBLE").map(Cow::Owned),
+            (Form::Double { signed_zero: false }, Value::Text(text)) if text == "-0" => {
+                let why = "-0, which no DOUBLE of this server is";
+                Err(Misfit::new(why, Value::Real(0.0)))
+            }
+            (Form::Double { .. }, Value::Text(text)) => special(text, "DOUBLE").map(Cow::Owned),
             (Form::Decimal { .. }, Value::Text(text)) if text == "NaN" => {
                 Err(Misfit::without_nearest("NaN, which no DECIMAL is"))
             }
@@ -241,7 +262,7 @@ impl Held {
                 Form::Bool | Form::Int2 | Form::Int4 | Form::Int8 | Form::Decimal { .. },
                 Value::Integer(_),
             )
-            | (Form::Double, Value::Real(_)) => Ok(Cow::Borrowed(value)),
+            | (Form::Double { .. }, Value::Real(_)) => Ok(Cow::Borrowed(value)),
             _ => Err(Misfit::foreign(self.kind)),
         }
     }
@@ -294,7 +315,7 @@ impl Held {
                 other => Value::from_text(self.kind, other),
             },
             Form::Bytes(_) => Ok(Value::Blob(text.to_owned())),
-            Form::Double => Value::from_text(self.kind, text),
+            Form::Double { .. } => Value::from_text(self.kind, text),
             Form::DateTime { zoned, .. } => {
                 let mut text = without_zeroes(text).to_vec();
                 if zoned {
@@ -356,7 +377,7 @@ impl Form {
             Kind::Int4 => Self::Int4,
             // MariaDB's INT UNSIGNED would hold an oid too, and nobody's client would know it for one.
             Kind::Int8 | Kind::Oid => Self::Int8,
-            Kind::Float4 | Kind::Float8 => Self::Double,
+            Kind::Float4 | Kind::Float8 => Self::Double { signed_zero: true },
             Kind::Bytea => Self::Bytes(None),
             Kind::Text => match column.base_oid {
                 DATE => Self::Date,
@@ -378,7 +399,9 @@ impl Form {
         match self {
             Self::Bool | Self::Int2 | Self::Int4 | Self::Int8 | Self::Time { .. } => true,
             Self::Text(_) | Self::Bytes(_) => true,
-            Self::Double | Self::Decimal { .. } | Self::Date | Self::DateTime { .. } => false,
+            Self::Double { .. } | Self::Decimal { .. } | Self::Date | Self::DateTime { .. } => {
+                false
+            }
         }
     }
 
@@ -402,7 +425,7 @@ impl Form {
             Self::Date => 3,
             Self::Int4 => 4,
             Self::Time { .. } => 6,
-            Self::Int8 | Self::Double | Self::DateTime { .. } => 8,
+            Self::Int8 | Self::Double { .. } | Self::DateTime { .. } => 8,
             // Nine digits take four bytes, on each side of the point.
             Self::Decimal { precision, .. } => 8 + precision as usize * 4 / 9,
             Self::Text(_) | Self::Bytes(_) => 12,

@@ -1,4 +1,5 @@
 use super::*;
+use crate::config::OnMisfit;
 use walproto::Oid;
 
 /// A column as `information_schema` describes this declaration.
@@ -316,7 +317,7 @@ fn a_refusal_names_the_column_and_what_would_do() {
         let mut existing = existing(found("bigint"));
         change(&mut existing);
         let error = existing
-            .held(&table(column(INT8, -1)), Flavour::MariaDb, OnMisfit::Fail)
+            .held(&table(column(INT8, -1)), &Mysql::mariadb())
             .unwrap_err();
         assert_eq!(error.exit_code(), 3);
         (error.to_string(), error.hint().unwrap().to_owned())
@@ -354,7 +355,7 @@ fn a_key_that_a_collation_would_merge_is_refused() {
     let held = |ours: Column, there: &str, collation: &str| {
         let mut there = found(there);
         there.collation = Some(collation.to_owned());
-        existing(there).held(&table(ours), Flavour::MariaDb, OnMisfit::Fail)
+        existing(there).held(&table(ours), &Mysql::mariadb())
     };
     let text = || column(TEXT, -1);
     for collation in ["utf8mb4_general_ci", "utf8mb4_bin"] {
@@ -373,7 +374,7 @@ fn a_key_that_a_collation_would_merge_is_refused() {
     // Outside of the key nothing is compared.
     assert!(
         existing(found("bigint"))
-            .held(&table(column(INT8, -1)), Flavour::MySql, OnMisfit::Fail)
+            .held(&table(column(INT8, -1)), &Mysql::new())
             .is_ok()
     );
 }

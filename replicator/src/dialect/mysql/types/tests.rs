@@ -215,6 +215,12 @@ fn values_that_fit_go_as_the_server_takes_them() {
     }
     let negative = fitted(701, -1, OnMisfit::Fail, "-0").unwrap();
     assert!(matches!(negative, Value::Real(zero) if zero.is_sign_negative()));
+    let other = Held::of(&column(701, -1), OnMisfit::Fail).without_signed_zero();
+    let misfit = other.value(&Value::Text("-0".to_owned())).unwrap_err();
+    assert!(
+        matches!(misfit.nearest(), Some(Value::Real(zero)) if zero.is_sign_positive() && *zero == 0.0)
+    );
+    assert!(other.value(&Value::Real(0.0)).is_ok());
     // A text column holds numbers as PostgreSQL prints them.
     for (text, oid) in [("1e+20", 701), ("0.1", 700), ("-0", 701), ("NaN", 701)] {
         let sent = Value::Text(text.to_owned());
