@@ -25,6 +25,7 @@ mod tail;
 mod unknown;
 
 use std::ffi::OsString;
+#[cfg(feature = "sqlite")]
 use std::path::PathBuf;
 
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};

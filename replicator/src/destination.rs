@@ -6,6 +6,7 @@ mod fold;
 pub(crate) mod look;
 #[cfg(feature = "mysql")]
 pub(crate) mod mysql;
+#[cfg(any(feature = "sqlite", feature = "postgres", test))]
 mod parking;
 #[cfg(feature = "postgres")]
 pub(crate) mod postgres;

@@ -40,17 +40,17 @@ pub(crate) enum Any {
 ///
 /// Waits as long as [`Config::takeover`] says for another process that writes it.
 pub(crate) async fn open(config: &Config) -> Result<Any> {
-    let (slot, wait) = (&*config.slot, config.takeover);
+    let wait = config.takeover;
     match Place::read(&config.destination)? {
         #[cfg(feature = "sqlite")]
         Place::Sqlite(path) => {
-            let options = SqliteOptions::new(path, slot).wait(wait);
+            let options = SqliteOptions::new(path, &config.slot).wait(wait);
             let open = SqliteDestination::open(options.on_conflict(config.on_conflict));
             Ok(Any::Sqlite(open.await?))
         }
         #[cfg(feature = "postgres")]
         Place::Postgres(url) => {
-            let options = PostgresOptions::new(url, slot)
+            let options = PostgresOptions::new(url, &config.slot)
                 .wait(wait)
                 .timeout(config.destination_timeout)
                 .on_misfit(config.on_misfit);
@@ -78,6 +78,10 @@ pub(crate) async fn open(config: &Config) -> Result<Any> {
 }
 
 /// As [`open`], but a file that is not there is an error: for commands that only look or clean up.
+#[cfg_attr(
+    not(any(feature = "sqlite", feature = "postgres")),
+    expect(unused_variables, reason = "others need no name for their sessions")
+)]
 pub(crate) async fn open_existing(url: &str, slot: &str, wait: Duration) -> Result<Any> {
     match Place::read(url)? {
         #[cfg(feature = "sqlite")]
@@ -112,22 +116,25 @@ pub(crate) async fn open_existing(url: &str, slot: &str, wait: Duration) -> Resu
 /// It leads elsewhere than to a PostgreSQL server, where values of keys come about otherwise.
 #[cfg(feature = "postgres")]
 pub(crate) fn takes_sequences(url: &str) -> Result<()> {
-    let why = match Place::read(url)? {
-        Place::Postgres(_) => return Ok(()),
+    let why: Option<&str> = match Place::read(url)? {
+        Place::Postgres(_) => None,
         #[cfg(feature = "sqlite")]
         Place::Sqlite(_) => {
-            "a SQLite file has none: an INTEGER PRIMARY KEY goes on behind its largest value"
+            Some("a SQLite file has none: an INTEGER PRIMARY KEY goes on behind its largest value")
         }
         #[cfg(feature = "mysql")]
-        Place::Mysql(_) => {
+        Place::Mysql(_) => Some(
             "MySQL and MariaDB have AUTO_INCREMENT, which goes on behind the largest value by itself; to set it: ALTER TABLE … \
-             AUTO_INCREMENT = …"
-        }
+             AUTO_INCREMENT = …",
+        ),
         #[cfg(feature = "sqlserver")]
-        Place::SqlServer(_) => {
+        Place::SqlServer(_) => Some(
             "SQL Server's identities are for you to set: DBCC CHECKIDENT ('…', RESEED, …), or ALTER SEQUENCE … RESTART \
-             WITH …"
-        }
+             WITH …",
+        ),
+    };
+    let Some(why) = why else {
+        return Ok(());
     };
     Err(Error::usage(format!(
         "a cut-over sets the sequences of a PostgreSQL destination; {why}"

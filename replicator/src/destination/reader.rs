@@ -25,6 +25,10 @@ impl Reader {
             #[cfg(feature = "sqlite")]
             Place::Sqlite(path) => Ok(Self::Sqlite(path.into())),
             // A session there takes no lock before it writes.
+            #[cfg_attr(
+                not(any(feature = "postgres", feature = "mysql", feature = "sqlserver")),
+                expect(unreachable_patterns, reason = "there are no servers then")
+            )]
             _ => open_existing(url, slot, Duration::ZERO)
                 .await
                 .map(Self::Server),

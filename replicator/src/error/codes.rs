@@ -119,6 +119,7 @@ impl Course {
     }
 
     /// Whether it is about one row, so that the row may be left out and all else goes on.
+    #[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlserver", test))]
     pub(crate) const fn is_of_the_row(self) -> bool {
         matches!(
             self,
