@@ -22,7 +22,7 @@ use crate::log::redact::Url;
 use crate::raw::{self, MEMORY, PING, WATCH, check_publications, explain, watch_publications};
 use crate::show::{Form, Renderer, ShowError};
 use crate::shutdown::Shutdown;
-use crate::source::Source;
+use crate::source::{Source, temporary_slot};
 use crate::start::{make_slot, not_created};
 
 /// Frames that are shown together, so that one flush serves them all.
@@ -149,11 +149,10 @@ async fn start<W: Write>(config: &TailConfig, out: W) -> Result<Tail<W>> {
     }
     let mut source = Source::new(Client::connect(&connection).await?);
     let mut wire = Client::connect_replication(&connection).await?;
-    // Temporary slots are gone with their session, so no other can have the name of this one.
-    let slot = config
-        .slot
-        .clone()
-        .unwrap_or_else(|| format!("replicator_tail_{}", wire.process_id()));
+    let slot = match &config.slot {
+        Some(slot) => slot.clone(),
+        None => temporary_slot(&mut wire, "replicator", "tail").await?,
+    };
     let options = StreamOptions {
         messages: config.messages,
         // The server keeps what has not been committed, and sends whole transactions in the order of their commits.

@@ -402,7 +402,15 @@ async fn next_can_be_dropped_at_any_point() {
 async fn a_shutdown_of_the_server_waits_for_us_and_ends_the_stream() {
     let mut server = server(Version::NEWEST).await;
     let mut stream = stream(&server).await;
-    sql(&server).batch("INSERT INTO t VALUES (1, '')").unwrap();
+    let mut sql = sql(&server);
+    // Between the answer to START_REPLICATION and its first look at the log a walsender that is to end does so at once.
+    let sends = "SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming'";
+    let patience = Instant::now() + Duration::from_secs(60);
+    while sql.value(sends).unwrap() != "1" {
+        assert!(Instant::now() < patience, "the server does not stream");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    sql.batch("INSERT INTO t VALUES (1, '')").unwrap();
     let consumer = tokio::spawn(async move {
         let mut ids = Vec::new();
         loop {

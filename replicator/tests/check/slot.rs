@@ -124,7 +124,7 @@ fn a_slot_that_is_not_ours_or_is_ahead_of_the_destination_is_refused_as_a_run_do
         .says(
             "warning",
             "destination.in_use",
-            &format!("process {}, slot {slot}", run.id()),
+            &format!("process {} on ", run.id()),
         );
     run.terminate();
     // Read by somebody else meanwhile.
