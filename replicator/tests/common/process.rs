@@ -172,6 +172,15 @@ impl Running {
         String::from_utf8_lossy(&bytes).into_owned()
     }
 
+    /// Whether it has been stopped, as by `kill -STOP`, and not continued.
+    pub fn is_stopped(&self) -> bool {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.id())).unwrap_or_default();
+        // Behind the program's name, which is in parentheses.
+        stat.rsplit(") ")
+            .next()
+            .is_some_and(|rest| rest.starts_with('T'))
+    }
+
     /// Its process id.
     pub fn id(&self) -> u32 {
         self.child.id()

@@ -1,7 +1,6 @@
 //! An application that moves to the destination: its sequences go on there, and nobody writes at both sides.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use testdata::{Client, Server, Version};
@@ -230,13 +229,12 @@ fn sequences_of_a_restored_schema_go_on() {
 }
 
 /// Stops where a sequence was set, until somebody has done something.
-fn stopped(job: &Job, options: &[&str]) -> (Running, PathBuf) {
-    let met = job.folder().join("places");
+fn stopped(job: &Job, options: &[&str]) -> Running {
     let mut command = command(job, options);
-    command
-        .env("REPLICATOR_FAILPOINT", "sequence-set:1:stop")
-        .env("REPLICATOR_FAILPOINT_LOG", &met);
-    (job.start_command(command), met)
+    command.env("REPLICATOR_FAILPOINT", "sequence-set:1:stop");
+    let running = job.start_command(command);
+    until("it stops", || running.is_stopped());
+    running
 }
 
 #[test]
@@ -277,8 +275,7 @@ fn tables_that_were_made_get_sequences_when_that_is_asked_for() {
     assert_eq!(there.value(sequences).unwrap(), "0");
 
     // Somebody writes while it is at it.
-    let (race, met) = stopped(&job, &["--missing", "make"]);
-    until("the place is met", || met.exists());
+    let race = stopped(&job, &["--missing", "make"]);
     source
         .batch("INSERT INTO two (v) VALUES ('late'), ('later'), ('last')")
         .unwrap();

@@ -1,6 +1,5 @@
 //! Two replicators for one slot: one is at work, the other stands by, and takes over when the first dies or hangs.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -28,32 +27,28 @@ fn source() -> Server {
 /// What both replicators share, and where is written that one has stopped.
 struct Pair {
     job: Job,
-    met: PathBuf,
 }
 
 impl Pair {
     fn new(job: Job) -> Self {
         let job = job.source_parameter(SILENCE);
-        let met = job.folder().join("places");
-        Self { job, met }
+        Self { job }
     }
 
     /// One that stops, as a machine that hangs does, when it comes by the place.
     fn stops_at(&self, place: &str, options: &[&str]) -> Running {
         let mut command = self.job.command(options);
-        command
-            .env("REPLICATOR_FAILPOINT", format!("{place}:stop"))
-            .env("REPLICATOR_FAILPOINT_LOG", &self.met);
+        command.env("REPLICATOR_FAILPOINT", format!("{place}:stop"));
         self.job.start_command(command)
     }
 
     fn stands_by(&self) -> Running {
         self.job.start(&["--standby"])
     }
+}
 
-    fn until_stopped(&self) {
-        until("the place is met", || self.met.exists());
-    }
+fn until_stopped(running: &Running) {
+    until("it stops", || running.is_stopped());
 }
 
 /// Inserts, updates and deletes, a few rows a transaction, until it is dropped.
@@ -98,7 +93,6 @@ impl Drop for Load {
 /// and ends with one that stands by.
 fn a_hang_and_a_death(
     from: &Server,
-    pair: &Pair,
     (first, mut second): (Running, Running),
     mut rows: impl FnMut() -> String,
     comes_back: impl FnOnce(Running) -> Running,
@@ -106,7 +100,7 @@ fn a_hang_and_a_death(
     let mut source = connect(from, "postgres");
     second.wait_for("another session has the slot");
     let load = Load::on(from);
-    pair.until_stopped();
+    until_stopped(&first);
     let before = rows();
     second.wait_for("taking over");
     until("what follows arrives", || rows() != before);
@@ -135,7 +129,7 @@ fn who_hung_cannot_write_into_postgres_any_more() {
     let first = pair.stops_at("batch-middle:40", &[]);
     let mut sql = connect(&into, "postgres");
     let rows = || sql.value(ROWS).unwrap();
-    a_hang_and_a_death(&from, &pair, (first, second), rows, |first| {
+    a_hang_and_a_death(&from, (first, second), rows, |first| {
         let ended = first.wait();
         assert_eq!(ended.code, Some(1), "{}", ended.log);
         assert!(ended.log.contains("took over"), "{}", ended.log);
@@ -158,7 +152,7 @@ fn who_hung_cannot_write_into_mariadb_any_more_and_becomes_the_standby() {
     let second = pair.stands_by();
     let mut sql = into.connect("d").unwrap();
     let rows = || sql.value(ROWS).unwrap();
-    a_hang_and_a_death(&from, &pair, (first, second), rows, |mut first| {
+    a_hang_and_a_death(&from, (first, second), rows, |mut first| {
         first.wait_for("waiting beside the other replicator");
         first
     });
@@ -173,7 +167,7 @@ fn on_sqlite_the_holder_is_waited_for_and_named() {
     let mut second = pair.stands_by();
     second.wait_for("another session has the slot");
     let load = Load::on(&from);
-    pair.until_stopped();
+    until_stopped(&first);
     second.wait_for("waiting for another replicator to leave the destination");
     let holder = format!("process {}", first.id());
     assert!(second.log().contains(&holder), "{}", second.log());
@@ -197,7 +191,7 @@ fn a_first_start_that_is_under_way_is_let_alone() {
     let (from, into) = (source(), server(Version::V18));
     let pair = Pair::new(Job::new(&from, "postgres").into(into.url("postgres")));
     let mut first = pair.stops_at("slot-made:1", &[]);
-    pair.until_stopped();
+    until_stopped(&first);
     let mut second = pair.stands_by();
     second.wait_for("a first start is under way");
     first.signal("CONT");
