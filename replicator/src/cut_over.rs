@@ -32,7 +32,7 @@ use crate::apply::target;
 use crate::config::Until;
 use crate::destination::{self, AnyDestination, Destination};
 use crate::dialect::postgres::parts;
-use crate::error::{Error, Result, START_ANEW};
+use crate::error::{Error, Result};
 use crate::position::{PositionRow, State, TableRow, TableState};
 use crate::show::people;
 use crate::source::Source;
@@ -178,11 +178,10 @@ pub async fn cut_over(config: &CutOverConfig) -> Result<CutOver> {
         not_yet: Vec::new(),
     };
     let row = cutting.position(&system).await?;
-    let slot = wire.slot(&config.slot).await?.ok_or_else(|| {
-        let name = &config.slot;
-        Error::person(format!("replication slot {name:?} does not exist any more"))
-            .with_hint(START_ANEW)
-    })?;
+    let slot = wire
+        .slot(&config.slot)
+        .await?
+        .ok_or_else(|| start::slot_gone(&row, system.timeline))?;
     start::usable(&slot, &system)?;
     let tables = cutting.tables().await?;
     let done = cutting.carry_out(&row, &tables).await;

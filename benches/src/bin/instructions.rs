@@ -28,7 +28,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// What runs under valgrind; also good for a profile by `valgrind --tool=callgrind`.
+/// What runs under valgrind; also good for a profile by `valgrind --tool=callgrind`, with `--profile profiling`.
 fn run(workload: &str, contestant: &str, passes: &str) -> Result<(), String> {
     let workload = Workload::all()
         .into_iter()

@@ -10,6 +10,7 @@ use crate::changes;
 use crate::error::{Error, START_ANEW};
 use crate::position::{PositionRow, State, TableState};
 use crate::show::people::{size, span};
+use crate::start::slot_gone;
 
 /// Something that keeps it from moving, or will.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,10 +60,13 @@ impl Cause {
         if let Some(source) = std::error::Error::source(error) {
             text.push_str(&format!(": {source}"));
         }
-        let cause = Self::new(kind, text);
-        match error.hint() {
-            Some(hint) => cause.remedy(hint),
-            None => cause,
+        Self::new(kind, text).remedied_as(error)
+    }
+
+    fn remedied_as(self, error: &Error) -> Self {
+        Self {
+            remedy: error.hint().map(str::to_owned),
+            ..self
         }
     }
 }
@@ -104,10 +108,14 @@ fn of_source(
     there: Option<&DestinationStatus>,
     held: Option<Duration>,
 ) {
-    let SourceAsked { status, old } = asked;
+    let SourceAsked {
+        status,
+        old,
+        timeline,
+    } = asked;
     let position = there.and_then(|it| it.position.as_ref());
     let Some(slot) = &status.slot else {
-        causes.push(missing(name, position));
+        causes.push(missing(name, position, *timeline));
         return;
     };
     if let Some(reason) = status.lost() {
@@ -130,18 +138,13 @@ fn of_source(
     }
 }
 
-fn missing(name: &str, position: Option<&PositionRow>) -> Cause {
+fn missing(name: &str, position: Option<&PositionRow>, timeline: u32) -> Cause {
     match position {
-        Some(row) if row.state == State::Streaming => Cause::new(
-            "slot_missing",
-            format!(
-                "replication slot {name:?} does not exist any more; the destination is at {}, and changes since then \
-                 cannot be read",
-                row.lsn
-            ),
-        )
-        .remedy(START_ANEW)
-        .person(),
+        Some(row) if row.state == State::Streaming => {
+            let gone = slot_gone(row, timeline);
+            let cause = Cause::new("slot_missing", gone.to_string());
+            cause.remedied_as(&gone).person()
+        }
         _ => Cause::new(
             "slot_missing",
             format!("there is no replication slot {name:?} at the source"),

@@ -36,6 +36,8 @@ pub(super) struct SourceAsked {
     pub(super) status: SourceStatus,
     /// Transactions with a number and prepared ones that are old, with their age.
     pub(super) old: Vec<(Blocker, Duration)>,
+    /// The source's; 0 where nobody wants to know it, because the slot is there, and in recovery.
+    pub(super) timeline: u32,
 }
 
 /// The server's process that sends.
@@ -150,8 +152,21 @@ async fn within<T>(who: &str, asked: impl Future<Output = Result<T>>) -> Result<
         .unwrap_or_else(|_| Err(silent()))
 }
 
+async fn timeline(client: &mut Client) -> Result<u32> {
+    // The first eight digits of a WAL file's name are its timeline.
+    let sql = "SELECT CASE WHEN pg_is_in_recovery() THEN NULL ELSE left(pg_walfile_name(pg_current_wal_lsn()), 8) END";
+    let rows = client.query(sql).await?;
+    let name = rows.first().and_then(|row| row.get(0)).unwrap_or("0");
+    u32::from_str_radix(name, 16)
+        .map_err(|_| Error::retry(format!("the source has a WAL file on timeline {name:?}")))
+}
+
 async fn ask(client: &mut Client, name: &str) -> Result<SourceAsked> {
     let slot = client.slot(name).await?;
+    let timeline = match &slot {
+        Some(_) => 0,
+        None => timeline(client).await?,
+    };
     let (now, wal) = clock_and_wal(client).await?;
     let holder = client.slot_holder(name).await?;
     let sender = match &slot {
@@ -173,6 +188,7 @@ async fn ask(client: &mut Client, name: &str) -> Result<SourceAsked> {
         Some((blocker, age))
     });
     Ok(SourceAsked {
+        timeline,
         old: old.collect(),
         status: SourceStatus {
             version: client.server_version().to_string(),

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use replicator::{Destination, MysqlDestination, OnMisfit, Table};
+use replicator::{Destination, OnMisfit, Table};
 use testdata::MariaDb;
 use walproto::{Lsn, Oid};
 
 use crate::Stage;
-use crate::every_destination::{Ground, chunk, everything, keyed, named, started, streaming};
+use crate::every_destination::{Ground, chunk, everything, keyed, named, streaming};
 
 /// Types that have one of their own here, and texts that are escaped.
 const COLUMNS: &[(&str, u32)] = &[
@@ -64,13 +64,7 @@ async fn what_is_loaded_is_what_is_inserted() {
     for local_infile in ["ON", "OFF"] {
         let stage = on(local_infile);
         let table = table();
-        let options = stage.options().on_misfit(OnMisfit::Fail);
-        let destination = MysqlDestination::open(options).await.unwrap();
-        let (mut destination, row) = started(destination, &[&table]).await;
-        destination
-            .begin_copy(&row, &table, Lsn(100))
-            .await
-            .unwrap();
+        let (mut destination, row) = stage.copying(&table, OnMisfit::Fail).await;
         destination
             .copy(&row, chunk(&table, 1, 1, LINES))
             .await

@@ -14,10 +14,13 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use replicator::{MysqlDestination, MysqlOptions, OnConflict, OnMisfit};
+use replicator::{
+    Destination, MysqlDestination, MysqlOptions, OnConflict, OnMisfit, PositionRow, Table,
+};
 use testdata::{MariaDb, MariaDbClient};
+use walproto::Lsn;
 
-use every_destination::Ground;
+use every_destination::{Ground, started};
 
 every_case!(crate::Stage);
 
@@ -53,6 +56,19 @@ impl Stage {
         MysqlOptions::new(self.server.url(&self.database))
             .wait(Duration::from_secs(1))
             .on_misfit(OnMisfit::Text)
+    }
+
+    /// Where the first copy of a table has begun.
+    async fn copying(
+        &self,
+        table: &Arc<Table>,
+        on_misfit: OnMisfit,
+    ) -> (MysqlDestination, PositionRow) {
+        let options = self.options().on_misfit(on_misfit);
+        let destination = MysqlDestination::open(options).await.unwrap();
+        let (mut destination, row) = started(destination, &[table]).await;
+        destination.begin_copy(&row, table, Lsn(100)).await.unwrap();
+        (destination, row)
     }
 
     fn connect(&self) -> MariaDbClient {

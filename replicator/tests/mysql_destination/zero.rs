@@ -1,22 +1,15 @@
 //! Negative zero, which some servers tell from zero and some do not.
 
-use replicator::{Destination, MysqlDestination, OnMisfit};
-use walproto::Lsn;
+use replicator::{Destination, OnMisfit};
 
 use crate::Stage;
-use crate::every_destination::{chunk, everything, named, started};
+use crate::every_destination::{chunk, everything, named};
 
 /// What becomes of rows with a zero of each sign, in the first copy; or why they are refused.
 async fn copied(on_misfit: OnMisfit) -> Result<Vec<String>, String> {
     let stage = Stage::new();
     let table = named(1, "t", &[("id", 23), ("v", 701)], &[0]);
-    let options = stage.options().on_misfit(on_misfit);
-    let destination = MysqlDestination::open(options).await.unwrap();
-    let (mut destination, row) = started(destination, &[&table]).await;
-    destination
-        .begin_copy(&row, &table, Lsn(100))
-        .await
-        .unwrap();
+    let (mut destination, row) = stage.copying(&table, on_misfit).await;
     let rows = chunk(&table, 1, 1, &["1\t-0", "2\t0", "3\t-1"]);
     if let Err(error) = destination.copy(&row, rows).await {
         assert_eq!(error.exit_code(), 3, "{error}");

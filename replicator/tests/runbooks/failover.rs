@@ -76,6 +76,8 @@ fn a_source_fails_over_with_its_slot_and_without() {
     stage.play(before);
     let mut promoted = connect(&third, "postgres");
     stage.fails(&["does not exist any more", "replicator adopt makes"]);
+    let said = stage.until_cause("slot_missing");
+    assert!(said.log.contains("replicator adopt makes"), "{}", said.log);
     stage.play(&format!("replicator adopt{after}"));
     promoted
         .batch("INSERT INTO orders VALUES (1003, 'after'); UPDATE customers SET name = 'x' WHERE id = 3")

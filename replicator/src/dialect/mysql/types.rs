@@ -232,7 +232,7 @@ impl Held {
                 _ => Ok(Cow::Borrowed(value)),
             },
             (Form::Double { signed_zero: false }, Value::Text(text)) if text == "-0" => {
-                let why = "-0, which no DOUBLE of this server is";
+                let why = "negative zero, which no DOUBLE of this server is";
                 Err(Misfit::new(why, Value::Real(0.0)))
             }
             (Form::Double { .. }, Value::Text(text)) => special(text, "DOUBLE").map(Cow::Owned),
