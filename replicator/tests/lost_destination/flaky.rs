@@ -10,6 +10,13 @@ use replicator::{
 use testdata::workload::Random;
 use walproto::{Lsn, Oid};
 
+/// After so many faults, what never failed fails the next time.
+const SPARED: u64 = 40;
+
+/// After so many without a commit in between chance has no more of them: pauses grow, and a large transaction makes so
+/// many calls that one of them nearly always fails.
+const IN_A_ROW: usize = 4;
+
 /// What goes wrong, and how often it did.
 #[derive(Debug)]
 pub(crate) struct Faults {
@@ -19,6 +26,8 @@ pub(crate) struct Faults {
     /// After a fault so many more calls are lost, whatever they are.
     pub(crate) lost_for: usize,
     pub(crate) met: BTreeMap<&'static str, u64>,
+    /// How many since a commit was answered.
+    since_commit: usize,
 }
 
 impl Faults {
@@ -28,7 +37,13 @@ impl Faults {
             one_in,
             lost_for: 0,
             met: BTreeMap::new(),
+            since_commit: 0,
         }))
+    }
+
+    /// Whether this one was spared while others failed again and again, as chance has it where calls are few.
+    fn is_due(&self, place: &'static str) -> bool {
+        !self.met.contains_key(place) && self.met.values().sum::<u64>() >= SPARED
     }
 }
 
@@ -45,11 +60,15 @@ impl Flaky {
             faults.lost_for -= 1;
         } else {
             let one_in = faults.one_in;
-            if one_in == 0 || faults.random.below(one_in) != 0 {
+            if one_in == 0 || faults.since_commit >= IN_A_ROW {
+                return false;
+            }
+            if !faults.is_due(place) && faults.random.below(one_in) != 0 {
                 return false;
             }
             faults.lost_for = faults.random.below(2);
         }
+        faults.since_commit += 1;
         *faults.met.entry(place).or_default() += 1;
         true
     }
@@ -144,6 +163,7 @@ impl Destination for Flaky {
         }
         let outcome = self.inner.commit().await?;
         self.check("committed, and nobody knows")?;
+        self.faults.lock().unwrap().since_commit = 0;
         Ok(outcome)
     }
 
