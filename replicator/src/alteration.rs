@@ -1,8 +1,9 @@
 //! A table whose definition changed at a place of the stream: what it was, what it is, and what its rows hold.
 
+use std::fmt;
 use std::sync::Arc;
 
-use crate::table::Table;
+use crate::table::{Column, Table};
 use crate::value::Value;
 
 /// What a destination is to do about a table whose definition changed.
@@ -42,52 +43,93 @@ impl Alteration {
         self.names().0
     }
 
-    /// Whether columns that kept their names are in another order. PostgreSQL moves none: names were swapped, or a column was
-    /// dropped and one of its name added. Both leave a destination table that looks right, with other values in it.
+    /// Whether columns that kept their names are other ones by now, as their numbers or their order tell: PostgreSQL moves
+    /// none. Names were swapped, or a column was dropped and one of its name added. Both leave a destination table that
+    /// looks right, with other values in it.
     pub(crate) fn is_shuffled(&self) -> bool {
         let places = self.was.columns.iter().filter_map(|column| {
             let mut is = self.is.columns.iter();
             is.position(|it| it.name == column.name)
         });
-        !places.is_sorted()
+        !places.is_sorted() || self.was.remade_column(&self.is).is_some()
+    }
+
+    /// What became of each column that was, by their numbers: its place now. `None` where some number is not known.
+    fn traced(&self) -> Option<Vec<Option<usize>>> {
+        let (was, is) = (&self.was.columns, &self.is.columns);
+        let known = was.iter().chain(is).all(|it| it.number != 0);
+        let place = |was: &Column| is.iter().position(|it| it.number == was.number);
+        known.then(|| was.iter().map(place).collect())
+    }
+
+    /// The same by names, and a new name in an old place with the same type for another name of the same column.
+    fn guessed(&self) -> Vec<Option<usize>> {
+        let (was, is) = (&self.was.columns, &self.is.columns);
+        let (_, come) = self.names();
+        let place = |(at, was): (usize, &Column)| {
+            let renamed = || {
+                let other = is.get(at)?;
+                let same = (other.type_oid, other.typmod) == (was.type_oid, was.typmod);
+                (same && come.contains(&at) && self.was.columns.len() == is.len()).then_some(at)
+            };
+            is.iter()
+                .position(|it| it.name == was.name)
+                .or_else(renamed)
+        };
+        was.iter().enumerate().map(place).collect()
     }
 
     /// The statements that make the destination table fit, as far as there are any.
     pub(crate) fn statements(&self, words: &impl Words) -> Vec<String> {
-        let (gone, come) = self.names();
         let table = words.table(&self.is);
+        let places = self.traced().unwrap_or_else(|| self.guessed());
         let mut statements = Vec::new();
-        let place = |name: &str| self.was.columns.iter().position(|it| it.name == name);
-        // A new name in an old place, with the same type.
-        let renamed = |name: &str| {
-            let at = place(name)?;
-            let (was, is) = (self.was.columns.get(at)?, self.is.columns.get(at)?);
-            (come.contains(&at) && (was.type_oid, was.typmod) == (is.type_oid, is.typmod))
-                .then_some(at)
-        };
-        let mut taken = Vec::new();
-        for name in &gone {
-            let quoted = words.quoted(name);
-            match renamed(name) {
-                Some(at) if self.was.columns.len() == self.is.columns.len() => {
-                    taken.push(at);
-                    statements.push(words.rename(&self.is, name, &self.is.columns[at].name));
-                }
-                _ => statements.push(format!("ALTER TABLE {table} DROP COLUMN {quoted}")),
+        let (mut renamed, mut retyped) = (Vec::new(), Vec::new());
+        for (was, at) in self.was.columns.iter().zip(&places) {
+            let Some((at, is)) = at.and_then(|at| Some((at, self.is.columns.get(at)?))) else {
+                let quoted = words.quoted(&was.name);
+                statements.push(format!("ALTER TABLE {table} DROP COLUMN {quoted}"));
+                continue;
+            };
+            if was.name != is.name {
+                renamed.push((&*was.name, &*is.name));
+            }
+            if (was.type_oid, was.typmod) != (is.type_oid, is.typmod) {
+                retyped.push(at);
             }
         }
-        for at in come.iter().filter(|at| !taken.contains(at)) {
-            statements.push(words.add(&self.is, *at));
+        // A name is free once who had it has another.
+        while !renamed.is_empty() {
+            let is_free = |(_, name): &(&str, &str)| !renamed.iter().any(|(had, _)| had == name);
+            let next = renamed.iter().position(is_free).unwrap_or(0);
+            let (was, is) = renamed.remove(next);
+            statements.push(words.rename(&self.is, was, is));
         }
-        for (at, is) in self.is.columns.iter().enumerate() {
-            let was = place(&is.name).and_then(|at| self.was.columns.get(at));
-            let same =
-                |was: &crate::table::Column| (was.type_oid, was.typmod) == (is.type_oid, is.typmod);
-            if was.is_some_and(|was| !same(was)) {
-                statements.extend(words.retype(&self.is, at));
-            }
-        }
+        let come = (0..self.is.columns.len()).filter(|at| !places.contains(&Some(*at)));
+        statements.extend(come.map(|at| words.add(&self.is, at)));
+        retyped.sort_unstable();
+        statements.extend(retyped.iter().filter_map(|at| words.retype(&self.is, *at)));
         statements
+    }
+
+    /// Why the destination does not fit yet, with what to run there.
+    pub(crate) fn wanting(&self, why: impl fmt::Display, statements: &[String]) -> String {
+        if statements.is_empty() {
+            return format!("{why}; give the destination table a new definition by hand");
+        }
+        let renames = |it: &String| {
+            [" RENAME ", " DROP ", "EXEC sp_rename "]
+                .iter()
+                .any(|verb| it.contains(verb))
+        };
+        let unsure = if self.traced().is_none() && statements.iter().any(renames) {
+            " (a new name and a column that went while another came look the same from here: do at the destination what \
+             was done at the source)"
+        } else {
+            ""
+        };
+        let statements = statements.join("; ");
+        format!("{why}; run at the destination: {statements};{unsure}")
     }
 
     /// Whether the destination's unique indexes, each as the names of its columns, fit a key that changed.
@@ -127,31 +169,9 @@ pub(crate) trait Words {
     fn retype(&self, table: &Table, at: usize) -> Option<String>;
 }
 
-/// Why the destination does not fit yet, with what to run there.
-pub(crate) fn wanting(why: impl std::fmt::Display, statements: &[String]) -> String {
-    if statements.is_empty() {
-        format!("{why}; give the destination table a new definition by hand")
-    } else {
-        let renames = |it: &String| {
-            [" RENAME ", " DROP ", "EXEC sp_rename "]
-                .iter()
-                .any(|verb| it.contains(verb))
-        };
-        let unsure = if statements.iter().any(renames) {
-            " (a new name and a column that went while another came look the same from here: do at the destination what \
-             was done at the source)"
-        } else {
-            ""
-        };
-        let statements = statements.join("; ");
-        format!("{why}; run at the destination: {statements};{unsure}")
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::table::Column;
     use walproto::Oid;
 
     struct Plain;
@@ -220,6 +240,63 @@ mod tests {
             between(&was, &[("id", 20), ("a", 25), ("b", 25)]),
             ["TYPE id"]
         );
+    }
+
+    #[test]
+    fn numbers_tell_a_new_name_from_another_column() {
+        let numbered = |columns: &[(&str, u32, i16)]| {
+            let names: Vec<(&str, u32)> =
+                columns.iter().map(|(name, oid, _)| (*name, *oid)).collect();
+            let mut table = Arc::unwrap_or_clone(table(&names, &[0]));
+            for (column, (_, _, number)) in table.columns.iter_mut().zip(columns) {
+                column.number = *number;
+            }
+            Arc::new(table)
+        };
+        let was = [("id", 23, 1), ("a", 23, 2), ("b", 23, 3)];
+        let change = |is: &[(&str, u32, i16)]| Alteration {
+            was: numbered(&was),
+            is: numbered(is),
+            added: None,
+        };
+        let run = |is: &[(&str, u32, i16)]| change(is).statements(&Plain);
+        let (drop, rename) = ("ALTER TABLE t DROP COLUMN", "ALTER TABLE t RENAME COLUMN");
+        // Both look the same without them.
+        assert_eq!(
+            run(&[("id", 23, 1), ("b", 23, 3), ("c", 23, 4)]),
+            [format!("{drop} a"), "ADD c".to_owned()]
+        );
+        assert_eq!(
+            run(&[("id", 23, 1), ("a", 23, 2), ("c", 23, 4)]),
+            [format!("{drop} b"), "ADD c".to_owned()]
+        );
+        assert_eq!(
+            run(&[("id", 23, 1), ("a", 23, 2), ("c", 23, 3)]),
+            [format!("{rename} b TO c")]
+        );
+        // A wider column in the place of another one, its values copied over before.
+        assert_eq!(
+            run(&[("id", 23, 1), ("a", 20, 3)]),
+            [
+                format!("{drop} a"),
+                format!("{rename} b TO a"),
+                "TYPE a".to_owned()
+            ]
+        );
+        // Names that move on.
+        assert_eq!(
+            run(&[("id", 23, 1), ("b", 23, 2), ("c", 23, 3)]),
+            [format!("{rename} b TO c"), format!("{rename} a TO b")]
+        );
+        let unsure = change(&[("id", 23, 1), ("a", 23, 2), ("c", 23, 3)]);
+        let words = unsure.wanting("it differs", &unsure.statements(&Plain));
+        assert!(!words.contains("look the same"), "{words}");
+        let unsure = change(&[("id", 23, 1), ("a", 23, 2), ("c", 23, 0)]);
+        let words = unsure.wanting("it differs", &unsure.statements(&Plain));
+        assert!(words.contains("look the same"), "{words}");
+        // A table that looks right and is not.
+        assert!(change(&[("id", 23, 1), ("a", 23, 2), ("c", 23, 4), ("b", 23, 5)]).is_shuffled());
+        assert!(!change(&[("id", 23, 1), ("a", 23, 2), ("b", 23, 3), ("c", 23, 4)]).is_shuffled());
     }
 
     #[test]

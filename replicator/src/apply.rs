@@ -94,6 +94,7 @@ pub(crate) async fn apply<D: Destination + 'static>(
         timeline,
         tables,
         publications,
+        width,
     } = started;
     let (outbox, inbox) = parcel::channel();
     let (handle, hurried) = ShutdownHandle::new();
@@ -103,7 +104,7 @@ pub(crate) async fn apply<D: Destination + 'static>(
         lsn: position.lsn,
         at: Instant::now(),
     });
-    let known = Known::new(position.fingerprint.clone());
+    let known = Known::new(position.fingerprint.clone(), width);
     let (side, asked) = side::channel();
     let (looks, looked) = mpsc::channel(1);
     let busy = Arc::new(AtomicBool::new(false));

@@ -19,7 +19,7 @@ use crate::position::{TableRow, TableState};
 use crate::selection::Selection;
 use crate::source::{Published, Source};
 use crate::start::publication_changed;
-use crate::table::Table;
+use crate::table::{Column, Table};
 
 /// What has to be done about single tables.
 #[derive(Debug, PartialEq, Eq)]
@@ -186,6 +186,11 @@ fn compare(
                 } else if schema_came && filtered && it.filter.is_none() {
                     "all of its rows are published now, and not only those of its row filter"
                         .to_owned()
+                } else if table.is_made_as(&it.table)
+                    && let Some(column) = table.remade_column(&it.table)
+                {
+                    // What else is different is in the stream, at its place.
+                    column_remade(column)
                 } else {
                     continue;
                 }
@@ -225,6 +230,15 @@ fn compare(
 /// Why a table is stopped that has this name now.
 pub(crate) fn renamed(name: &TableName) -> String {
     format!("it is called {name} now; give it its name back first")
+}
+
+/// Why a table is stopped, or waited for, of which this column is another one by now.
+pub(crate) fn column_remade(column: &Column) -> String {
+    format!(
+        "column {} was dropped at the source, and there is another one of its name: the rows that are there have the values \
+         of the old one",
+        column.name
+    )
 }
 
 fn gone(unlogged: Option<&bool>) -> String {
@@ -321,6 +335,7 @@ mod tests {
         });
         Published {
             fingerprint: fingerprint.to_owned(),
+            width: 0,
             tables: tables.collect(),
         }
     }
@@ -387,6 +402,37 @@ mod tests {
         assert_eq!(replace, []);
         let left: Vec<&str> = left.iter().map(|(table, _)| &*table.name).collect();
         assert_eq!(left, ["remade"]);
+    }
+
+    #[test]
+    fn a_column_made_again_under_its_name_stops_its_table_unless_the_stream_tells() {
+        let with = |columns: &[(&str, u32, i16)]| Table {
+            columns: columns
+                .iter()
+                .map(|(name, oid, number)| {
+                    Column::new(*name, Oid(*oid), -1, Oid(*oid)).numbered(*number)
+                })
+                .collect(),
+            ..table(5, "t")
+        };
+        let was = [("id", 23, 1), ("v", 25, 2)];
+        let stopped = |now_are: &[(&str, u32, i16)]| {
+            let mut followed = row(5, "t", TableState::Streaming);
+            followed.table = with(&was);
+            let mut published = now("", &[(5, "t")]);
+            published.tables[0].table = with(now_are);
+            let changes = compared("", &[followed], &published);
+            changes.stop.first().map(|(_, why)| why.clone())
+        };
+        assert_eq!(stopped(&was), None);
+        let why = stopped(&[("id", 23, 1), ("v", 25, 3)]).expect("another column");
+        assert!(why.starts_with("column v was dropped"), "{why}");
+        // What older ledgers do not know,
+        assert_eq!(stopped(&[("id", 23, 1), ("v", 25, 0)]), None);
+        // and what comes with the stream.
+        assert_eq!(stopped(&[("id", 23, 1), ("v", 20, 3)]), None);
+        assert_eq!(stopped(&[("id", 23, 1), ("v", 25, 3), ("w", 25, 4)]), None);
+        assert_eq!(stopped(&[("id", 23, 1)]), None);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use walstream::walproto::{Oid, ReplicaIdentity};
 use walstream::{Client, Relation, RelationColumn, quote_identifier, quote_literal};
 
 use crate::error::{Error, Result};
-use crate::source::missing_field;
+use crate::source::{missing_field, parse};
 use crate::table::{Column, Table};
 use crate::value::Value;
 
@@ -19,6 +19,7 @@ pub(crate) async fn changed(
     relation: &Relation,
 ) -> Result<Table> {
     let bases = bases(client, relation).await?;
+    let numbers = numbers(client, relation).await?;
     let mut columns = Vec::with_capacity(relation.columns.len());
     for column in &relation.columns {
         let RelationColumn {
@@ -34,7 +35,16 @@ pub(crate) async fn changed(
             .or_else(|| known.map(|it| it.base_oid));
         // The type is gone by now; its text is all that there ever was of it here.
         let base = base.unwrap_or(*type_oid);
-        columns.push(Column::new(name.clone(), *type_oid, *typmod, base));
+        let column = Column::new(name.clone(), *type_oid, *typmod, base);
+        let mut kept = was.columns.iter();
+        let number = match numbers.get(name) {
+            Some((number, of)) if *of == (*type_oid, *typmod) => *number,
+            // It has changed once more since; what it was before that nobody knows.
+            _ => kept
+                .find(|it| it.looks_like(&column))
+                .map_or(0, |it| it.number),
+        };
+        columns.push(column.numbered(number));
     }
     let key = key(was, relation);
     Ok(Table {
@@ -64,6 +74,25 @@ fn key(was: &Table, relation: &Relation) -> Vec<usize> {
         _ if whole => Vec::new(),
         _ => sent,
     }
+}
+
+/// The numbers of the columns of now, by name, each with its type and modifier.
+async fn numbers(
+    client: &mut Client,
+    relation: &Relation,
+) -> Result<HashMap<String, (i16, (Oid, i32))>> {
+    let sql = format!(
+        "SELECT attname, attnum, atttypid, atttypmod FROM pg_attribute
+         WHERE attrelid = {} AND attnum > 0 AND NOT attisdropped",
+        relation.oid
+    );
+    let rows = client.query(&sql).await?;
+    let read = |row: &walstream::Row| {
+        let field = |at: usize| row.get(at).ok_or_else(|| missing_field(at));
+        let of = (Oid(parse(field(2)?)?), parse(field(3)?)?);
+        Ok((field(0)?.to_owned(), (parse(field(1)?)?, of)))
+    };
+    rows.iter().map(read).collect()
 }
 
 /// Each type with its domains resolved.

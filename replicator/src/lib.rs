@@ -117,7 +117,10 @@
 //! A relation of the stream that has more columns at its end than the ledger's table means, at its place, that they were
 //! added. Any other difference is waited for until somebody has changed the destination table too; then only the ledger
 //! changes, as here. With [`OnTableError::Isolate`] the table is stopped instead, and so is always one that has another
-//! name; a table of which another copy is asked for meanwhile joins as one that is new.
+//! name; a table of which another copy is asked for meanwhile joins as one that is new. Names alone do not say which
+//! column one is: numbers do, which the ledger has of each and the catalog of now. A column of a kept name with another
+//! number is waited for too, and only another copy will do; where all else is as before, the stream says nothing, and the
+//! table is stopped ("Tables that come and go").
 //!
 //! | step | a crash after it leaves | the next start | killed at |
 //! |---|---|---|---|
@@ -159,12 +162,12 @@
 //!
 //! ## Tables that come and go
 //!
-//! At the end of a later start's checks, and whenever a look at the publications finds another fingerprint, the ledger is
-//! compared with what is published, by the source's object numbers:
+//! At the end of a later start's checks, and whenever a look at the publications finds another fingerprint or that a table
+//! got a column, the ledger is compared with what is published, by the source's object numbers:
 //!
 //! | step | a crash after it leaves | the next start | killed at |
 //! |---|---|---|---|
-//! | 1. tables that were dropped, renamed, taken out (and put back), made unlogged, made again under their name, or that are published in another way are stopped, with the reason | some of them stopped | stops the others | at random |
+//! | 1. tables that were dropped, renamed, taken out (and put back), made unlogged, made again under their name (or a column of theirs was), or that are published in another way are stopped, with the reason | some of them stopped | stops the others | at random |
 //! | 2. per new table: ledger row (`copying`) and table | tables that wait for their rows | copies them | `table-joins` |
 //! | 3. the position row gets the new fingerprint | a ledger that has all that follows from it | goes on | at random |
 //!

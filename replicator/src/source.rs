@@ -25,6 +25,8 @@ pub(crate) struct Source {
 pub(crate) struct Published {
     /// Text that changes whenever a publication, its tables, filters or column lists do.
     pub(crate) fingerprint: String,
+    /// How many columns the tables have had so far.
+    pub(crate) width: i64,
     /// What each table publishes.
     pub(crate) tables: Vec<PublishedTable>,
 }
@@ -187,8 +189,9 @@ impl Source {
         rows.iter().map(read).collect()
     }
 
-    /// Whether publications, tables, filters and column lists are as they were.
-    pub(crate) async fn fingerprint(&mut self, publications: &[String]) -> Result<String> {
+    /// What tells whether publications, tables, filters and column lists are as they were, and how many columns the tables
+    /// have had so far: one more for each that comes, and none less for one that goes.
+    pub(crate) async fn fingerprint(&mut self, publications: &[String]) -> Result<(String, i64)> {
         for _ in 1..ATTEMPTS {
             match fingerprint(&mut self.client, publications, &self.selection).await {
                 Err(error) if is_about_a_gone_table(&error) => {}
@@ -229,7 +232,7 @@ pub(crate) async fn published(
     publications: &[String],
     selection: &Selection,
 ) -> Result<Published> {
-    let fingerprint = fingerprint(client, publications, selection).await?;
+    let (fingerprint, width) = fingerprint(client, publications, selection).await?;
     let version = client.server_version().major();
     // Before 15 there are neither column lists nor row filters. Generated columns are published from 18 on, and
     // only there does the view leave out those that are not.
@@ -251,6 +254,7 @@ pub(crate) async fn published(
     let tables = tables(client, &listed, &columns).await?;
     Ok(Published {
         fingerprint,
+        width,
         tables,
     })
 }
@@ -295,7 +299,7 @@ async fn tables(client: &mut Client, listed: &str, columns: &str) -> Result<Vec<
          SELECT t.oid, n.nspname, c.relname, c.relreplident, c.relkind,
                 coalesce((SELECT number & 4294967295 FROM file WHERE root = t.oid), c.relfilenode::int8), t.rowfilter,
                 t.differing, a.attname, a.atttypid, a.atttypmod, b.oid AS base,
-                array_position(i.key, a.attnum) AS key_position, array_length(i.key, 1) AS key_length
+                array_position(i.key, a.attnum) AS key_position, array_length(i.key, 1) AS key_length, a.attnum
          FROM tables t
          JOIN pg_class c ON c.oid = t.oid
          JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -342,10 +346,9 @@ async fn tables(client: &mut Client, listed: &str, columns: &str) -> Result<Vec<
             key.push((parse(position)?, published.table.columns.len()));
         }
         let (type_oid, base) = (Oid(parse(field(9)?)?), Oid(parse(field(11)?)?));
-        published
-            .table
-            .columns
-            .push(Column::new(name, type_oid, parse(field(10)?)?, base));
+        let column = Column::new(name, type_oid, parse(field(10)?)?, base);
+        let column = column.numbered(parse(field(14)?)?);
+        published.table.columns.push(column);
     }
     for (published, (mut key, length)) in tables.iter_mut().zip(keys) {
         key.sort_unstable();
@@ -364,7 +367,7 @@ async fn fingerprint(
     client: &mut Client,
     publications: &[String],
     selection: &Selection,
-) -> Result<String, walstream::Error> {
+) -> Result<(String, i64), walstream::Error> {
     let version = client.server_version().major();
     let names = literals(publications);
     let listed = selection.leaves_out_sql("n.nspname", "c.relname");
@@ -375,24 +378,24 @@ async fn fingerprint(
         (
             ", r.prattrs::text, pg_get_expr(r.prqual, r.prrelid)",
             format!(
-                " UNION ALL SELECT concat_ws(' ', 'schema', s.oid, s.xmin, s.pnnspid)
+                " UNION ALL SELECT concat_ws(' ', 'schema', s.oid, s.xmin, s.pnnspid), 0
                  FROM pg_publication_namespace s JOIN pg_publication p ON p.oid = s.pnpubid
                  WHERE p.pubname IN ({names})"
             ),
         )
     };
     let sql = format!(
-        "SELECT line FROM (
-           SELECT concat_ws(' ', 'publication', p.oid, p.xmin, p.pubname) AS line
+        "SELECT line, width FROM (
+           SELECT concat_ws(' ', 'publication', p.oid, p.xmin, p.pubname) AS line, 0 AS width
            FROM pg_publication p WHERE p.pubname IN ({names})
            UNION ALL
-           SELECT concat_ws(' ', 'table', r.oid, r.xmin, r.prrelid{lists})
+           SELECT concat_ws(' ', 'table', r.oid, r.xmin, r.prrelid{lists}), 0
            FROM pg_publication_rel r JOIN pg_publication p ON p.oid = r.prpubid
            JOIN pg_class c ON c.oid = r.prrelid JOIN pg_namespace n ON n.oid = c.relnamespace
            WHERE p.pubname IN ({names}) AND NOT {listed}
            {schemas}
            UNION
-           SELECT concat_ws(' ', 'publishes', c.oid, t.schemaname, t.tablename)
+           SELECT concat_ws(' ', 'publishes', c.oid, t.schemaname, t.tablename), c.relnatts
            FROM pg_publication_tables t
            JOIN pg_namespace n ON n.nspname = t.schemaname
            JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = t.tablename WHERE t.pubname IN ({names}) AND NOT {published}
@@ -407,7 +410,10 @@ async fn fingerprint(
         .chain(lines)
         .collect();
     lines.sort_unstable();
-    Ok(lines.join("\n"))
+    let widths = rows
+        .iter()
+        .filter_map(|row| row.get(1)?.parse::<i64>().ok());
+    Ok((lines.join("\n"), widths.sum()))
 }
 
 /// The query that reads a table's published rows and columns, in the order of [`Table::columns`].

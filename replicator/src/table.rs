@@ -45,6 +45,8 @@ pub struct Column {
     pub base_oid: Oid,
     /// What its text means; follows from `base_oid`.
     pub kind: Kind,
+    /// `pg_attribute.attnum`, which no other column of the table ever has; 0 where nobody knows it.
+    pub number: i16,
 }
 
 impl Column {
@@ -56,7 +58,24 @@ impl Column {
             typmod,
             base_oid,
             kind: Kind::of(base_oid),
+            number: 0,
         }
+    }
+
+    /// The same with its number.
+    pub const fn numbered(mut self, number: i16) -> Self {
+        self.number = number;
+        self
+    }
+
+    /// Whether both have the same name and type, so that the stream does not tell one from the other.
+    pub(crate) fn looks_like(&self, other: &Self) -> bool {
+        (&self.name, self.type_oid, self.typmod) == (&other.name, other.type_oid, other.typmod)
+    }
+
+    /// Whether it is known that one of them came when the other was gone.
+    pub(crate) const fn is_another_than(&self, other: &Self) -> bool {
+        self.number != 0 && other.number != 0 && self.number != other.number
     }
 }
 
@@ -68,6 +87,13 @@ struct ColumnRecord {
     type_oid: u32,
     typmod: i32,
     base: u32,
+    #[serde(default, skip_serializing_if = "is_unknown")]
+    number: i16,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+const fn is_unknown(number: &i16) -> bool {
+    *number == 0
 }
 
 impl From<ColumnRecord> for Column {
@@ -77,8 +103,9 @@ impl From<ColumnRecord> for Column {
             type_oid,
             typmod,
             base,
+            number,
         } = record;
-        Self::new(name, Oid(type_oid), typmod, Oid(base))
+        Self::new(name, Oid(type_oid), typmod, Oid(base)).numbered(number)
     }
 }
 
@@ -89,6 +116,7 @@ impl From<Column> for ColumnRecord {
             type_oid: column.type_oid.0,
             typmod: column.typmod,
             base: column.base_oid.0,
+            number: column.number,
         }
     }
 }
@@ -103,6 +131,23 @@ impl Table {
         };
         let count = self.key.len() + all;
         (0..count).map(move |at| self.key.get(at).copied().unwrap_or(at))
+    }
+
+    /// Whether a destination table that was made for one serves the other as well.
+    pub(crate) fn is_made_as(&self, other: &Self) -> bool {
+        let mut columns = self.columns.iter().zip(&other.columns);
+        self.key == other.key
+            && self.columns.len() == other.columns.len()
+            && columns
+                .all(|(ours, theirs)| ours.looks_like(theirs) && ours.base_oid == theirs.base_oid)
+    }
+
+    /// A column that was dropped at the source while another one of its name and type came, of which the stream says nothing.
+    pub(crate) fn remade_column(&self, now: &Self) -> Option<&Column> {
+        self.columns.iter().find(|was| {
+            let mut now = now.columns.iter();
+            now.any(|is| was.looks_like(is) && was.is_another_than(is))
+        })
     }
 
     /// Whether the stream still speaks of the table that we know.
@@ -276,6 +321,18 @@ mod tests {
                 })
                 .collect(),
         }
+    }
+
+    #[test]
+    fn a_column_keeps_its_number_and_older_ledgers_have_none() {
+        let column = Column::new("id", Oid(23), -1, Oid(23));
+        let old = r#"{"name":"id","type":23,"typmod":-1,"base":23}"#;
+        assert_eq!(serde_json::to_string(&column).unwrap(), old);
+        assert_eq!(serde_json::from_str::<Column>(old).unwrap(), column);
+        let column = column.numbered(7);
+        let text = serde_json::to_string(&column).unwrap();
+        assert!(text.ends_with(r#","number":7}"#), "{text}");
+        assert_eq!(serde_json::from_str::<Column>(&text).unwrap(), column);
     }
 
     #[test]

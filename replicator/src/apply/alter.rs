@@ -73,9 +73,10 @@ impl Definitions {
         let is = definition::changed(client, was, relation).await?;
         let mut added = Vec::new();
         let mut why = None;
-        match difference {
-            Difference::Other(words) => why = Some(words.clone()),
-            Difference::Added => {
+        match (difference, was.remade_column(&is)) {
+            (_, Some(column)) => why = Some(changes::column_remade(column)),
+            (Difference::Other(words), None) => why = Some(words.clone()),
+            (Difference::Added, None) => {
                 for at in was.columns.len()..is.columns.len() {
                     match definition::missing(client, was, &is, at).await? {
                         Ok(value) => added.push(value),

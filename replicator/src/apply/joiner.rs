@@ -62,15 +62,16 @@ impl Joiner {
         let client = Client::connect(&self.connection).await?;
         let mut source = Source::new(client).selecting(&self.config.selection);
         source.do_not_wait_for_locks().await?;
-        let was = self.known.get();
+        let (was, _) = self.known.get();
         let (config, names, side) = (&self.config, &self.publications, &mut self.side);
         let mut found = changes::find(config, &mut source, side, names, &was).await?;
         found.join = side.name(&config.names, found.join).await?;
         let published = changes::settle(config, side, found).await?;
         if was != published.fingerprint {
             self.side.publish(published.fingerprint.clone()).await?;
-            self.known.set(published.fingerprint.clone());
         }
+        self.known
+            .set(published.fingerprint.clone(), published.width);
         let pending = pending(&self.side.tables(&slot).await?);
         for table in &pending {
             if let Some(found) = published.find(table.oid) {

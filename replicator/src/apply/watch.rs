@@ -13,24 +13,25 @@ use crate::start;
 /// How long the source may take to answer; its own limit for locks is shorter.
 const ANSWER: Duration = Duration::from_secs(30);
 
-/// The fingerprint of what is published that the ledger was brought to last.
+/// What is published that the ledger was brought to last: its fingerprint, and how many columns its tables had had by
+/// then. One that is dropped and added again under its name is seen by nothing else.
 #[derive(Clone, Debug)]
-pub(super) struct Known(Arc<Mutex<String>>);
+pub(super) struct Known(Arc<Mutex<(String, i64)>>);
 
 impl Known {
-    pub(super) fn new(fingerprint: String) -> Self {
-        Self(Arc::new(Mutex::new(fingerprint)))
+    pub(super) fn new(fingerprint: String, width: i64) -> Self {
+        Self(Arc::new(Mutex::new((fingerprint, width))))
     }
 
-    pub(super) fn get(&self) -> String {
+    pub(super) fn get(&self) -> (String, i64) {
         self.0
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
     }
 
-    pub(super) fn set(&self, fingerprint: String) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = fingerprint;
+    pub(super) fn set(&self, fingerprint: String, width: i64) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = (fingerprint, width);
     }
 }
 
@@ -112,14 +113,13 @@ impl Watch {
         Ok(false)
     }
 
-    /// Whether publications, tables, filters and column lists are not what they were.
+    /// Whether publications, tables, filters and column lists are not what they were, or a column came.
     async fn compare(&mut self) -> Result<bool> {
         let publications = &self.publications;
         if let Some(name) = self.source.missing(publications).await?.first() {
             return Err(start::publication_missing(name, true));
         }
-        let fingerprint = self.source.fingerprint(publications).await?;
-        let changed = fingerprint != self.known.get();
+        let changed = self.source.fingerprint(publications).await? != self.known.get();
         let left_out = self.source.left_out(publications).await?;
         let new = left_out
             .into_iter()

@@ -41,6 +41,16 @@ fn an_added_column_is_no_reason_to_stop() {
     running.terminate().done();
 }
 
+/// The relation looks as if one had been added and nothing else.
+#[test]
+fn a_column_made_again_before_another_is_added() {
+    waits(
+        "ALTER TABLE t DROP v; ALTER TABLE t ADD v text; ALTER TABLE t ADD w int",
+        "INSERT INTO t VALUES (4, 'four', 4)",
+        &["column v was dropped at the source", "only another copy"],
+    );
+}
+
 #[test]
 fn a_dropped_column() {
     waits(

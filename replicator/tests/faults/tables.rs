@@ -158,6 +158,44 @@ fn a_renamed_table_is_stopped() {
     other_stops(&site, "called public.another now");
 }
 
+/// Of which the stream says nothing: the relation is sent as it was.
+#[test]
+fn a_last_column_made_again_under_its_name_stops_its_table() {
+    for version in OLDEST_AND_NEWEST {
+        let site = replicated(version, "FOR TABLE t, other");
+        site.sql("ALTER TABLE other DROP v; ALTER TABLE other ADD v text; INSERT INTO other VALUES (2, 'two')");
+        other_stops(&site, "column v was dropped at the source").logged(&["stopped: column v"]);
+        resync(&site, "other").done();
+        site.caught_up(&MINE);
+        assert_eq!(
+            site.rows("SELECT id, v FROM other ORDER BY id"),
+            ["1|∅", "2|two"]
+        );
+        assert_eq!(ledger(&site), ["other|streaming|∅", "t|streaming|∅"]);
+        // A new name is none of that, whatever the column's type, and neither is a column that comes and goes at once.
+        site.sql("BEGIN; ALTER TABLE other ADD w text; ALTER TABLE other DROP w; INSERT INTO other VALUES (3, 'three'); COMMIT");
+        site.caught_up(&MINE);
+        assert_eq!(ledger(&site), ["other|streaming|∅", "t|streaming|∅"]);
+    }
+}
+
+/// The same while it runs, and behind a column that was added in the stream.
+#[test]
+fn a_last_column_made_again_while_it_runs_stops_its_table() {
+    let site = replicated(Version::NEWEST, "FOR TABLE t, other");
+    let mut running = site.run(&MINE);
+    site.sql("ALTER TABLE other ADD w int DEFAULT 5; INSERT INTO other VALUES (2, 'two', 6)");
+    running.until("the column is there", || {
+        site.rows("SELECT count(*) FROM other") == ["2"]
+    });
+    assert_eq!(ledger(&site), ["other|streaming|∅", "t|streaming|∅"]);
+    site.sql("ALTER TABLE other DROP w; ALTER TABLE other ADD w int");
+    running.until_it_says("stopped: column w was dropped at the source");
+    site.sql("INSERT INTO t VALUES (4, 'four')");
+    running.until("the others go on", || site.t().len() == 4);
+    running.terminate().done();
+}
+
 #[test]
 fn a_row_filter_that_changed_stops_its_table() {
     let site = replicated(Version::NEWEST, "FOR TABLE t, other WHERE (id < 100)");

@@ -5,7 +5,7 @@
 //! it again finds the column there. What the rows hold in it, and the ledger, come in the batch.
 
 use super::{Writer, no_batch};
-use crate::alteration::{Alteration, wanting};
+use crate::alteration::Alteration;
 use crate::destination::server::ledger;
 use crate::destination::server::session::{Found, Lock, Session, Statements};
 use crate::error::{ErrorKind, Result};
@@ -54,22 +54,24 @@ impl<S: Session> Writer<S> {
         let db = self.db().await?;
         let statements = db.to_fit(alteration);
         let Some(found) = db.find(name).await? else {
-            return Ok(Some(wanting(format!("its table {name} is gone"), &[])));
+            return Ok(Some(
+                alteration.wanting(format!("its table {name} is gone"), &[]),
+            ));
         };
         if let Err(error) = db.check(&found, is) {
             return match error.kind() {
-                ErrorKind::Person => Ok(Some(wanting(error, &statements))),
+                ErrorKind::Person => Ok(Some(alteration.wanting(error, &statements))),
                 _ => Err(error),
             };
         }
         if let Some(gone) = alteration.gone().iter().find(|gone| found.has(gone)) {
             let why = format!("the destination's table {name} has column {gone} still");
-            return Ok(Some(wanting(why, &statements)));
+            return Ok(Some(alteration.wanting(why, &statements)));
         }
         if alteration.key_fits(found.unique()) {
             return Ok(None);
         }
         let why = format!("the primary key of the destination's table {name} is not the source's");
-        Ok(Some(wanting(why, &statements)))
+        Ok(Some(alteration.wanting(why, &statements)))
     }
 }

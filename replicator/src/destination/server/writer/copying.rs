@@ -66,7 +66,7 @@ impl<S: Session> Writer<S> {
         ledger::create_chunks(db).await?;
         let row = ledger::table(db, slot, oid).await?;
         let found = db.find(&table.destination).await?;
-        let same = row.table.columns == table.columns && row.table.key == table.key;
+        let same = row.table.is_made_as(table);
         let kept = ledger::last_chunk(db, slot, oid, KEPT).await? > 0;
         let mut place = Place {
             made_by_us: row.made_by_us,

@@ -3,7 +3,7 @@
 use rusqlite::params_from_iter;
 
 use super::Writer;
-use crate::alteration::{Alteration, Words, wanting};
+use crate::alteration::{Alteration, Words};
 use crate::destination::sqlite::file::failure;
 use crate::destination::sqlite::statements::Parameter;
 use crate::destination::sqlite::{existing, ledger};
@@ -72,7 +72,7 @@ impl Writer<'_> {
         let is = &alteration.is;
         if let Err(error) = existing::check(self.db, is) {
             return match error.kind() {
-                ErrorKind::Person => Ok(Some(wanting(error, &statements))),
+                ErrorKind::Person => Ok(Some(alteration.wanting(error, &statements))),
                 _ => Err(error),
             };
         }
@@ -82,7 +82,7 @@ impl Writer<'_> {
                     "the destination's table {:?} has column {name} still",
                     is.destination
                 );
-                return Ok(Some(wanting(why, &statements)));
+                return Ok(Some(alteration.wanting(why, &statements)));
             }
         }
         if alteration.key_fits(&self.unique(&is.destination)?) {
@@ -92,7 +92,7 @@ impl Writer<'_> {
             "the primary key of the destination's table {:?} is not the source's",
             is.destination
         );
-        Ok(Some(wanting(why, &statements)))
+        Ok(Some(alteration.wanting(why, &statements)))
     }
 
     /// The columns of each index that is unique.

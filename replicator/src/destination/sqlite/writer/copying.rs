@@ -30,7 +30,7 @@ impl Writer<'_> {
             ledger::create(writer.db)?;
             let row = ledger::table(writer.db, slot, oid)?;
             let is_there = writer.object(&table.destination)?.is_some();
-            let same = row.table.columns == table.columns && row.table.key == table.key;
+            let same = row.table.is_made_as(table);
             if row.made_by_us && !(same && is_there) {
                 writer.make_again(table)?;
             } else if ledger::last_chunk(writer.db, slot, oid, KEPT)? > 0 {
