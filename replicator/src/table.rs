@@ -135,9 +135,13 @@ impl Table {
 
     /// Whether a destination table that was made for one serves the other as well.
     pub(crate) fn is_made_as(&self, other: &Self) -> bool {
+        self.key == other.key && self.columns_look_like(other)
+    }
+
+    /// Whether the columns have the same names and types, in the same order.
+    pub(crate) fn columns_look_like(&self, other: &Self) -> bool {
         let mut columns = self.columns.iter().zip(&other.columns);
-        self.key == other.key
-            && self.columns.len() == other.columns.len()
+        self.columns.len() == other.columns.len()
             && columns
                 .all(|(ours, theirs)| ours.looks_like(theirs) && ours.base_oid == theirs.base_oid)
     }
