@@ -57,8 +57,8 @@ impl Alteration {
     /// What became of each column that was, by their numbers: its place now. `None` where some number is not known.
     fn traced(&self) -> Option<Vec<Option<usize>>> {
         let (was, is) = (&self.was.columns, &self.is.columns);
-        let known = was.iter().chain(is).all(|it| it.number != 0);
-        let place = |was: &Column| is.iter().position(|it| it.number == was.number);
+        let known = was.iter().chain(is).all(|it| it.attnum.is_some());
+        let place = |was: &Column| is.iter().position(|it| it.attnum == was.attnum);
         known.then(|| was.iter().map(place).collect())
     }
 
@@ -249,7 +249,7 @@ mod tests {
                 columns.iter().map(|(name, oid, _)| (*name, *oid)).collect();
             let mut table = Arc::unwrap_or_clone(table(&names, &[0]));
             for (column, (_, _, number)) in table.columns.iter_mut().zip(columns) {
-                column.number = *number;
+                column.attnum = Some(*number).filter(|number| *number != 0);
             }
             Arc::new(table)
         };

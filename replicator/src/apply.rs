@@ -94,7 +94,7 @@ pub(crate) async fn apply<D: Destination + 'static>(
         timeline,
         tables,
         publications,
-        width,
+        relnatts,
     } = started;
     let (outbox, inbox) = parcel::channel();
     let (handle, hurried) = ShutdownHandle::new();
@@ -104,7 +104,7 @@ pub(crate) async fn apply<D: Destination + 'static>(
         lsn: position.lsn,
         at: Instant::now(),
     });
-    let known = Known::new(position.fingerprint.clone(), width);
+    let known = Known::new(position.fingerprint.clone(), relnatts);
     let (side, asked) = side::channel();
     let (looks, looked) = mpsc::channel(1);
     let busy = Arc::new(AtomicBool::new(false));

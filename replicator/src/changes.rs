@@ -235,8 +235,8 @@ pub(crate) fn renamed(name: &TableName) -> String {
 /// Why a table is stopped, or waited for, of which this column is another one by now.
 pub(crate) fn column_remade(column: &Column) -> String {
     format!(
-        "column {} was dropped at the source, and there is another one of its name: the rows that are there have the values \
-         of the old one",
+        "column {} was dropped at the source, and there is another one of its name: the destination's rows have the values of \
+         the old one",
         column.name
     )
 }
@@ -335,7 +335,7 @@ mod tests {
         });
         Published {
             fingerprint: fingerprint.to_owned(),
-            width: 0,
+            relnatts: String::new(),
             tables: tables.collect(),
         }
     }
@@ -410,7 +410,8 @@ mod tests {
             columns: columns
                 .iter()
                 .map(|(name, oid, number)| {
-                    Column::new(*name, Oid(*oid), -1, Oid(*oid)).numbered(*number)
+                    Column::new(*name, Oid(*oid), -1, Oid(*oid))
+                        .with_attnum(Some(*number).filter(|number| *number != 0))
                 })
                 .collect(),
             ..table(5, "t")

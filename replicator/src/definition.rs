@@ -19,7 +19,7 @@ pub(crate) async fn changed(
     relation: &Relation,
 ) -> Result<Table> {
     let bases = bases(client, relation).await?;
-    let numbers = numbers(client, relation).await?;
+    let attnums = attnums(client, relation).await?;
     let mut columns = Vec::with_capacity(relation.columns.len());
     for column in &relation.columns {
         let RelationColumn {
@@ -37,14 +37,14 @@ pub(crate) async fn changed(
         let base = base.unwrap_or(*type_oid);
         let column = Column::new(name.clone(), *type_oid, *typmod, base);
         let mut kept = was.columns.iter();
-        let number = match numbers.get(name) {
-            Some((number, of)) if *of == (*type_oid, *typmod) => *number,
+        let attnum = match attnums.get(name) {
+            Some((attnum, of)) if *of == (*type_oid, *typmod) => Some(*attnum),
             // It has changed once more since; what it was before that nobody knows.
             _ => kept
                 .find(|it| it.looks_like(&column))
-                .map_or(0, |it| it.number),
+                .and_then(|it| it.attnum),
         };
-        columns.push(column.numbered(number));
+        columns.push(column.with_attnum(attnum));
     }
     let key = key(was, relation);
     Ok(Table {
@@ -77,7 +77,7 @@ fn key(was: &Table, relation: &Relation) -> Vec<usize> {
 }
 
 /// The numbers of the columns of now, by name, each with its type and modifier.
-async fn numbers(
+async fn attnums(
     client: &mut Client,
     relation: &Relation,
 ) -> Result<HashMap<String, (i16, (Oid, i32))>> {

@@ -25,8 +25,8 @@ pub(crate) struct Source {
 pub(crate) struct Published {
     /// Text that changes whenever a publication, its tables, filters or column lists do.
     pub(crate) fingerprint: String,
-    /// How many columns the tables have had so far.
-    pub(crate) width: i64,
+    /// Text that changes whenever one of the tables gets a column.
+    pub(crate) relnatts: String,
     /// What each table publishes.
     pub(crate) tables: Vec<PublishedTable>,
 }
@@ -189,9 +189,12 @@ impl Source {
         rows.iter().map(read).collect()
     }
 
-    /// What tells whether publications, tables, filters and column lists are as they were, and how many columns the tables
-    /// have had so far: one more for each that comes, and none less for one that goes.
-    pub(crate) async fn fingerprint(&mut self, publications: &[String]) -> Result<(String, i64)> {
+    /// What tells whether publications, tables, filters and column lists are as they were, and whether a table got a
+    /// column: [`Published::fingerprint`] and [`Published::relnatts`].
+    pub(crate) async fn fingerprint(
+        &mut self,
+        publications: &[String],
+    ) -> Result<(String, String)> {
         for _ in 1..ATTEMPTS {
             match fingerprint(&mut self.client, publications, &self.selection).await {
                 Err(error) if is_about_a_gone_table(&error) => {}
@@ -232,7 +235,7 @@ pub(crate) async fn published(
     publications: &[String],
     selection: &Selection,
 ) -> Result<Published> {
-    let (fingerprint, width) = fingerprint(client, publications, selection).await?;
+    let (fingerprint, relnatts) = fingerprint(client, publications, selection).await?;
     let version = client.server_version().major();
     // Before 15 there are neither column lists nor row filters. Generated columns are published from 18 on, and
     // only there does the view leave out those that are not.
@@ -254,7 +257,7 @@ pub(crate) async fn published(
     let tables = tables(client, &listed, &columns).await?;
     Ok(Published {
         fingerprint,
-        width,
+        relnatts,
         tables,
     })
 }
@@ -347,7 +350,7 @@ async fn tables(client: &mut Client, listed: &str, columns: &str) -> Result<Vec<
         }
         let (type_oid, base) = (Oid(parse(field(9)?)?), Oid(parse(field(11)?)?));
         let column = Column::new(name, type_oid, parse(field(10)?)?, base);
-        let column = column.numbered(parse(field(14)?)?);
+        let column = column.with_attnum(Some(parse(field(14)?)?));
         published.table.columns.push(column);
     }
     for (published, (mut key, length)) in tables.iter_mut().zip(keys) {
@@ -367,7 +370,7 @@ async fn fingerprint(
     client: &mut Client,
     publications: &[String],
     selection: &Selection,
-) -> Result<(String, i64), walstream::Error> {
+) -> Result<(String, String), walstream::Error> {
     let version = client.server_version().major();
     let names = literals(publications);
     let listed = selection.leaves_out_sql("n.nspname", "c.relname");
@@ -378,18 +381,18 @@ async fn fingerprint(
         (
             ", r.prattrs::text, pg_get_expr(r.prqual, r.prrelid)",
             format!(
-                " UNION ALL SELECT concat_ws(' ', 'schema', s.oid, s.xmin, s.pnnspid), 0
+                " UNION ALL SELECT concat_ws(' ', 'schema', s.oid, s.xmin, s.pnnspid), NULL
                  FROM pg_publication_namespace s JOIN pg_publication p ON p.oid = s.pnpubid
                  WHERE p.pubname IN ({names})"
             ),
         )
     };
     let sql = format!(
-        "SELECT line, width FROM (
-           SELECT concat_ws(' ', 'publication', p.oid, p.xmin, p.pubname) AS line, 0 AS width
+        "SELECT line, relnatts FROM (
+           SELECT concat_ws(' ', 'publication', p.oid, p.xmin, p.pubname) AS line, NULL::int2 AS relnatts
            FROM pg_publication p WHERE p.pubname IN ({names})
            UNION ALL
-           SELECT concat_ws(' ', 'table', r.oid, r.xmin, r.prrelid{lists}), 0
+           SELECT concat_ws(' ', 'table', r.oid, r.xmin, r.prrelid{lists}), NULL
            FROM pg_publication_rel r JOIN pg_publication p ON p.oid = r.prpubid
            JOIN pg_class c ON c.oid = r.prrelid JOIN pg_namespace n ON n.oid = c.relnamespace
            WHERE p.pubname IN ({names}) AND NOT {listed}
@@ -410,10 +413,9 @@ async fn fingerprint(
         .chain(lines)
         .collect();
     lines.sort_unstable();
-    let widths = rows
-        .iter()
-        .filter_map(|row| row.get(1)?.parse::<i64>().ok());
-    Ok((lines.join("\n"), widths.sum()))
+    // One that goes is counted for ever, so that one that comes in its place is one more.
+    let relnatts: Vec<&str> = rows.iter().filter_map(|row| row.get(1)).collect();
+    Ok((lines.join("\n"), relnatts.join(" ")))
 }
 
 /// The query that reads a table's published rows and columns, in the order of [`Table::columns`].

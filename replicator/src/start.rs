@@ -38,8 +38,8 @@ pub(crate) struct Started {
     pub(crate) timeline: u32,
     pub(crate) tables: Tables,
     pub(crate) publications: Vec<String>,
-    /// How many columns what they publish has had so far.
-    pub(crate) width: i64,
+    /// Text that changes whenever a table that they publish gets a column.
+    pub(crate) relnatts: String,
 }
 
 /// Brings slot, publication and destination together, whatever an earlier start left behind.

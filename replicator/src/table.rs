@@ -45,8 +45,8 @@ pub struct Column {
     pub base_oid: Oid,
     /// What its text means; follows from `base_oid`.
     pub kind: Kind,
-    /// `pg_attribute.attnum`, which no other column of the table ever has; 0 where nobody knows it.
-    pub number: i16,
+    /// `pg_attribute.attnum`, which no other column of the table ever has; `None` where nobody knows it.
+    pub attnum: Option<i16>,
 }
 
 impl Column {
@@ -58,13 +58,13 @@ impl Column {
             typmod,
             base_oid,
             kind: Kind::of(base_oid),
-            number: 0,
+            attnum: None,
         }
     }
 
-    /// The same with its number.
-    pub const fn numbered(mut self, number: i16) -> Self {
-        self.number = number;
+    /// The same with its `pg_attribute.attnum`.
+    pub const fn with_attnum(mut self, attnum: Option<i16>) -> Self {
+        self.attnum = attnum;
         self
     }
 
@@ -74,8 +74,9 @@ impl Column {
     }
 
     /// Whether it is known that one of them came when the other was gone.
-    pub(crate) const fn is_another_than(&self, other: &Self) -> bool {
-        self.number != 0 && other.number != 0 && self.number != other.number
+    pub(crate) fn is_another_than(&self, other: &Self) -> bool {
+        let both = self.attnum.zip(other.attnum);
+        both.is_some_and(|(ours, theirs)| ours != theirs)
     }
 }
 
@@ -87,13 +88,8 @@ struct ColumnRecord {
     type_oid: u32,
     typmod: i32,
     base: u32,
-    #[serde(default, skip_serializing_if = "is_unknown")]
-    number: i16,
-}
-
-#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
-const fn is_unknown(number: &i16) -> bool {
-    *number == 0
+    #[serde(skip_serializing_if = "Option::is_none")]
+    attnum: Option<i16>,
 }
 
 impl From<ColumnRecord> for Column {
@@ -103,9 +99,9 @@ impl From<ColumnRecord> for Column {
             type_oid,
             typmod,
             base,
-            number,
+            attnum,
         } = record;
-        Self::new(name, Oid(type_oid), typmod, Oid(base)).numbered(number)
+        Self::new(name, Oid(type_oid), typmod, Oid(base)).with_attnum(attnum)
     }
 }
 
@@ -116,7 +112,7 @@ impl From<Column> for ColumnRecord {
             type_oid: column.type_oid.0,
             typmod: column.typmod,
             base: column.base_oid.0,
-            number: column.number,
+            attnum: column.attnum,
         }
     }
 }
@@ -328,14 +324,14 @@ mod tests {
     }
 
     #[test]
-    fn a_column_keeps_its_number_and_older_ledgers_have_none() {
+    fn a_column_keeps_its_attnum_and_older_ledgers_have_none() {
         let column = Column::new("id", Oid(23), -1, Oid(23));
         let old = r#"{"name":"id","type":23,"typmod":-1,"base":23}"#;
         assert_eq!(serde_json::to_string(&column).unwrap(), old);
         assert_eq!(serde_json::from_str::<Column>(old).unwrap(), column);
-        let column = column.numbered(7);
+        let column = column.with_attnum(Some(7));
         let text = serde_json::to_string(&column).unwrap();
-        assert!(text.ends_with(r#","number":7}"#), "{text}");
+        assert!(text.ends_with(r#","attnum":7}"#), "{text}");
         assert_eq!(serde_json::from_str::<Column>(&text).unwrap(), column);
     }
 

@@ -71,7 +71,7 @@ impl Joiner {
             self.side.publish(published.fingerprint.clone()).await?;
         }
         self.known
-            .set(published.fingerprint.clone(), published.width);
+            .set(published.fingerprint.clone(), published.relnatts.clone());
         let pending = pending(&self.side.tables(&slot).await?);
         for table in &pending {
             if let Some(found) = published.find(table.oid) {

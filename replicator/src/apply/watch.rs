@@ -13,25 +13,25 @@ use crate::start;
 /// How long the source may take to answer; its own limit for locks is shorter.
 const ANSWER: Duration = Duration::from_secs(30);
 
-/// What is published that the ledger was brought to last: its fingerprint, and how many columns its tables had had by
-/// then. One that is dropped and added again under its name is seen by nothing else.
+/// What is published that the ledger was brought to last: its fingerprint, and what changes when a table gets a column.
+/// One that is dropped and added again under its name is seen by nothing else.
 #[derive(Clone, Debug)]
-pub(super) struct Known(Arc<Mutex<(String, i64)>>);
+pub(super) struct Known(Arc<Mutex<(String, String)>>);
 
 impl Known {
-    pub(super) fn new(fingerprint: String, width: i64) -> Self {
-        Self(Arc::new(Mutex::new((fingerprint, width))))
+    pub(super) fn new(fingerprint: String, relnatts: String) -> Self {
+        Self(Arc::new(Mutex::new((fingerprint, relnatts))))
     }
 
-    pub(super) fn get(&self) -> (String, i64) {
+    pub(super) fn get(&self) -> (String, String) {
         self.0
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
     }
 
-    pub(super) fn set(&self, fingerprint: String, width: i64) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = (fingerprint, width);
+    pub(super) fn set(&self, fingerprint: String, relnatts: String) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = (fingerprint, relnatts);
     }
 }
 

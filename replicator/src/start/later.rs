@@ -77,7 +77,7 @@ pub(super) async fn later(
         timeline: system.timeline,
         tables: Tables::default(),
         publications,
-        width: now.width,
+        relnatts: now.relnatts,
     })
 }
 
