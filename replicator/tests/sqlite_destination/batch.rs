@@ -18,7 +18,9 @@ async fn the_row_number_hides_behind_no_column() {
 async fn a_database_that_another_program_keeps_locked_is_worth_another_try() {
     let folder = folder();
     let path = file(&folder);
-    let (mut destination, row) = streaming(&path, &[]).await;
+    let options = options(&path).wait(Duration::from_millis(200));
+    let destination = SqliteDestination::open(options).await.unwrap();
+    let (mut destination, row) = started(destination, &[]).await;
     let other = rusqlite::Connection::open(&path).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     let error = apply(&mut destination, &row, 200, vec![])

@@ -70,13 +70,13 @@ fn file(folder: &TempDir) -> PathBuf {
 }
 
 fn options(path: &Path) -> SqliteOptions {
-    SqliteOptions::new(path, "s").wait(Duration::ZERO)
+    // A program that another test starts has what we have open, locks included, until it is another program: what
+    // was closed may be locked a while longer.
+    SqliteOptions::new(path, "s").wait(Duration::from_secs(10))
 }
 
 async fn open(path: &Path) -> SqliteDestination {
-    // A program that another test starts has what we have open, locks included, until it is another program.
-    let options = options(path).wait(Duration::from_secs(1));
-    SqliteDestination::open(options).await.unwrap()
+    SqliteDestination::open(options(path)).await.unwrap()
 }
 
 async fn refused(path: &Path) -> Error {

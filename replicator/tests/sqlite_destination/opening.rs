@@ -7,7 +7,11 @@ async fn one_process_writes_and_the_next_is_told_who() {
     let folder = folder();
     let path = file(&folder);
     let first = open(&path).await;
-    let error = refused(&path).await;
+    let taken = async |path: &Path| {
+        let options = options(path).wait(Duration::ZERO);
+        SqliteDestination::open(options).await.unwrap_err()
+    };
+    let error = taken(&path).await;
     assert_eq!(error.exit_code(), 1);
     let me = format!("process {} on ", std::process::id());
     assert!(error.to_string().contains(&me), "{error}");
@@ -15,7 +19,7 @@ async fn one_process_writes_and_the_next_is_told_who() {
     // By another name it is the same file.
     let link = folder.path().join("link.db");
     std::os::unix::fs::symlink(&path, &link).unwrap();
-    assert!(refused(&link).await.to_string().contains(&me));
+    assert!(taken(&link).await.to_string().contains(&me));
 
     // A newcomer that waits gets it when the first one leaves.
     let waiting = tokio::spawn(SqliteDestination::open(
