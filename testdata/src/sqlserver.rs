@@ -22,6 +22,7 @@ pub struct SqlServerDatabase {
     name: String,
     /// Where it is the only one: that it is ours.
     turn: Option<Turn>,
+    is_microsofts: bool,
 }
 
 /// Who has it uses the only database that there is.
@@ -75,32 +76,44 @@ impl SqlServerDatabase {
         let login = Login::named();
         if let Some(only) = login.only.clone() {
             let turn = Some(Turn::take());
-            let emptied = login
-                .connect(&only)
-                .and_then(|mut session| empty(&mut session));
-            emptied.unwrap_or_else(|error| panic!("could not empty {only} at {VARIABLE}: {error}"));
+            let emptied = login.connect(&only).and_then(|mut session| {
+                empty(&mut session)?;
+                is_microsofts(&mut session)
+            });
+            let is_microsofts = emptied
+                .unwrap_or_else(|error| panic!("could not empty {only} at {VARIABLE}: {error}"));
             return Self {
                 login,
                 name: only,
                 turn,
+                is_microsofts,
             };
         }
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = format!("place_{}_{count}", process::id());
         let made = login.connect("master").and_then(|mut session| {
             session.batch(&format!("CREATE DATABASE [{name}]"))?;
-            if count % 2 == 1 {
+            let is_microsofts = is_microsofts(&mut session)?;
+            // Others read so always.
+            if count % 2 == 1 && is_microsofts {
                 let set = format!("ALTER DATABASE [{name}] SET READ_COMMITTED_SNAPSHOT ON");
                 session.batch(&set)?;
             }
-            Ok(())
+            Ok(is_microsofts)
         });
-        made.unwrap_or_else(|error| panic!("could not make a database at {VARIABLE}: {error}"));
+        let is_microsofts =
+            made.unwrap_or_else(|error| panic!("could not make a database at {VARIABLE}: {error}"));
         Self {
             login,
             name,
             turn: None,
+            is_microsofts,
         }
+    }
+
+    /// Whether the server is Microsoft's, and none that speaks its language.
+    pub const fn is_microsofts(&self) -> bool {
+        self.is_microsofts
     }
 
     /// As a destination's URL.
@@ -121,12 +134,23 @@ impl Drop for SqlServerDatabase {
             return;
         }
         let name = &self.name;
+        let Ok(mut session) = self.login.connect("master") else {
+            return;
+        };
         // Sessions of a replicator that was killed may be there still.
-        let end = format!("ALTER DATABASE [{name}] SET SINGLE_USER WITH ROLLBACK IMMEDIATE");
-        if let Ok(mut session) = self.login.connect("master") {
+        if self.is_microsofts {
+            let end = format!("ALTER DATABASE [{name}] SET SINGLE_USER WITH ROLLBACK IMMEDIATE");
             let _ = session.batch(&end);
-            let _ = session.batch(&format!("DROP DATABASE [{name}]"));
+        } else {
+            let theirs = format!(
+                "SELECT CAST(session_id AS nvarchar(20)) FROM sys.dm_exec_sessions WHERE database_id = DB_ID(N'{name}')"
+            );
+            let sessions = session.query(&theirs).unwrap_or_default();
+            for number in sessions.into_iter().flatten().flatten() {
+                let _ = session.batch(&format!("KILL {number}"));
+            }
         }
+        let _ = session.batch(&format!("DROP DATABASE [{name}]"));
     }
 }
 
@@ -162,15 +186,29 @@ impl Login {
     }
 }
 
-/// Drops all tables and the schemas that somebody made.
+fn is_microsofts(session: &mut SqlServerClient) -> Result<bool, ClientError> {
+    let told = session.query("SELECT CAST(@@VERSION AS nvarchar(4000))")?;
+    let version = told.into_iter().flatten().flatten().next();
+    Ok(version.is_some_and(|version| version.starts_with("Microsoft SQL")))
+}
+
+/// Drops all views, tables and schemas that somebody made.
 fn empty(session: &mut SqlServerClient) -> Result<(), ClientError> {
     let name = |name: Option<String>| format!("[{}]", name.unwrap_or_default().replace(']', "]]"));
-    let tables = "SELECT s.name, t.name FROM sys.tables AS t INNER JOIN sys.schemas AS s ON s.schema_id = t.schema_id";
-    for row in session.query(tables)? {
-        let parts: Vec<String> = row.into_iter().map(name).collect();
-        session.batch(&format!("DROP TABLE {}", parts.join(".")))?;
+    // Views first: those of another make cannot do without their tables.
+    for (kind, all) in [("VIEW", "views"), ("TABLE", "tables")] {
+        let all = format!(
+            "SELECT s.name, o.name FROM sys.{all} AS o INNER JOIN sys.schemas AS s ON s.schema_id = o.schema_id
+             WHERE o.is_ms_shipped = 0 AND s.name <> 'sys'"
+        );
+        for row in session.query(&all)? {
+            let parts: Vec<String> = row.into_iter().map(name).collect();
+            session.batch(&format!("DROP {kind} {}", parts.join(".")))?;
+        }
     }
-    let schemas = "SELECT name FROM sys.schemas WHERE schema_id BETWEEN 5 AND 16383";
+    // All that are not from the beginning; their numbers tell nothing on a server of another make.
+    let schemas = "SELECT name FROM sys.schemas WHERE name NOT IN ('dbo', 'guest', 'sys', 'INFORMATION_SCHEMA', \
+                   'information_schema') AND LEFT(name, 3) <> 'db_'";
     for schema in session.query(schemas)?.into_iter().flatten().map(name) {
         session.batch(&format!("DROP SCHEMA {schema}"))?;
     }

@@ -8,6 +8,7 @@
 //! statement by statement, in the source's order for such tables. The row with the position decides who may write, and
 //! holds the session that wrote last, so that who takes over can end it.
 
+mod compatible;
 mod failure;
 mod ledger;
 mod login;

@@ -42,6 +42,8 @@ pub struct SqlServer {
     on_misfit: OnMisfit,
     /// Whether upper and lower case are one in names.
     folds: bool,
+    /// Whether `ALTER COLUMN` takes a column's nullability and collation beside its type.
+    alters_all: bool,
 }
 
 /// In UTF-16 units, of schemas, tables and columns.
@@ -62,6 +64,7 @@ impl SqlServer {
         Self {
             on_misfit: OnMisfit::Fail,
             folds: true,
+            alters_all: true,
         }
     }
 
@@ -76,6 +79,14 @@ impl SqlServer {
     #[must_use]
     pub const fn folds(mut self, folds: bool) -> Self {
         self.folds = folds;
+        self
+    }
+
+    /// Whether `ALTER COLUMN` takes a column's nullability and collation too; Babelfish keeps both as they are, and
+    /// refuses to hear of them.
+    #[must_use]
+    pub(crate) const fn alters_all(mut self, alters_all: bool) -> Self {
+        self.alters_all = alters_all;
         self
     }
 }
@@ -181,20 +192,21 @@ impl Words for SqlServer {
     }
 
     fn add(&self, table: &Table, at: usize) -> String {
-        self.declare(table, at, "ADD")
+        self.declare(table, at, "ADD", true)
     }
 
     fn retype(&self, table: &Table, at: usize) -> Option<String> {
-        Some(self.declare(table, at, "ALTER COLUMN"))
+        Some(self.declare(table, at, "ALTER COLUMN", self.alters_all))
     }
 }
 
 impl SqlServer {
-    fn declare(&self, table: &Table, at: usize, verb: &str) -> String {
+    fn declare(&self, table: &Table, at: usize, verb: &str, all: bool) -> String {
         let held = Held::all(table, self.on_misfit).unwrap_or_default();
         let declared = held.get(at).map(Held::sql).unwrap_or_default();
         let is_text = held.get(at).is_some_and(Held::is_text);
         let null = match (table.key.contains(&at), is_text) {
+            _ if !all => String::new(),
             (true, true) => format!(" COLLATE {BYTES} NOT NULL"),
             (true, false) => " NOT NULL".to_owned(),
             (false, _) => " NULL".to_owned(),

@@ -71,6 +71,8 @@ pub(crate) enum Product {
 
 #[cfg(any(feature = "sqlite", test))]
 pub(crate) use sqlite::says as sqlite_says;
+#[cfg(any(feature = "sqlserver", test))]
+pub(crate) use sqlserver::{UNMAPPED, says_farewell};
 
 impl Course {
     /// What to do about an SQLSTATE of a PostgreSQL server.
@@ -89,6 +91,12 @@ impl Course {
     #[cfg(any(feature = "sqlserver", test))]
     pub(crate) fn of_sqlserver(number: u32, severity: u8) -> Self {
         sqlserver::course(number, severity)
+    }
+
+    /// What to do about an error of Babelfish's that has no number of SQL Server's, by PostgreSQL's words for it.
+    #[cfg(any(feature = "sqlserver", test))]
+    pub(crate) fn of_babelfish(message: &str) -> Self {
+        sqlserver::course_of_words(message)
     }
 
     /// What to do about a primary result code of SQLite.

@@ -201,12 +201,12 @@ fn an_end_is_not_waited_for_while_the_destination_is_lost() {
     lose(&faults);
     site.sql("INSERT INTO t VALUES (3, 'three')");
     run.until("it is noticed", || !faults.lock().unwrap().met.is_empty());
-    // By now the pauses are several seconds.
-    thread::sleep(Duration::from_secs(4));
+    // By now the pauses are many seconds.
+    thread::sleep(Duration::from_secs(8));
     let start = Instant::now();
     let error = run.end().unwrap_err();
     assert!(
-        start.elapsed() < Duration::from_secs(1),
+        start.elapsed() < Duration::from_secs(4),
         "{:?}",
         start.elapsed()
     );
@@ -218,7 +218,7 @@ fn an_end_is_not_waited_for_while_the_destination_is_lost() {
 
 #[test]
 fn the_time_that_a_lost_destination_is_tried_for_comes_to_its_end() {
-    for (time, least, most) in [(0, 0, 2), (3, 3, 8)] {
+    for (time, least, most) in [(0, 0, 10), (3, 3, 30)] {
         let site = Site::new();
         let config = config(&site).destination_retry(Duration::from_secs(time));
         let (mut run, faults) = start_flaky(&site, config);

@@ -127,6 +127,7 @@ async fn position_with<S: Session>(
     lock: Lock,
     time: &str,
 ) -> Result<Option<PositionRow>> {
+    db.hold(slot, lock).await?;
     let [behind, end] = S::lock(lock);
     let sql = format!(
         r#"SELECT "state", "system_id", "timeline", "database", "publications", "lsn", "epoch", "holder", "fingerprint"{time}

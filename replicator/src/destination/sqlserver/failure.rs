@@ -6,7 +6,7 @@ use tiberius::error::{Error as Driver, TokenError};
 
 use super::url::Address;
 use crate::destination::conflict::describe;
-use crate::error::codes::{Course, Product};
+use crate::error::codes::{Course, Product, UNMAPPED, says_farewell};
 use crate::error::{Error, ErrorKind};
 use crate::plan::Operation;
 
@@ -46,12 +46,16 @@ pub(super) fn is_over(error: &Driver) -> bool {
 ///
 /// Whatever is no report of the server's leaves an exchange that was not brought to its end.
 pub(super) fn is_lost(error: &Driver) -> bool {
-    report(error).is_none_or(|report| report.class() >= FATAL || is_farewell(report.code()))
+    report(error).is_none_or(|report| report.class() >= FATAL || is_farewell(report))
 }
 
 /// A killed session, a shutdown.
-const fn is_farewell(code: u32) -> bool {
-    matches!(code, 596 | 6005 | 6006)
+fn is_farewell(report: &TokenError) -> bool {
+    match report.code() {
+        596 | 6005 | 6006 => true,
+        UNMAPPED => says_farewell(report.message()),
+        _ => false,
+    }
 }
 
 /// What the server says of a row that it has already.
@@ -113,7 +117,10 @@ fn server(what: &str, report: &TokenError) -> Error {
 }
 
 fn course(report: &TokenError) -> Course {
-    Course::of_sqlserver(report.code(), report.class())
+    match report.code() {
+        UNMAPPED => Course::of_babelfish(report.message()),
+        code => Course::of_sqlserver(code, report.class()),
+    }
 }
 
 /// The column or constraint that a report is about, in front of its own words.

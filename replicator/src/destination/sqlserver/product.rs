@@ -6,6 +6,7 @@ use std::time::Duration;
 use tiberius::{ColumnData, Row as Sent};
 use walproto::Lsn;
 
+use super::compatible;
 use super::failure::{failure, is_there};
 use super::lookup::Found;
 use super::session::{Patience, Session, column};
@@ -45,6 +46,7 @@ impl Session {
         SqlServer::new()
             .on_misfit(self.on_misfit)
             .folds(self.server.folds)
+            .alters_all(!self.server.is_compatible())
     }
 
     async fn wait_for_locks(&mut self, wait: Duration) -> Result<()> {
@@ -213,6 +215,15 @@ impl server::Session for Session {
     async fn put(&mut self, sql: &str, values: &[Cell]) -> Result<u64> {
         let values = values.iter().map(ours).collect();
         self.change(&ledger::statement(sql), values).await
+    }
+
+    async fn hold(&mut self, slot: &str, lock: Lock) -> Result<()> {
+        if compatible::holds_by_writing(&self.server, lock) {
+            let sql =
+                r#"UPDATE "_replicator_position" SET "version" = "version" WHERE "slot" = $1"#;
+            server::Session::put(self, sql, &[slot.into()]).await?;
+        }
+        Ok(())
     }
 
     fn lock(lock: Lock) -> [&'static str; 2] {

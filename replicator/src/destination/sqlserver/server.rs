@@ -106,9 +106,14 @@ impl Server {
         }
     }
 
+    /// Whether it is none of Microsoft's: what it does otherwise stands in [`compatible`](super::compatible).
+    pub(super) const fn is_compatible(&self) -> bool {
+        matches!(self.product, Product::Compatible)
+    }
+
     /// What keeps it from being a destination, each with the question that it answers; the last is the one to mend first.
     pub(super) fn faults(&self, takes_delayed: bool, again: bool) -> Vec<(&'static str, Error)> {
-        let is_microsofts = self.product != Product::Compatible;
+        let is_microsofts = !self.is_compatible();
         let Some(database) = &self.database else {
             let untold =
                 Error::usage("the destination server does not tell what its database is like")

@@ -1,5 +1,6 @@
 //! A session at the destination server: opened with the settings that our promises need.
 
+use std::borrow::Cow;
 use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
@@ -11,6 +12,7 @@ use tiberius::{Client, ColumnData, FromSqlOwned, Query, QueryItem, QueryStream, 
 use tokio::time::Instant;
 use tokio_util::compat::Compat;
 
+use super::compatible;
 use super::failure::{failure, interrupted, is_lost, not_connected, silent};
 use super::login::connect;
 use super::server::{Server, settings};
@@ -208,11 +210,17 @@ impl Session {
         let Self {
             db,
             watch,
+            server,
             lost,
             used,
             ..
         } = self;
-        exchange(watch, lost, used, query(db, sql, values)).await
+        let (sql, values) = if server.is_compatible() {
+            compatible::without_nulls(sql, values)
+        } else {
+            (Cow::Borrowed(sql), values)
+        };
+        exchange(watch, lost, used, query(db, &sql, values)).await
     }
 
     /// How many rows a statement of ours changed.
@@ -234,6 +242,11 @@ impl Session {
         count
             .and_then(|count| u64::try_from(count).ok())
             .ok_or_else(|| Driver::Protocol("the server counts no rows".into()))
+    }
+
+    /// Whether rows of such columns can be loaded in bulk.
+    pub(super) fn loads(&self, held: &[Held]) -> bool {
+        compatible::loads(&self.server, held)
     }
 
     /// Loads rows into a temporary table: in bulk, except those with a value that is too long for that.

@@ -176,7 +176,7 @@ impl Statements {
         rows: &[Vec<&Value>],
     ) -> Result<(), Failed<Driver>> {
         let shape = Shape::Insert;
-        if rows.len() >= BULK && target.is_staged(&shape) {
+        if rows.len() >= BULK && target.is_staged(&shape) && db.loads(target.held()) {
             return self.through_stage(db, table, &shape, rows).await;
         }
         fill(db, rows, target.most_rows(&shape), |rows| {
@@ -195,7 +195,7 @@ impl Statements {
     ) -> Result<(), Failed<Driver>> {
         let staged = self.staged(db, table, shape).await?;
         db.run_text(&staged.ready).await.map_err(Failed::Refused)?;
-        if rows.len() >= BULK {
+        if rows.len() >= BULK && db.loads(&staged.held) {
             let stage = Stage {
                 name: &staged.name,
                 held: &staged.held,

@@ -19,6 +19,16 @@ use crate::value::Value;
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Sent<'a>(ColumnData<'a>);
 
+impl Sent<'_> {
+    /// Of no use but to keep its number; one that has no value, and a type in every protocol.
+    pub(super) const UNUSED: Self = Self(ColumnData::Bit(None));
+
+    /// Whether it is NULL, which the driver writes without a type.
+    pub(super) const fn is_null(&self) -> bool {
+        matches!(self.0, ColumnData::String(None))
+    }
+}
+
 impl<'a> IntoSql<'a> for Sent<'a> {
     fn into_sql(self) -> ColumnData<'a> {
         self.0

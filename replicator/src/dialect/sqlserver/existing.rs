@@ -195,8 +195,7 @@ impl ExistingColumn {
             return None;
         }
         let plain = is_plainly_told_apart(ours);
-        let utf8 = self.collation.as_deref();
-        let utf8 = utf8.is_some_and(|collation| collation.ends_with("_UTF8"));
+        let utf8 = self.collation_ends(&["_UTF8"]);
         let there = match self.data_type.as_str() {
             "nvarchar" => self.bytes().map(|bytes| bytes / 2),
             "varchar" if plain || utf8 => self.bytes(),
@@ -226,12 +225,16 @@ impl ExistingColumn {
 
     /// Whether texts of a key that differ are different for comparisons too.
     fn tells_apart(&self, ours: &Column) -> bool {
-        let Some(collation) = &self.collation else {
-            return true;
-        };
-        is_plainly_told_apart(ours)
-            || self.data_type == "nvarchar"
-                && (collation.ends_with("_BIN2") || collation.ends_with("_BIN"))
+        self.collation.is_none()
+            || is_plainly_told_apart(ours)
+            || self.data_type == "nvarchar" && self.collation_ends(&["_BIN2", "_BIN"])
+    }
+
+    /// Whether the collation has a name of one of these kinds. Babelfish has its own names for them, in lower case.
+    fn collation_ends(&self, kinds: &[&str]) -> bool {
+        let name = self.collation.as_deref().unwrap_or_default();
+        let name = name.to_ascii_uppercase();
+        kinds.iter().any(|kind| name.ends_with(kind))
     }
 
     /// As it is declared, for a refusal.

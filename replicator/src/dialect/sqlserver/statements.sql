@@ -63,7 +63,7 @@ DELETE t FROM [my.schema].[or]]ders's] AS t INNER JOIN [#_replicator_stage_7] AS
 DELETE FROM [my.schema].[or]]ders's];
 
 -- rows that are read
-SELECT CONVERT(nvarchar(41), [c]]0]), [c]]1], CONVERT(nvarchar(41), [c]]2]), CONVERT(nvarchar(41), [c]]3]), CONVERT(nvarchar(41), [c]]4]), [c]]5], CONVERT(nvarchar(41), [c]]6], 3), [c]]7], CONVERT(nvarchar(41), [c]]8], 23), CONVERT(nvarchar(41), [c]]9], 121), CONVERT(nvarchar(41), [c]]10], 121), CONVERT(nvarchar(41), [c]]11], 121), CONVERT(nvarchar(41), [c]]12]), LOWER(CONVERT(nvarchar(41), [c]]13])) FROM [my.schema].[or]]ders's] WITH (TABLOCK);
+SELECT CONVERT(nvarchar(41), [c]]0]), [c]]1], CONVERT(nvarchar(41), [c]]2]), CONVERT(nvarchar(41), [c]]3]), CONVERT(nvarchar(41), [c]]4]), [c]]5], RTRIM(CONVERT(nvarchar(41), [c]]6], 3)), [c]]7], CONVERT(nvarchar(41), [c]]8], 23), CONVERT(nvarchar(41), [c]]9], 121), CONVERT(nvarchar(41), [c]]10], 121), CONVERT(nvarchar(41), [c]]11], 121), CONVERT(nvarchar(41), [c]]12]), LOWER(CONVERT(nvarchar(41), [c]]13])) FROM [my.schema].[or]]ders's] WITH (TABLOCK);
 
 -- table
 CREATE TABLE [my.schema].[or]]ders's] ([c]]0] bit NOT NULL, [c]]1] varbinary(max) NULL, [c]]2] bigint NULL, [c]]3] smallint NULL, [c]]4] int NULL, [c]]5] nvarchar(max) NULL, [c]]6] float NULL, [c]]7] nvarchar(20) NULL, [c]]8] date NULL, [c]]9] time(3) NULL, [c]]10] datetime2(6) NULL, [c]]11] datetimeoffset(6) NULL, [c]]12] decimal(10, 2) NULL, [c]]13] uniqueidentifier NULL, PRIMARY KEY CLUSTERED ([c]]0]));

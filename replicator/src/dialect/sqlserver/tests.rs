@@ -274,6 +274,12 @@ fn a_definition_is_changed_in_its_words() {
         words.retype(&table, 0).unwrap(),
         "ALTER TABLE [dbo].[orders] ALTER COLUMN [id] bigint NOT NULL"
     );
+    let babelfish = words.alters_all(false);
+    assert_eq!(
+        babelfish.retype(&table, 0).unwrap(),
+        "ALTER TABLE [dbo].[orders] ALTER COLUMN [id] bigint"
+    );
+    assert_eq!(babelfish.add(&table, 1), words.add(&table, 1));
     assert_eq!(
         words.rename(&table, "it's", "new]"),
         "EXEC sp_rename N'[dbo].[orders].[it''s]', N'new]', N'COLUMN'"

@@ -252,14 +252,22 @@ impl Held {
             Form::Bool | Form::Int2 | Form::Int4 | Form::Int8 | Form::Decimal { .. } => {
                 format!("CONVERT(nvarchar(41), {name})")
             }
-            // 17 digits, which tell any two numbers apart.
-            Form::Double => format!("CONVERT(nvarchar(41), {name}, 3)"),
+            // 17 digits, which tell any two numbers apart. Babelfish fills them up with blanks.
+            Form::Double => format!("RTRIM(CONVERT(nvarchar(41), {name}, 3))"),
             Form::Date => format!("CONVERT(nvarchar(41), {name}, 23)"),
             Form::DateTime { .. } | Form::Zoned { .. } | Form::Time { .. } => {
                 format!("CONVERT(nvarchar(41), {name}, 121)")
             }
             Form::Uuid => format!("LOWER(CONVERT(nvarchar(41), {name}))"),
         }
+    }
+
+    /// Whether it has a fraction with so many digits, which is scaled where rows are loaded in bulk.
+    pub(crate) const fn is_scaled(&self) -> bool {
+        matches!(
+            self.form,
+            Form::Decimal { .. } | Form::DateTime { .. } | Form::Zoned { .. } | Form::Time { .. }
+        )
     }
 
     /// The value as the statements take it: numbers and bytes as such, all else as text.

@@ -108,6 +108,61 @@ pub(super) const TABLE: &[(RangeInclusive<u32>, Course)] = &[
     (50000..=u32::MAX, Course::Row),
 ];
 
+/// What Babelfish for PostgreSQL gives every error of PostgreSQL's that has no number here. SQL Server has no such error
+/// of its own; somebody's trigger may raise it.
+pub(crate) const UNMAPPED: u32 = 33_557_097;
+
+/// Of a session that the server has ended, or of a server that is not there yet.
+const FAREWELLS: [&str; 2] = ["terminating connection", "the database system is"];
+
+/// How PostgreSQL's words for such an error begin and end, in English; what stands in between may be anybody's. The first
+/// counts.
+const WORDS: &[(&str, &str, Course)] = &[
+    ("canceling statement", "due to lock timeout", Course::Lock),
+    ("canceling statement due to", "", Course::Again),
+    (FAREWELLS[0], "", Course::Again),
+    (FAREWELLS[1], "", Course::Again),
+    ("could not serialize access", "", Course::Again),
+    ("sorry, too many clients", "", Course::Again),
+    ("remaining connection slots", "", Course::Again),
+    ("out of memory", "", Course::Again),
+    ("could not extend file", "", Course::Room),
+    ("could not write", "No space left on device", Course::Room),
+    (
+        "cannot execute",
+        "in a read-only transaction",
+        Course::Primary,
+    ),
+    ("password authentication failed", "", Course::Login),
+    ("permission denied", "", Course::Rights),
+    ("must be owner of", "", Course::Rights),
+    ("relation ", "does not exist", Course::Definition),
+    ("column ", "does not exist", Course::Definition),
+    ("schema ", "does not exist", Course::Definition),
+    ("invalid input syntax", "", Course::Row),
+    ("invalid byte sequence", "", Course::Row),
+    ("value ", "", Course::Row),
+    ("date/time field value", "", Course::Row),
+    ("", "out of range", Course::Row),
+    ("numeric field overflow", "", Course::Row),
+    ("index row size", "", Course::Row),
+    ("new row for", "", Course::Row),
+    ("Error converting", "", Course::Row),
+];
+
+/// What to do about an [`UNMAPPED`] error in these words.
+pub(super) fn course_of_words(message: &str) -> Course {
+    let said =
+        |(begin, end, _): &&(&str, &str, _)| message.starts_with(begin) && message.ends_with(end);
+    let found = WORDS.iter().find(said);
+    found.map_or(Course::Person, |(_, _, course)| *course)
+}
+
+/// Whether an [`UNMAPPED`] error in these words ends its session.
+pub(crate) fn says_farewell(message: &str) -> bool {
+    FAREWELLS.iter().any(|words| message.starts_with(words))
+}
+
 pub(super) fn course(number: u32, severity: u8) -> Course {
     let mut numbers = TABLE.iter();
     let found = numbers.find(|(range, _)| range.contains(&number));

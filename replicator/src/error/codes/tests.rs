@@ -1,6 +1,6 @@
 use std::fmt::Write as _;
 
-use super::{Course, Product, mysql, postgres, sqlite, sqlserver};
+use super::{Course, Product, mysql, postgres, says_farewell, sqlite, sqlserver};
 use crate::error::ErrorKind;
 
 /// All courses, in the order of the documentation.
@@ -250,6 +250,47 @@ fn only_what_a_row_holds_or_meets_is_of_the_row() {
             "{number}"
         );
     }
+}
+
+#[test]
+fn what_babelfish_has_no_number_for_is_told_by_postgresqls_words() {
+    for (message, course) in [
+        ("canceling statement due to lock timeout", Course::Lock),
+        ("canceling statement due to user request", Course::Again),
+        (
+            "terminating connection due to administrator command",
+            Course::Again,
+        ),
+        ("the database system is shutting down", Course::Again),
+        (
+            "cannot execute UPDATE in a read-only transaction",
+            Course::Primary,
+        ),
+        ("permission denied for schema dbo", Course::Rights),
+        ("relation \"t\" does not exist", Course::Definition),
+        ("invalid input syntax for type integer: \"x\"", Course::Row),
+        ("numeric field overflow", Course::Row),
+        (
+            "value \"99999999999\" is out of range for type integer",
+            Course::Row,
+        ),
+        ("integer out of range", Course::Row),
+        // What a row holds is nobody's word.
+        (
+            "invalid input syntax for type bit: \"permission denied\"",
+            Course::Row,
+        ),
+        ("something that nobody foresaw", Course::Person),
+    ] {
+        assert_eq!(Course::of_babelfish(message), course, "{message}");
+    }
+    assert!(says_farewell(
+        "terminating connection due to administrator command"
+    ));
+    // A row that says so is none.
+    assert!(!says_farewell(
+        "invalid input syntax for type integer: \"terminating connection\""
+    ));
 }
 
 #[test]

@@ -79,9 +79,16 @@ impl Place for SqlServer {
              WHERE c.object_id = OBJECT_ID({})",
             literal(&name)
         );
+        // Another make tells names in lower case, and finds them in any.
+        let as_told = |name: &str| {
+            let mut columns = table.columns.iter().map(|(name, _)| name);
+            let ours = columns.find(|ours| ours.to_lowercase() == name);
+            ours.filter(|_| !self.0.is_microsofts())
+                .map_or_else(|| name.to_owned(), String::clone)
+        };
         let found = session.query(&sql).unwrap().into_iter().map(|row| {
             let [column, held] = row.try_into().unwrap();
-            (column.unwrap(), held.unwrap())
+            (as_told(&column.unwrap()), held.unwrap())
         });
         let mut found: Vec<(String, String)> = found.collect();
         let mut names: Vec<&String> = found.iter().map(|(name, _)| name).collect();
@@ -112,7 +119,7 @@ impl Place for SqlServer {
 
     fn tables(&self) -> Vec<String> {
         let sql = "SELECT s.name, t.name FROM sys.tables AS t JOIN sys.schemas AS s ON s.schema_id = t.schema_id
-                   WHERE t.name NOT LIKE '[_]replicator[_]%'";
+                   WHERE LEFT(t.name, 12) <> '_replicator_'";
         let names = self.connect().query(sql).unwrap().into_iter();
         let name = |row: Row| {
             let [schema, table] = row.try_into().unwrap();
@@ -146,7 +153,7 @@ fn cell(name: &str, held: &str) -> String {
     let name = quoted(name);
     match held {
         "nvarchar" | "varbinary" => name,
-        "float" => format!("CONVERT(nvarchar(41), {name}, 3)"),
+        "float" => format!("RTRIM(CONVERT(nvarchar(41), {name}, 3))"),
         "date" => format!("CONVERT(nvarchar(41), {name}, 23)"),
         "time" | "datetime2" | "datetimeoffset" => format!("CONVERT(nvarchar(41), {name}, 121)"),
         "uniqueidentifier" => format!("LOWER(CONVERT(nvarchar(41), {name}))"),

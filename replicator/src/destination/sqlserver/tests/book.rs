@@ -42,6 +42,10 @@ struct State {
     thief: Option<i64>,
     /// The number of sessions that are opened.
     session: i32,
+    /// What it says that it is, if not the usual.
+    version: Option<&'static str>,
+    /// Whether its table has a moment in place of a name.
+    moments: bool,
 }
 
 /// The server and what it remembers.
@@ -83,6 +87,16 @@ impl Book {
     /// While a commit's answer is lost somebody else takes the row.
     pub(super) fn stolen_at_commit(&self, epoch: i64) {
         lock(&self.state).thief = Some(epoch);
+    }
+
+    /// It is of another make.
+    pub(super) fn is(&self, version: &'static str) {
+        lock(&self.state).version = Some(version);
+    }
+
+    /// The name in its table is a moment.
+    pub(super) fn has_moments(&self) {
+        lock(&self.state).moments = true;
     }
 
     /// The server has noticed that its client is gone.
@@ -219,6 +233,9 @@ impl State {
             let since = text("2026-11-28T20:00:00.003");
             return rows(vec![vec![Cell::Int(self.session), since]]);
         }
+        if let (true, Some(version)) = (sql.contains("@@VERSION"), self.version) {
+            return rows(vec![vec![text(version)]]);
+        }
         if sql.starts_with("SELECT CAST(XACT_STATE()") {
             return rows(vec![vec![Cell::Int(self.standing)]]);
         }
@@ -257,6 +274,11 @@ impl State {
         if sql.starts_with("DELETE FROM [dbo].[_replicator_position]") {
             return count(i64::from(self.kept.position.take().is_some()));
         }
+        if sql.starts_with(
+            "UPDATE [dbo].[_replicator_position] WITH (UPDLOCK) SET [version] = [version]",
+        ) {
+            return count(i64::from(self.kept.position.is_some()));
+        }
         if sql.starts_with("UPDATE [dbo].[_replicator_position] WITH (UPDLOCK)") {
             return count(i64::from(self.moves(values)));
         }
@@ -282,10 +304,12 @@ impl State {
                     zero,
                 ]
             };
-            return rows(vec![
-                column("name", "nvarchar", -1, text("Latin1_General_CI_AS")),
-                column("id", "int", 4, Cell::Null),
-            ]);
+            let mut name = column("name", "nvarchar", -1, text("Latin1_General_CI_AS"));
+            if self.moments {
+                name = column("name", "datetime2", 8, Cell::Null);
+                name[4] = Cell::Int(6);
+            }
+            return rows(vec![name, column("id", "int", 4, Cell::Null)]);
         }
         if sql.starts_with("SELECT i.[index_id]") {
             return rows(vec![vec![Cell::Int(1), text("id"), Cell::Int(0)]]);

@@ -26,7 +26,10 @@ pub(crate) enum Heard {
 /// A value of a parameter or of a row.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Cell {
+    /// Without a type, as the driver sends most.
     Null,
+    /// Of a type of its own.
+    TypedNull,
     Int(i32),
     Number(i64),
     Float(f64),
@@ -268,6 +271,11 @@ fn cell(body: &mut &[u8]) -> Cell {
     let kind = body.get_u8();
     match kind {
         0x1f => Cell::Null,
+        0x68 => {
+            let (_longest, length) = (body.get_u8(), body.get_u8());
+            assert_eq!(length, 0, "no parameter is a bit");
+            Cell::TypedNull
+        }
         // Integers, floats.
         0x26 | 0x6d => {
             let _longest = body.get_u8();
@@ -461,7 +469,7 @@ fn put_cell(out: &mut BytesMut, cell: &Cell, like: &Cell) {
             out.put_u16_le(u16::try_from(text.encode_utf16().count() * 2).unwrap());
             put_text(out, text);
         }
-        Cell::Null => out.put_u16_le(0xffff),
+        Cell::Null | Cell::TypedNull => out.put_u16_le(0xffff),
         other => panic!("{other:?} is not answered"),
     }
 }

@@ -341,6 +341,19 @@ async fn what_keeps_a_run_from_a_server_is_found_all_of_it_with_what_mends_it() 
         "destination.version",
         "no SQL Server",
     );
+    // It says the same of everybody's rights, whatever they are.
+    says(
+        &found,
+        Verdict::Unknown,
+        "destination.rights",
+        "CREATE TABLE",
+    );
+    says(
+        &found,
+        Verdict::Unknown,
+        "destination.sessions",
+        "end sessions",
+    );
 }
 
 #[tokio::test]

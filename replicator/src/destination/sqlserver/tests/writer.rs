@@ -1,6 +1,7 @@
 //! The whole writer through [`Destination`], against a server that is scripted: which statements come in which order,
 //! what is done again, and what never. Everything that arrives is read by a parser of T-SQL that is not ours.
 
+mod compatible;
 mod lost;
 
 use walproto::Lsn;
