@@ -221,7 +221,8 @@ fn until_a_position_ends_there() {
 fn a_fast_shutdown_of_the_server_is_not_held_up() {
     for version in Version::ALL {
         let mut site = with_noise(Site::own(Server::start(version)));
-        let running = site.streaming(&[ONLY_T[0], ONLY_T[1], "--reconnect", "0"]);
+        let mut running = site.streaming(&[ONLY_T[0], ONLY_T[1], "--reconnect", "0"]);
+        running.until("the server sends", || site.is_sending());
         site.sql("INSERT INTO t SELECT g, 'more' FROM generate_series(3, 5000) g");
         // What the server sends last is a position that no row carries, and it waits for us to confirm that.
         noise(&site);

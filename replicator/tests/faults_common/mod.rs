@@ -111,6 +111,13 @@ impl Site {
         rows.into_iter().flatten().next().flatten()
     }
 
+    /// Whether the server sends through the slot. Between the answer to START_REPLICATION and its first look at the log a
+    /// walsender that is to end does so at once, without what there is.
+    pub(crate) fn is_sending(&self) -> bool {
+        let state = "(SELECT state FROM pg_stat_replication WHERE pid = active_pid)";
+        self.slot_column(state).as_deref() == Some("streaming")
+    }
+
     /// Where the server believes the destination to be.
     pub(crate) fn confirmed(&self) -> u64 {
         lsn(&self

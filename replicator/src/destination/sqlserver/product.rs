@@ -179,7 +179,7 @@ impl server::Session for Session {
     /// From here on an error undoes its statement where the server can do that, so that there is something to step back
     /// to; every one of them is looked at.
     async fn save(&mut self, name: &str) -> Result<()> {
-        self.step(&format!("SET XACT_ABORT OFF; SAVE TRANSACTION [{name}]"))
+        self.step(&format!("SET XACT_ABORT OFF; SAVE TRANSACTION {name}"))
             .await
     }
 
@@ -189,7 +189,7 @@ impl server::Session for Session {
     }
 
     async fn back_to(&mut self, name: &str) -> Result<()> {
-        self.step(&format!("ROLLBACK TRANSACTION [{name}]")).await
+        self.step(&format!("ROLLBACK TRANSACTION {name}")).await
     }
 
     async fn stands(&mut self) -> Result<bool> {

@@ -46,8 +46,8 @@ pub(crate) fn read(sql: &str) {
         "INSERT BULK ",
         "SELECT TOP 0 * FROM ",
         "SET ",
-        "SAVE TRANSACTION [",
-        "ROLLBACK TRANSACTION [",
+        "SAVE TRANSACTION ",
+        "ROLLBACK TRANSACTION ",
         "KILL ",
     ];
     for statement in sql.split("; ") {

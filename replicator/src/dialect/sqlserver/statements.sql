@@ -9,55 +9,55 @@ INSERT INTO [my.schema].[or]]ders's] ([c]]0], [c]]1], [c]]2], [c]]3], [c]]4], [c
 INSERT INTO [my.schema].[or]]ders's] ([c]]0], [c]]1], [c]]2], [c]]3], [c]]4], [c]]5], [c]]6], [c]]7], [c]]8], [c]]9], [c]]10], [c]]11], [c]]12], [c]]13]) VALUES (CONVERT(bit, @P1), CONVERT(varbinary(max), @P2), CONVERT(bigint, @P3), CONVERT(smallint, @P4), CONVERT(int, @P5), CONVERT(nvarchar(max), @P6), CONVERT(float, @P7), CONVERT(nvarchar(max), @P8), CONVERT(date, @P9, 23), CONVERT(time(3), @P10, 121), CONVERT(datetime2(6), @P11, 121), CONVERT(datetimeoffset(6), @P12, 121), CONVERT(decimal(10, 2), @P13), CONVERT(uniqueidentifier, @P14)), (CONVERT(bit, @P15), CONVERT(varbinary(max), @P16), CONVERT(bigint, @P17), CONVERT(smallint, @P18), CONVERT(int, @P19), CONVERT(nvarchar(max), @P20), CONVERT(float, @P21), CONVERT(nvarchar(max), @P22), CONVERT(date, @P23, 23), CONVERT(time(3), @P24, 121), CONVERT(datetime2(6), @P25, 121), CONVERT(datetimeoffset(6), @P26, 121), CONVERT(decimal(10, 2), @P27), CONVERT(uniqueidentifier, @P28));
 
 -- insert, its temporary table
-IF OBJECT_ID(N'tempdb..[#_replicator_stage_7]') IS NULL CREATE TABLE [#_replicator_stage_7] ([c0] bit NULL, [c1] varbinary(max) NULL, [c2] bigint NULL, [c3] smallint NULL, [c4] int NULL, [c5] nvarchar(max) COLLATE Latin1_General_100_BIN2 NULL, [c6] float NULL, [c7] nvarchar(20) COLLATE Latin1_General_100_BIN2 NULL, [c8] date NULL, [c9] time(3) NULL, [c10] datetime2(6) NULL, [c11] datetimeoffset(6) NULL, [c12] decimal(10, 2) NULL, [c13] uniqueidentifier NULL) ELSE TRUNCATE TABLE [#_replicator_stage_7];
+IF OBJECT_ID(N'tempdb..#_replicator_stage_7') IS NULL CREATE TABLE #_replicator_stage_7 ([c0] bit NULL, [c1] varbinary(max) NULL, [c2] bigint NULL, [c3] smallint NULL, [c4] int NULL, [c5] nvarchar(max) COLLATE Latin1_General_100_BIN2 NULL, [c6] float NULL, [c7] nvarchar(20) COLLATE Latin1_General_100_BIN2 NULL, [c8] date NULL, [c9] time(3) NULL, [c10] datetime2(6) NULL, [c11] datetimeoffset(6) NULL, [c12] decimal(10, 2) NULL, [c13] uniqueidentifier NULL) ELSE TRUNCATE TABLE #_replicator_stage_7;
 
 -- insert, rows into it
-INSERT INTO [#_replicator_stage_7] VALUES (CONVERT(bit, @P1), CONVERT(varbinary(max), @P2), CONVERT(bigint, @P3), CONVERT(smallint, @P4), CONVERT(int, @P5), CONVERT(nvarchar(max), @P6), CONVERT(float, @P7), CONVERT(nvarchar(max), @P8), CONVERT(date, @P9, 23), CONVERT(time(3), @P10, 121), CONVERT(datetime2(6), @P11, 121), CONVERT(datetimeoffset(6), @P12, 121), CONVERT(decimal(10, 2), @P13), CONVERT(uniqueidentifier, @P14)), (CONVERT(bit, @P15), CONVERT(varbinary(max), @P16), CONVERT(bigint, @P17), CONVERT(smallint, @P18), CONVERT(int, @P19), CONVERT(nvarchar(max), @P20), CONVERT(float, @P21), CONVERT(nvarchar(max), @P22), CONVERT(date, @P23, 23), CONVERT(time(3), @P24, 121), CONVERT(datetime2(6), @P25, 121), CONVERT(datetimeoffset(6), @P26, 121), CONVERT(decimal(10, 2), @P27), CONVERT(uniqueidentifier, @P28));
+INSERT INTO #_replicator_stage_7 VALUES (CONVERT(bit, @P1), CONVERT(varbinary(max), @P2), CONVERT(bigint, @P3), CONVERT(smallint, @P4), CONVERT(int, @P5), CONVERT(nvarchar(max), @P6), CONVERT(float, @P7), CONVERT(nvarchar(max), @P8), CONVERT(date, @P9, 23), CONVERT(time(3), @P10, 121), CONVERT(datetime2(6), @P11, 121), CONVERT(datetimeoffset(6), @P12, 121), CONVERT(decimal(10, 2), @P13), CONVERT(uniqueidentifier, @P14)), (CONVERT(bit, @P15), CONVERT(varbinary(max), @P16), CONVERT(bigint, @P17), CONVERT(smallint, @P18), CONVERT(int, @P19), CONVERT(nvarchar(max), @P20), CONVERT(float, @P21), CONVERT(nvarchar(max), @P22), CONVERT(date, @P23, 23), CONVERT(time(3), @P24, 121), CONVERT(datetime2(6), @P25, 121), CONVERT(datetimeoffset(6), @P26, 121), CONVERT(decimal(10, 2), @P27), CONVERT(uniqueidentifier, @P28));
 
 -- insert, by way of it
-INSERT INTO [my.schema].[or]]ders's] ([c]]0], [c]]1], [c]]2], [c]]3], [c]]4], [c]]5], [c]]6], [c]]7], [c]]8], [c]]9], [c]]10], [c]]11], [c]]12], [c]]13]) SELECT v.[c0], v.[c1], v.[c2], v.[c3], v.[c4], v.[c5], v.[c6], v.[c7], v.[c8], v.[c9], v.[c10], v.[c11], v.[c12], v.[c13] FROM [#_replicator_stage_7] AS v;
+INSERT INTO [my.schema].[or]]ders's] ([c]]0], [c]]1], [c]]2], [c]]3], [c]]4], [c]]5], [c]]6], [c]]7], [c]]8], [c]]9], [c]]10], [c]]11], [c]]12], [c]]13]) SELECT v.[c0], v.[c1], v.[c2], v.[c3], v.[c4], v.[c5], v.[c6], v.[c7], v.[c8], v.[c9], v.[c10], v.[c11], v.[c12], v.[c13] FROM #_replicator_stage_7 AS v;
 
 -- update of nothing
 UPDATE [my.schema].[or]]ders's] SET [c]]0] = [c]]0] WHERE [c]]0] = CONVERT(bit, @P1);
 
 -- update of nothing, its temporary table
-IF OBJECT_ID(N'tempdb..[#_replicator_stage_7]') IS NULL CREATE TABLE [#_replicator_stage_7] ([c0] bit NULL) ELSE TRUNCATE TABLE [#_replicator_stage_7];
+IF OBJECT_ID(N'tempdb..#_replicator_stage_7') IS NULL CREATE TABLE #_replicator_stage_7 ([c0] bit NULL) ELSE TRUNCATE TABLE #_replicator_stage_7;
 
 -- update of nothing, rows into it
-INSERT INTO [#_replicator_stage_7] VALUES (CONVERT(bit, @P1)), (CONVERT(bit, @P2));
+INSERT INTO #_replicator_stage_7 VALUES (CONVERT(bit, @P1)), (CONVERT(bit, @P2));
 
 -- update of nothing, by way of it
-UPDATE t SET [c]]0] = t.[c]]0] FROM [my.schema].[or]]ders's] AS t INNER JOIN [#_replicator_stage_7] AS v ON t.[c]]0] = v.[c0];
+UPDATE t SET [c]]0] = t.[c]]0] FROM [my.schema].[or]]ders's] AS t INNER JOIN #_replicator_stage_7 AS v ON t.[c]]0] = v.[c0];
 
 -- update
 UPDATE [my.schema].[or]]ders's] SET [c]]1] = CONVERT(varbinary(max), @P1), [c]]6] = CONVERT(float, @P2) WHERE [c]]0] = CONVERT(bit, @P3);
 
 -- update, its temporary table
-IF OBJECT_ID(N'tempdb..[#_replicator_stage_7]') IS NULL CREATE TABLE [#_replicator_stage_7] ([c0] varbinary(max) NULL, [c1] float NULL, [c2] bit NULL) ELSE TRUNCATE TABLE [#_replicator_stage_7];
+IF OBJECT_ID(N'tempdb..#_replicator_stage_7') IS NULL CREATE TABLE #_replicator_stage_7 ([c0] varbinary(max) NULL, [c1] float NULL, [c2] bit NULL) ELSE TRUNCATE TABLE #_replicator_stage_7;
 
 -- update, rows into it
-INSERT INTO [#_replicator_stage_7] VALUES (CONVERT(varbinary(max), @P1), CONVERT(float, @P2), CONVERT(bit, @P3)), (CONVERT(varbinary(max), @P4), CONVERT(float, @P5), CONVERT(bit, @P6));
+INSERT INTO #_replicator_stage_7 VALUES (CONVERT(varbinary(max), @P1), CONVERT(float, @P2), CONVERT(bit, @P3)), (CONVERT(varbinary(max), @P4), CONVERT(float, @P5), CONVERT(bit, @P6));
 
 -- update, by way of it
-UPDATE t SET [c]]1] = v.[c0], [c]]6] = v.[c1] FROM [my.schema].[or]]ders's] AS t INNER JOIN [#_replicator_stage_7] AS v ON t.[c]]0] = v.[c2];
+UPDATE t SET [c]]1] = v.[c0], [c]]6] = v.[c1] FROM [my.schema].[or]]ders's] AS t INNER JOIN #_replicator_stage_7 AS v ON t.[c]]0] = v.[c2];
 
 -- update of all columns
 UPDATE [my.schema].[or]]ders's] SET [c]]0] = CONVERT(bit, @P1), [c]]1] = CONVERT(varbinary(max), @P2), [c]]2] = CONVERT(bigint, @P3), [c]]3] = CONVERT(smallint, @P4), [c]]4] = CONVERT(int, @P5), [c]]5] = CONVERT(nvarchar(max), @P6), [c]]6] = CONVERT(float, @P7), [c]]7] = CONVERT(nvarchar(max), @P8), [c]]8] = CONVERT(date, @P9, 23), [c]]9] = CONVERT(time(3), @P10, 121), [c]]10] = CONVERT(datetime2(6), @P11, 121), [c]]11] = CONVERT(datetimeoffset(6), @P12, 121), [c]]12] = CONVERT(decimal(10, 2), @P13), [c]]13] = CONVERT(uniqueidentifier, @P14) WHERE [c]]0] = CONVERT(bit, @P15);
 
 -- update of all columns, its temporary table
-IF OBJECT_ID(N'tempdb..[#_replicator_stage_7]') IS NULL CREATE TABLE [#_replicator_stage_7] ([c0] bit NULL, [c1] varbinary(max) NULL, [c2] bigint NULL, [c3] smallint NULL, [c4] int NULL, [c5] nvarchar(max) COLLATE Latin1_General_100_BIN2 NULL, [c6] float NULL, [c7] nvarchar(20) COLLATE Latin1_General_100_BIN2 NULL, [c8] date NULL, [c9] time(3) NULL, [c10] datetime2(6) NULL, [c11] datetimeoffset(6) NULL, [c12] decimal(10, 2) NULL, [c13] uniqueidentifier NULL, [c14] bit NULL) ELSE TRUNCATE TABLE [#_replicator_stage_7];
+IF OBJECT_ID(N'tempdb..#_replicator_stage_7') IS NULL CREATE TABLE #_replicator_stage_7 ([c0] bit NULL, [c1] varbinary(max) NULL, [c2] bigint NULL, [c3] smallint NULL, [c4] int NULL, [c5] nvarchar(max) COLLATE Latin1_General_100_BIN2 NULL, [c6] float NULL, [c7] nvarchar(20) COLLATE Latin1_General_100_BIN2 NULL, [c8] date NULL, [c9] time(3) NULL, [c10] datetime2(6) NULL, [c11] datetimeoffset(6) NULL, [c12] decimal(10, 2) NULL, [c13] uniqueidentifier NULL, [c14] bit NULL) ELSE TRUNCATE TABLE #_replicator_stage_7;
 
 -- update of all columns, rows into it
-INSERT INTO [#_replicator_stage_7] VALUES (CONVERT(bit, @P1), CONVERT(varbinary(max), @P2), CONVERT(bigint, @P3), CONVERT(smallint, @P4), CONVERT(int, @P5), CONVERT(nvarchar(max), @P6), CONVERT(float, @P7), CONVERT(nvarchar(max), @P8), CONVERT(date, @P9, 23), CONVERT(time(3), @P10, 121), CONVERT(datetime2(6), @P11, 121), CONVERT(datetimeoffset(6), @P12, 121), CONVERT(decimal(10, 2), @P13), CONVERT(uniqueidentifier, @P14), CONVERT(bit, @P15)), (CONVERT(bit, @P16), CONVERT(varbinary(max), @P17), CONVERT(bigint, @P18), CONVERT(smallint, @P19), CONVERT(int, @P20), CONVERT(nvarchar(max), @P21), CONVERT(float, @P22), CONVERT(nvarchar(max), @P23), CONVERT(date, @P24, 23), CONVERT(time(3), @P25, 121), CONVERT(datetime2(6), @P26, 121), CONVERT(datetimeoffset(6), @P27, 121), CONVERT(decimal(10, 2), @P28), CONVERT(uniqueidentifier, @P29), CONVERT(bit, @P30));
+INSERT INTO #_replicator_stage_7 VALUES (CONVERT(bit, @P1), CONVERT(varbinary(max), @P2), CONVERT(bigint, @P3), CONVERT(smallint, @P4), CONVERT(int, @P5), CONVERT(nvarchar(max), @P6), CONVERT(float, @P7), CONVERT(nvarchar(max), @P8), CONVERT(date, @P9, 23), CONVERT(time(3), @P10, 121), CONVERT(datetime2(6), @P11, 121), CONVERT(datetimeoffset(6), @P12, 121), CONVERT(decimal(10, 2), @P13), CONVERT(uniqueidentifier, @P14), CONVERT(bit, @P15)), (CONVERT(bit, @P16), CONVERT(varbinary(max), @P17), CONVERT(bigint, @P18), CONVERT(smallint, @P19), CONVERT(int, @P20), CONVERT(nvarchar(max), @P21), CONVERT(float, @P22), CONVERT(nvarchar(max), @P23), CONVERT(date, @P24, 23), CONVERT(time(3), @P25, 121), CONVERT(datetime2(6), @P26, 121), CONVERT(datetimeoffset(6), @P27, 121), CONVERT(decimal(10, 2), @P28), CONVERT(uniqueidentifier, @P29), CONVERT(bit, @P30));
 
 -- update of all columns, by way of it
-UPDATE t SET [c]]0] = v.[c0], [c]]1] = v.[c1], [c]]2] = v.[c2], [c]]3] = v.[c3], [c]]4] = v.[c4], [c]]5] = v.[c5], [c]]6] = v.[c6], [c]]7] = v.[c7], [c]]8] = v.[c8], [c]]9] = v.[c9], [c]]10] = v.[c10], [c]]11] = v.[c11], [c]]12] = v.[c12], [c]]13] = v.[c13] FROM [my.schema].[or]]ders's] AS t INNER JOIN [#_replicator_stage_7] AS v ON t.[c]]0] = v.[c14];
+UPDATE t SET [c]]0] = v.[c0], [c]]1] = v.[c1], [c]]2] = v.[c2], [c]]3] = v.[c3], [c]]4] = v.[c4], [c]]5] = v.[c5], [c]]6] = v.[c6], [c]]7] = v.[c7], [c]]8] = v.[c8], [c]]9] = v.[c9], [c]]10] = v.[c10], [c]]11] = v.[c11], [c]]12] = v.[c12], [c]]13] = v.[c13] FROM [my.schema].[or]]ders's] AS t INNER JOIN #_replicator_stage_7 AS v ON t.[c]]0] = v.[c14];
 
 -- delete
 DELETE FROM [my.schema].[or]]ders's] WHERE [c]]0] = CONVERT(bit, @P1);
 
 -- delete, by way of it
-DELETE t FROM [my.schema].[or]]ders's] AS t INNER JOIN [#_replicator_stage_7] AS v ON t.[c]]0] = v.[c0];
+DELETE t FROM [my.schema].[or]]ders's] AS t INNER JOIN #_replicator_stage_7 AS v ON t.[c]]0] = v.[c0];
 
 -- truncate
 DELETE FROM [my.schema].[or]]ders's];
@@ -248,28 +248,28 @@ INSERT INTO [my.schema].[or]]ders's] ([c]]0], [c]]1], [c]]2], [c]]3], [c]]4], [c
 INSERT INTO [my.schema].[or]]ders's] ([c]]0], [c]]1], [c]]2], [c]]3], [c]]4], [c]]5], [c]]6], [c]]7], [c]]8], [c]]9], [c]]10], [c]]11], [c]]12], [c]]13]) VALUES (CONVERT(bit, @P1), CONVERT(varbinary(max), @P2), CONVERT(bigint, @P3), CONVERT(smallint, @P4), CONVERT(int, @P5), CONVERT(nvarchar(max), @P6), CONVERT(nvarchar(max), @P7), CONVERT(nvarchar(max), @P8), CONVERT(nvarchar(max), @P9), CONVERT(nvarchar(max), @P10), CONVERT(nvarchar(max), @P11), CONVERT(nvarchar(max), @P12), CONVERT(nvarchar(max), @P13), CONVERT(uniqueidentifier, @P14)), (CONVERT(bit, @P15), CONVERT(varbinary(max), @P16), CONVERT(bigint, @P17), CONVERT(smallint, @P18), CONVERT(int, @P19), CONVERT(nvarchar(max), @P20), CONVERT(nvarchar(max), @P21), CONVERT(nvarchar(max), @P22), CONVERT(nvarchar(max), @P23), CONVERT(nvarchar(max), @P24), CONVERT(nvarchar(max), @P25), CONVERT(nvarchar(max), @P26), CONVERT(nvarchar(max), @P27), CONVERT(uniqueidentifier, @P28));
 
 -- insert, its temporary table
-IF OBJECT_ID(N'tempdb..[#_replicator_stage_7]') IS NULL CREATE TABLE [#_replicator_stage_7] ([c0] bit NULL, [c1] varbinary(max) NULL, [c2] bigint NULL, [c3] smallint NULL, [c4] int NULL, [c5] nvarchar(max) COLLATE Latin1_General_100_BIN2 NULL, [c6] nvarchar(24) COLLATE Latin1_General_100_BIN2 NULL, [c7] nvarchar(20) COLLATE Latin1_General_100_BIN2 NULL, [c8] nvarchar(13) COLLATE Latin1_General_100_BIN2 NULL, [c9] nvarchar(15) COLLATE Latin1_General_100_BIN2 NULL, [c10] nvarchar(29) COLLATE Latin1_General_100_BIN2 NULL, [c11] nvarchar(32) COLLATE Latin1_General_100_BIN2 NULL, [c12] nvarchar(15) COLLATE Latin1_General_100_BIN2 NULL, [c13] uniqueidentifier NULL) ELSE TRUNCATE TABLE [#_replicator_stage_7];
+IF OBJECT_ID(N'tempdb..#_replicator_stage_7') IS NULL CREATE TABLE #_replicator_stage_7 ([c0] bit NULL, [c1] varbinary(max) NULL, [c2] bigint NULL, [c3] smallint NULL, [c4] int NULL, [c5] nvarchar(max) COLLATE Latin1_General_100_BIN2 NULL, [c6] nvarchar(24) COLLATE Latin1_General_100_BIN2 NULL, [c7] nvarchar(20) COLLATE Latin1_General_100_BIN2 NULL, [c8] nvarchar(13) COLLATE Latin1_General_100_BIN2 NULL, [c9] nvarchar(15) COLLATE Latin1_General_100_BIN2 NULL, [c10] nvarchar(29) COLLATE Latin1_General_100_BIN2 NULL, [c11] nvarchar(32) COLLATE Latin1_General_100_BIN2 NULL, [c12] nvarchar(15) COLLATE Latin1_General_100_BIN2 NULL, [c13] uniqueidentifier NULL) ELSE TRUNCATE TABLE #_replicator_stage_7;
 
 -- insert, rows into it
-INSERT INTO [#_replicator_stage_7] VALUES (CONVERT(bit, @P1), CONVERT(varbinary(max), @P2), CONVERT(bigint, @P3), CONVERT(smallint, @P4), CONVERT(int, @P5), CONVERT(nvarchar(max), @P6), CONVERT(nvarchar(max), @P7), CONVERT(nvarchar(max), @P8), CONVERT(nvarchar(max), @P9), CONVERT(nvarchar(max), @P10), CONVERT(nvarchar(max), @P11), CONVERT(nvarchar(max), @P12), CONVERT(nvarchar(max), @P13), CONVERT(uniqueidentifier, @P14)), (CONVERT(bit, @P15), CONVERT(varbinary(max), @P16), CONVERT(bigint, @P17), CONVERT(smallint, @P18), CONVERT(int, @P19), CONVERT(nvarchar(max), @P20), CONVERT(nvarchar(max), @P21), CONVERT(nvarchar(max), @P22), CONVERT(nvarchar(max), @P23), CONVERT(nvarchar(max), @P24), CONVERT(nvarchar(max), @P25), CONVERT(nvarchar(max), @P26), CONVERT(nvarchar(max), @P27), CONVERT(uniqueidentifier, @P28));
+INSERT INTO #_replicator_stage_7 VALUES (CONVERT(bit, @P1), CONVERT(varbinary(max), @P2), CONVERT(bigint, @P3), CONVERT(smallint, @P4), CONVERT(int, @P5), CONVERT(nvarchar(max), @P6), CONVERT(nvarchar(max), @P7), CONVERT(nvarchar(max), @P8), CONVERT(nvarchar(max), @P9), CONVERT(nvarchar(max), @P10), CONVERT(nvarchar(max), @P11), CONVERT(nvarchar(max), @P12), CONVERT(nvarchar(max), @P13), CONVERT(uniqueidentifier, @P14)), (CONVERT(bit, @P15), CONVERT(varbinary(max), @P16), CONVERT(bigint, @P17), CONVERT(smallint, @P18), CONVERT(int, @P19), CONVERT(nvarchar(max), @P20), CONVERT(nvarchar(max), @P21), CONVERT(nvarchar(max), @P22), CONVERT(nvarchar(max), @P23), CONVERT(nvarchar(max), @P24), CONVERT(nvarchar(max), @P25), CONVERT(nvarchar(max), @P26), CONVERT(nvarchar(max), @P27), CONVERT(uniqueidentifier, @P28));
 
 -- update
 UPDATE [my.schema].[or]]ders's] SET [c]]1] = CONVERT(varbinary(max), @P1), [c]]6] = CONVERT(nvarchar(max), @P2) WHERE [c]]0] = CONVERT(bit, @P3);
 
 -- update, its temporary table
-IF OBJECT_ID(N'tempdb..[#_replicator_stage_7]') IS NULL CREATE TABLE [#_replicator_stage_7] ([c0] varbinary(max) NULL, [c1] nvarchar(24) COLLATE Latin1_General_100_BIN2 NULL, [c2] bit NULL) ELSE TRUNCATE TABLE [#_replicator_stage_7];
+IF OBJECT_ID(N'tempdb..#_replicator_stage_7') IS NULL CREATE TABLE #_replicator_stage_7 ([c0] varbinary(max) NULL, [c1] nvarchar(24) COLLATE Latin1_General_100_BIN2 NULL, [c2] bit NULL) ELSE TRUNCATE TABLE #_replicator_stage_7;
 
 -- update, rows into it
-INSERT INTO [#_replicator_stage_7] VALUES (CONVERT(varbinary(max), @P1), CONVERT(nvarchar(max), @P2), CONVERT(bit, @P3)), (CONVERT(varbinary(max), @P4), CONVERT(nvarchar(max), @P5), CONVERT(bit, @P6));
+INSERT INTO #_replicator_stage_7 VALUES (CONVERT(varbinary(max), @P1), CONVERT(nvarchar(max), @P2), CONVERT(bit, @P3)), (CONVERT(varbinary(max), @P4), CONVERT(nvarchar(max), @P5), CONVERT(bit, @P6));
 
 -- update of all columns
 UPDATE [my.schema].[or]]ders's] SET [c]]0] = CONVERT(bit, @P1), [c]]1] = CONVERT(varbinary(max), @P2), [c]]2] = CONVERT(bigint, @P3), [c]]3] = CONVERT(smallint, @P4), [c]]4] = CONVERT(int, @P5), [c]]5] = CONVERT(nvarchar(max), @P6), [c]]6] = CONVERT(nvarchar(max), @P7), [c]]7] = CONVERT(nvarchar(max), @P8), [c]]8] = CONVERT(nvarchar(max), @P9), [c]]9] = CONVERT(nvarchar(max), @P10), [c]]10] = CONVERT(nvarchar(max), @P11), [c]]11] = CONVERT(nvarchar(max), @P12), [c]]12] = CONVERT(nvarchar(max), @P13), [c]]13] = CONVERT(uniqueidentifier, @P14) WHERE [c]]0] = CONVERT(bit, @P15);
 
 -- update of all columns, its temporary table
-IF OBJECT_ID(N'tempdb..[#_replicator_stage_7]') IS NULL CREATE TABLE [#_replicator_stage_7] ([c0] bit NULL, [c1] varbinary(max) NULL, [c2] bigint NULL, [c3] smallint NULL, [c4] int NULL, [c5] nvarchar(max) COLLATE Latin1_General_100_BIN2 NULL, [c6] nvarchar(24) COLLATE Latin1_General_100_BIN2 NULL, [c7] nvarchar(20) COLLATE Latin1_General_100_BIN2 NULL, [c8] nvarchar(13) COLLATE Latin1_General_100_BIN2 NULL, [c9] nvarchar(15) COLLATE Latin1_General_100_BIN2 NULL, [c10] nvarchar(29) COLLATE Latin1_General_100_BIN2 NULL, [c11] nvarchar(32) COLLATE Latin1_General_100_BIN2 NULL, [c12] nvarchar(15) COLLATE Latin1_General_100_BIN2 NULL, [c13] uniqueidentifier NULL, [c14] bit NULL) ELSE TRUNCATE TABLE [#_replicator_stage_7];
+IF OBJECT_ID(N'tempdb..#_replicator_stage_7') IS NULL CREATE TABLE #_replicator_stage_7 ([c0] bit NULL, [c1] varbinary(max) NULL, [c2] bigint NULL, [c3] smallint NULL, [c4] int NULL, [c5] nvarchar(max) COLLATE Latin1_General_100_BIN2 NULL, [c6] nvarchar(24) COLLATE Latin1_General_100_BIN2 NULL, [c7] nvarchar(20) COLLATE Latin1_General_100_BIN2 NULL, [c8] nvarchar(13) COLLATE Latin1_General_100_BIN2 NULL, [c9] nvarchar(15) COLLATE Latin1_General_100_BIN2 NULL, [c10] nvarchar(29) COLLATE Latin1_General_100_BIN2 NULL, [c11] nvarchar(32) COLLATE Latin1_General_100_BIN2 NULL, [c12] nvarchar(15) COLLATE Latin1_General_100_BIN2 NULL, [c13] uniqueidentifier NULL, [c14] bit NULL) ELSE TRUNCATE TABLE #_replicator_stage_7;
 
 -- update of all columns, rows into it
-INSERT INTO [#_replicator_stage_7] VALUES (CONVERT(bit, @P1), CONVERT(varbinary(max), @P2), CONVERT(bigint, @P3), CONVERT(smallint, @P4), CONVERT(int, @P5), CONVERT(nvarchar(max), @P6), CONVERT(nvarchar(max), @P7), CONVERT(nvarchar(max), @P8), CONVERT(nvarchar(max), @P9), CONVERT(nvarchar(max), @P10), CONVERT(nvarchar(max), @P11), CONVERT(nvarchar(max), @P12), CONVERT(nvarchar(max), @P13), CONVERT(uniqueidentifier, @P14), CONVERT(bit, @P15)), (CONVERT(bit, @P16), CONVERT(varbinary(max), @P17), CONVERT(bigint, @P18), CONVERT(smallint, @P19), CONVERT(int, @P20), CONVERT(nvarchar(max), @P21), CONVERT(nvarchar(max), @P22), CONVERT(nvarchar(max), @P23), CONVERT(nvarchar(max), @P24), CONVERT(nvarchar(max), @P25), CONVERT(nvarchar(max), @P26), CONVERT(nvarchar(max), @P27), CONVERT(nvarchar(max), @P28), CONVERT(uniqueidentifier, @P29), CONVERT(bit, @P30));
+INSERT INTO #_replicator_stage_7 VALUES (CONVERT(bit, @P1), CONVERT(varbinary(max), @P2), CONVERT(bigint, @P3), CONVERT(smallint, @P4), CONVERT(int, @P5), CONVERT(nvarchar(max), @P6), CONVERT(nvarchar(max), @P7), CONVERT(nvarchar(max), @P8), CONVERT(nvarchar(max), @P9), CONVERT(nvarchar(max), @P10), CONVERT(nvarchar(max), @P11), CONVERT(nvarchar(max), @P12), CONVERT(nvarchar(max), @P13), CONVERT(uniqueidentifier, @P14), CONVERT(bit, @P15)), (CONVERT(bit, @P16), CONVERT(varbinary(max), @P17), CONVERT(bigint, @P18), CONVERT(smallint, @P19), CONVERT(int, @P20), CONVERT(nvarchar(max), @P21), CONVERT(nvarchar(max), @P22), CONVERT(nvarchar(max), @P23), CONVERT(nvarchar(max), @P24), CONVERT(nvarchar(max), @P25), CONVERT(nvarchar(max), @P26), CONVERT(nvarchar(max), @P27), CONVERT(nvarchar(max), @P28), CONVERT(uniqueidentifier, @P29), CONVERT(bit, @P30));
 
 -- rows that are read
 SELECT CONVERT(nvarchar(41), [c]]0]), [c]]1], CONVERT(nvarchar(41), [c]]2]), CONVERT(nvarchar(41), [c]]3]), CONVERT(nvarchar(41), [c]]4]), [c]]5], [c]]6], [c]]7], [c]]8], [c]]9], [c]]10], [c]]11], [c]]12], LOWER(CONVERT(nvarchar(41), [c]]13])) FROM [my.schema].[or]]ders's] WITH (TABLOCK);
@@ -337,43 +337,43 @@ ALTER TABLE [my.schema].[or]]ders's] ALTER COLUMN [c]]12] nvarchar(15) NULL;
 UPDATE [my.schema].[or]]ders's] SET [c]]7] = [c]]7] WHERE [c]]7] = CONVERT(nvarchar(20), @P1) AND DATALENGTH([c]]7]) = DATALENGTH(@P1) AND [c]]2] = CONVERT(bigint, @P2);
 
 -- update of nothing, its temporary table
-IF OBJECT_ID(N'tempdb..[#_replicator_stage_7]') IS NULL CREATE TABLE [#_replicator_stage_7] ([c0] nvarchar(20) COLLATE Latin1_General_100_BIN2 NULL, [c1] bigint NULL) ELSE TRUNCATE TABLE [#_replicator_stage_7];
+IF OBJECT_ID(N'tempdb..#_replicator_stage_7') IS NULL CREATE TABLE #_replicator_stage_7 ([c0] nvarchar(20) COLLATE Latin1_General_100_BIN2 NULL, [c1] bigint NULL) ELSE TRUNCATE TABLE #_replicator_stage_7;
 
 -- update of nothing, rows into it
-INSERT INTO [#_replicator_stage_7] VALUES (CONVERT(nvarchar(max), @P1), CONVERT(bigint, @P2)), (CONVERT(nvarchar(max), @P3), CONVERT(bigint, @P4));
+INSERT INTO #_replicator_stage_7 VALUES (CONVERT(nvarchar(max), @P1), CONVERT(bigint, @P2)), (CONVERT(nvarchar(max), @P3), CONVERT(bigint, @P4));
 
 -- update of nothing, by way of it
-UPDATE t SET [c]]7] = t.[c]]7] FROM [my.schema].[or]]ders's] AS t INNER JOIN [#_replicator_stage_7] AS v ON t.[c]]7] = v.[c0] AND DATALENGTH(t.[c]]7]) = DATALENGTH(v.[c0]) AND t.[c]]2] = v.[c1];
+UPDATE t SET [c]]7] = t.[c]]7] FROM [my.schema].[or]]ders's] AS t INNER JOIN #_replicator_stage_7 AS v ON t.[c]]7] = v.[c0] AND DATALENGTH(t.[c]]7]) = DATALENGTH(v.[c0]) AND t.[c]]2] = v.[c1];
 
 -- update
 UPDATE [my.schema].[or]]ders's] SET [c]]1] = CONVERT(varbinary(max), @P1), [c]]6] = CONVERT(float, @P2) WHERE [c]]7] = CONVERT(nvarchar(20), @P3) AND DATALENGTH([c]]7]) = DATALENGTH(@P3) AND [c]]2] = CONVERT(bigint, @P4);
 
 -- update, its temporary table
-IF OBJECT_ID(N'tempdb..[#_replicator_stage_7]') IS NULL CREATE TABLE [#_replicator_stage_7] ([c0] varbinary(max) NULL, [c1] float NULL, [c2] nvarchar(20) COLLATE Latin1_General_100_BIN2 NULL, [c3] bigint NULL) ELSE TRUNCATE TABLE [#_replicator_stage_7];
+IF OBJECT_ID(N'tempdb..#_replicator_stage_7') IS NULL CREATE TABLE #_replicator_stage_7 ([c0] varbinary(max) NULL, [c1] float NULL, [c2] nvarchar(20) COLLATE Latin1_General_100_BIN2 NULL, [c3] bigint NULL) ELSE TRUNCATE TABLE #_replicator_stage_7;
 
 -- update, rows into it
-INSERT INTO [#_replicator_stage_7] VALUES (CONVERT(varbinary(max), @P1), CONVERT(float, @P2), CONVERT(nvarchar(max), @P3), CONVERT(bigint, @P4)), (CONVERT(varbinary(max), @P5), CONVERT(float, @P6), CONVERT(nvarchar(max), @P7), CONVERT(bigint, @P8));
+INSERT INTO #_replicator_stage_7 VALUES (CONVERT(varbinary(max), @P1), CONVERT(float, @P2), CONVERT(nvarchar(max), @P3), CONVERT(bigint, @P4)), (CONVERT(varbinary(max), @P5), CONVERT(float, @P6), CONVERT(nvarchar(max), @P7), CONVERT(bigint, @P8));
 
 -- update, by way of it
-UPDATE t SET [c]]1] = v.[c0], [c]]6] = v.[c1] FROM [my.schema].[or]]ders's] AS t INNER JOIN [#_replicator_stage_7] AS v ON t.[c]]7] = v.[c2] AND DATALENGTH(t.[c]]7]) = DATALENGTH(v.[c2]) AND t.[c]]2] = v.[c3];
+UPDATE t SET [c]]1] = v.[c0], [c]]6] = v.[c1] FROM [my.schema].[or]]ders's] AS t INNER JOIN #_replicator_stage_7 AS v ON t.[c]]7] = v.[c2] AND DATALENGTH(t.[c]]7]) = DATALENGTH(v.[c2]) AND t.[c]]2] = v.[c3];
 
 -- update of all columns
 UPDATE [my.schema].[or]]ders's] SET [c]]0] = CONVERT(bit, @P1), [c]]1] = CONVERT(varbinary(max), @P2), [c]]2] = CONVERT(bigint, @P3), [c]]3] = CONVERT(smallint, @P4), [c]]4] = CONVERT(int, @P5), [c]]5] = CONVERT(nvarchar(max), @P6), [c]]6] = CONVERT(float, @P7), [c]]7] = CONVERT(nvarchar(max), @P8), [c]]8] = CONVERT(date, @P9, 23), [c]]9] = CONVERT(time(3), @P10, 121), [c]]10] = CONVERT(datetime2(6), @P11, 121), [c]]11] = CONVERT(datetimeoffset(6), @P12, 121), [c]]12] = CONVERT(decimal(10, 2), @P13), [c]]13] = CONVERT(uniqueidentifier, @P14) WHERE [c]]7] = CONVERT(nvarchar(20), @P15) AND DATALENGTH([c]]7]) = DATALENGTH(@P15) AND [c]]2] = CONVERT(bigint, @P16);
 
 -- update of all columns, its temporary table
-IF OBJECT_ID(N'tempdb..[#_replicator_stage_7]') IS NULL CREATE TABLE [#_replicator_stage_7] ([c0] bit NULL, [c1] varbinary(max) NULL, [c2] bigint NULL, [c3] smallint NULL, [c4] int NULL, [c5] nvarchar(max) COLLATE Latin1_General_100_BIN2 NULL, [c6] float NULL, [c7] nvarchar(20) COLLATE Latin1_General_100_BIN2 NULL, [c8] date NULL, [c9] time(3) NULL, [c10] datetime2(6) NULL, [c11] datetimeoffset(6) NULL, [c12] decimal(10, 2) NULL, [c13] uniqueidentifier NULL, [c14] nvarchar(20) COLLATE Latin1_General_100_BIN2 NULL, [c15] bigint NULL) ELSE TRUNCATE TABLE [#_replicator_stage_7];
+IF OBJECT_ID(N'tempdb..#_replicator_stage_7') IS NULL CREATE TABLE #_replicator_stage_7 ([c0] bit NULL, [c1] varbinary(max) NULL, [c2] bigint NULL, [c3] smallint NULL, [c4] int NULL, [c5] nvarchar(max) COLLATE Latin1_General_100_BIN2 NULL, [c6] float NULL, [c7] nvarchar(20) COLLATE Latin1_General_100_BIN2 NULL, [c8] date NULL, [c9] time(3) NULL, [c10] datetime2(6) NULL, [c11] datetimeoffset(6) NULL, [c12] decimal(10, 2) NULL, [c13] uniqueidentifier NULL, [c14] nvarchar(20) COLLATE Latin1_General_100_BIN2 NULL, [c15] bigint NULL) ELSE TRUNCATE TABLE #_replicator_stage_7;
 
 -- update of all columns, rows into it
-INSERT INTO [#_replicator_stage_7] VALUES (CONVERT(bit, @P1), CONVERT(varbinary(max), @P2), CONVERT(bigint, @P3), CONVERT(smallint, @P4), CONVERT(int, @P5), CONVERT(nvarchar(max), @P6), CONVERT(float, @P7), CONVERT(nvarchar(max), @P8), CONVERT(date, @P9, 23), CONVERT(time(3), @P10, 121), CONVERT(datetime2(6), @P11, 121), CONVERT(datetimeoffset(6), @P12, 121), CONVERT(decimal(10, 2), @P13), CONVERT(uniqueidentifier, @P14), CONVERT(nvarchar(max), @P15), CONVERT(bigint, @P16)), (CONVERT(bit, @P17), CONVERT(varbinary(max), @P18), CONVERT(bigint, @P19), CONVERT(smallint, @P20), CONVERT(int, @P21), CONVERT(nvarchar(max), @P22), CONVERT(float, @P23), CONVERT(nvarchar(max), @P24), CONVERT(date, @P25, 23), CONVERT(time(3), @P26, 121), CONVERT(datetime2(6), @P27, 121), CONVERT(datetimeoffset(6), @P28, 121), CONVERT(decimal(10, 2), @P29), CONVERT(uniqueidentifier, @P30), CONVERT(nvarchar(max), @P31), CONVERT(bigint, @P32));
+INSERT INTO #_replicator_stage_7 VALUES (CONVERT(bit, @P1), CONVERT(varbinary(max), @P2), CONVERT(bigint, @P3), CONVERT(smallint, @P4), CONVERT(int, @P5), CONVERT(nvarchar(max), @P6), CONVERT(float, @P7), CONVERT(nvarchar(max), @P8), CONVERT(date, @P9, 23), CONVERT(time(3), @P10, 121), CONVERT(datetime2(6), @P11, 121), CONVERT(datetimeoffset(6), @P12, 121), CONVERT(decimal(10, 2), @P13), CONVERT(uniqueidentifier, @P14), CONVERT(nvarchar(max), @P15), CONVERT(bigint, @P16)), (CONVERT(bit, @P17), CONVERT(varbinary(max), @P18), CONVERT(bigint, @P19), CONVERT(smallint, @P20), CONVERT(int, @P21), CONVERT(nvarchar(max), @P22), CONVERT(float, @P23), CONVERT(nvarchar(max), @P24), CONVERT(date, @P25, 23), CONVERT(time(3), @P26, 121), CONVERT(datetime2(6), @P27, 121), CONVERT(datetimeoffset(6), @P28, 121), CONVERT(decimal(10, 2), @P29), CONVERT(uniqueidentifier, @P30), CONVERT(nvarchar(max), @P31), CONVERT(bigint, @P32));
 
 -- update of all columns, by way of it
-UPDATE t SET [c]]0] = v.[c0], [c]]1] = v.[c1], [c]]2] = v.[c2], [c]]3] = v.[c3], [c]]4] = v.[c4], [c]]5] = v.[c5], [c]]6] = v.[c6], [c]]7] = v.[c7], [c]]8] = v.[c8], [c]]9] = v.[c9], [c]]10] = v.[c10], [c]]11] = v.[c11], [c]]12] = v.[c12], [c]]13] = v.[c13] FROM [my.schema].[or]]ders's] AS t INNER JOIN [#_replicator_stage_7] AS v ON t.[c]]7] = v.[c14] AND DATALENGTH(t.[c]]7]) = DATALENGTH(v.[c14]) AND t.[c]]2] = v.[c15];
+UPDATE t SET [c]]0] = v.[c0], [c]]1] = v.[c1], [c]]2] = v.[c2], [c]]3] = v.[c3], [c]]4] = v.[c4], [c]]5] = v.[c5], [c]]6] = v.[c6], [c]]7] = v.[c7], [c]]8] = v.[c8], [c]]9] = v.[c9], [c]]10] = v.[c10], [c]]11] = v.[c11], [c]]12] = v.[c12], [c]]13] = v.[c13] FROM [my.schema].[or]]ders's] AS t INNER JOIN #_replicator_stage_7 AS v ON t.[c]]7] = v.[c14] AND DATALENGTH(t.[c]]7]) = DATALENGTH(v.[c14]) AND t.[c]]2] = v.[c15];
 
 -- delete
 DELETE FROM [my.schema].[or]]ders's] WHERE [c]]7] = CONVERT(nvarchar(20), @P1) AND DATALENGTH([c]]7]) = DATALENGTH(@P1) AND [c]]2] = CONVERT(bigint, @P2);
 
 -- delete, by way of it
-DELETE t FROM [my.schema].[or]]ders's] AS t INNER JOIN [#_replicator_stage_7] AS v ON t.[c]]7] = v.[c0] AND DATALENGTH(t.[c]]7]) = DATALENGTH(v.[c0]) AND t.[c]]2] = v.[c1];
+DELETE t FROM [my.schema].[or]]ders's] AS t INNER JOIN #_replicator_stage_7 AS v ON t.[c]]7] = v.[c0] AND DATALENGTH(t.[c]]7]) = DATALENGTH(v.[c0]) AND t.[c]]2] = v.[c1];
 
 ---- Key ["c]7", "c]2"], misfits Text
 
@@ -381,19 +381,19 @@ DELETE t FROM [my.schema].[or]]ders's] AS t INNER JOIN [#_replicator_stage_7] AS
 UPDATE [my.schema].[or]]ders's] SET [c]]1] = CONVERT(varbinary(max), @P1), [c]]6] = CONVERT(nvarchar(max), @P2) WHERE [c]]7] = CONVERT(nvarchar(20), @P3) AND DATALENGTH([c]]7]) = DATALENGTH(@P3) AND [c]]2] = CONVERT(bigint, @P4);
 
 -- update, its temporary table
-IF OBJECT_ID(N'tempdb..[#_replicator_stage_7]') IS NULL CREATE TABLE [#_replicator_stage_7] ([c0] varbinary(max) NULL, [c1] nvarchar(24) COLLATE Latin1_General_100_BIN2 NULL, [c2] nvarchar(20) COLLATE Latin1_General_100_BIN2 NULL, [c3] bigint NULL) ELSE TRUNCATE TABLE [#_replicator_stage_7];
+IF OBJECT_ID(N'tempdb..#_replicator_stage_7') IS NULL CREATE TABLE #_replicator_stage_7 ([c0] varbinary(max) NULL, [c1] nvarchar(24) COLLATE Latin1_General_100_BIN2 NULL, [c2] nvarchar(20) COLLATE Latin1_General_100_BIN2 NULL, [c3] bigint NULL) ELSE TRUNCATE TABLE #_replicator_stage_7;
 
 -- update, rows into it
-INSERT INTO [#_replicator_stage_7] VALUES (CONVERT(varbinary(max), @P1), CONVERT(nvarchar(max), @P2), CONVERT(nvarchar(max), @P3), CONVERT(bigint, @P4)), (CONVERT(varbinary(max), @P5), CONVERT(nvarchar(max), @P6), CONVERT(nvarchar(max), @P7), CONVERT(bigint, @P8));
+INSERT INTO #_replicator_stage_7 VALUES (CONVERT(varbinary(max), @P1), CONVERT(nvarchar(max), @P2), CONVERT(nvarchar(max), @P3), CONVERT(bigint, @P4)), (CONVERT(varbinary(max), @P5), CONVERT(nvarchar(max), @P6), CONVERT(nvarchar(max), @P7), CONVERT(bigint, @P8));
 
 -- update of all columns
 UPDATE [my.schema].[or]]ders's] SET [c]]0] = CONVERT(bit, @P1), [c]]1] = CONVERT(varbinary(max), @P2), [c]]2] = CONVERT(bigint, @P3), [c]]3] = CONVERT(smallint, @P4), [c]]4] = CONVERT(int, @P5), [c]]5] = CONVERT(nvarchar(max), @P6), [c]]6] = CONVERT(nvarchar(max), @P7), [c]]7] = CONVERT(nvarchar(max), @P8), [c]]8] = CONVERT(nvarchar(max), @P9), [c]]9] = CONVERT(nvarchar(max), @P10), [c]]10] = CONVERT(nvarchar(max), @P11), [c]]11] = CONVERT(nvarchar(max), @P12), [c]]12] = CONVERT(nvarchar(max), @P13), [c]]13] = CONVERT(uniqueidentifier, @P14) WHERE [c]]7] = CONVERT(nvarchar(20), @P15) AND DATALENGTH([c]]7]) = DATALENGTH(@P15) AND [c]]2] = CONVERT(bigint, @P16);
 
 -- update of all columns, its temporary table
-IF OBJECT_ID(N'tempdb..[#_replicator_stage_7]') IS NULL CREATE TABLE [#_replicator_stage_7] ([c0] bit NULL, [c1] varbinary(max) NULL, [c2] bigint NULL, [c3] smallint NULL, [c4] int NULL, [c5] nvarchar(max) COLLATE Latin1_General_100_BIN2 NULL, [c6] nvarchar(24) COLLATE Latin1_General_100_BIN2 NULL, [c7] nvarchar(20) COLLATE Latin1_General_100_BIN2 NULL, [c8] nvarchar(13) COLLATE Latin1_General_100_BIN2 NULL, [c9] nvarchar(15) COLLATE Latin1_General_100_BIN2 NULL, [c10] nvarchar(29) COLLATE Latin1_General_100_BIN2 NULL, [c11] nvarchar(32) COLLATE Latin1_General_100_BIN2 NULL, [c12] nvarchar(15) COLLATE Latin1_General_100_BIN2 NULL, [c13] uniqueidentifier NULL, [c14] nvarchar(20) COLLATE Latin1_General_100_BIN2 NULL, [c15] bigint NULL) ELSE TRUNCATE TABLE [#_replicator_stage_7];
+IF OBJECT_ID(N'tempdb..#_replicator_stage_7') IS NULL CREATE TABLE #_replicator_stage_7 ([c0] bit NULL, [c1] varbinary(max) NULL, [c2] bigint NULL, [c3] smallint NULL, [c4] int NULL, [c5] nvarchar(max) COLLATE Latin1_General_100_BIN2 NULL, [c6] nvarchar(24) COLLATE Latin1_General_100_BIN2 NULL, [c7] nvarchar(20) COLLATE Latin1_General_100_BIN2 NULL, [c8] nvarchar(13) COLLATE Latin1_General_100_BIN2 NULL, [c9] nvarchar(15) COLLATE Latin1_General_100_BIN2 NULL, [c10] nvarchar(29) COLLATE Latin1_General_100_BIN2 NULL, [c11] nvarchar(32) COLLATE Latin1_General_100_BIN2 NULL, [c12] nvarchar(15) COLLATE Latin1_General_100_BIN2 NULL, [c13] uniqueidentifier NULL, [c14] nvarchar(20) COLLATE Latin1_General_100_BIN2 NULL, [c15] bigint NULL) ELSE TRUNCATE TABLE #_replicator_stage_7;
 
 -- update of all columns, rows into it
-INSERT INTO [#_replicator_stage_7] VALUES (CONVERT(bit, @P1), CONVERT(varbinary(max), @P2), CONVERT(bigint, @P3), CONVERT(smallint, @P4), CONVERT(int, @P5), CONVERT(nvarchar(max), @P6), CONVERT(nvarchar(max), @P7), CONVERT(nvarchar(max), @P8), CONVERT(nvarchar(max), @P9), CONVERT(nvarchar(max), @P10), CONVERT(nvarchar(max), @P11), CONVERT(nvarchar(max), @P12), CONVERT(nvarchar(max), @P13), CONVERT(uniqueidentifier, @P14), CONVERT(nvarchar(max), @P15), CONVERT(bigint, @P16)), (CONVERT(bit, @P17), CONVERT(varbinary(max), @P18), CONVERT(bigint, @P19), CONVERT(smallint, @P20), CONVERT(int, @P21), CONVERT(nvarchar(max), @P22), CONVERT(nvarchar(max), @P23), CONVERT(nvarchar(max), @P24), CONVERT(nvarchar(max), @P25), CONVERT(nvarchar(max), @P26), CONVERT(nvarchar(max), @P27), CONVERT(nvarchar(max), @P28), CONVERT(nvarchar(max), @P29), CONVERT(uniqueidentifier, @P30), CONVERT(nvarchar(max), @P31), CONVERT(bigint, @P32));
+INSERT INTO #_replicator_stage_7 VALUES (CONVERT(bit, @P1), CONVERT(varbinary(max), @P2), CONVERT(bigint, @P3), CONVERT(smallint, @P4), CONVERT(int, @P5), CONVERT(nvarchar(max), @P6), CONVERT(nvarchar(max), @P7), CONVERT(nvarchar(max), @P8), CONVERT(nvarchar(max), @P9), CONVERT(nvarchar(max), @P10), CONVERT(nvarchar(max), @P11), CONVERT(nvarchar(max), @P12), CONVERT(nvarchar(max), @P13), CONVERT(uniqueidentifier, @P14), CONVERT(nvarchar(max), @P15), CONVERT(bigint, @P16)), (CONVERT(bit, @P17), CONVERT(varbinary(max), @P18), CONVERT(bigint, @P19), CONVERT(smallint, @P20), CONVERT(int, @P21), CONVERT(nvarchar(max), @P22), CONVERT(nvarchar(max), @P23), CONVERT(nvarchar(max), @P24), CONVERT(nvarchar(max), @P25), CONVERT(nvarchar(max), @P26), CONVERT(nvarchar(max), @P27), CONVERT(nvarchar(max), @P28), CONVERT(nvarchar(max), @P29), CONVERT(uniqueidentifier, @P30), CONVERT(nvarchar(max), @P31), CONVERT(bigint, @P32));
 
 ---- Key [], misfits Fail
 

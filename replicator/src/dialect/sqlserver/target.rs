@@ -111,7 +111,7 @@ impl Target {
 
     /// Statements for many rows of a shape by way of the temporary table `number`.
     pub(crate) fn staged(&self, shape: &Shape, number: usize) -> Staged {
-        let stage = format!("[#{OURS}stage_{number}]");
+        let stage = format!("#{OURS}stage_{number}");
         let all: Vec<usize> = match shape {
             Shape::Insert => (0..self.columns.len()).collect(),
             Shape::Update(set) => set.iter().chain(&self.key).copied().collect(),

@@ -115,31 +115,31 @@ fn many_rows_go_through_a_table_of_the_same_types() {
     assert_eq!(
         [&*staged.ready, &staged.filling(1), &staged.apply,],
         [
-            "IF OBJECT_ID(N'tempdb..[#_replicator_stage_7]') IS NULL \
-             CREATE TABLE [#_replicator_stage_7] ([c0] decimal(10, 2) NULL, \
+            "IF OBJECT_ID(N'tempdb..#_replicator_stage_7') IS NULL \
+             CREATE TABLE #_replicator_stage_7 ([c0] decimal(10, 2) NULL, \
              [c1] nvarchar(max) COLLATE Latin1_General_100_BIN2 NULL, [c2] bigint NULL) \
-             ELSE TRUNCATE TABLE [#_replicator_stage_7]",
-            "INSERT INTO [#_replicator_stage_7] VALUES \
+             ELSE TRUNCATE TABLE #_replicator_stage_7",
+            "INSERT INTO #_replicator_stage_7 VALUES \
              (CONVERT(decimal(10, 2), @P1), CONVERT(nvarchar(max), @P2), CONVERT(bigint, @P3))",
             "UPDATE t SET [total] = v.[c0], [note] = v.[c1] FROM [dbo].[orders] AS t \
-             INNER JOIN [#_replicator_stage_7] AS v ON t.[id] = v.[c2]",
+             INNER JOIN #_replicator_stage_7 AS v ON t.[id] = v.[c2]",
         ]
     );
     assert_eq!(
         made.staged(&Shape::Insert, 1).apply,
         "INSERT INTO [dbo].[orders] ([id], [total], [note], [paid], [at]) \
-         SELECT v.[c0], v.[c1], v.[c2], v.[c3], v.[c4] FROM [#_replicator_stage_1] AS v"
+         SELECT v.[c0], v.[c1], v.[c2], v.[c3], v.[c4] FROM #_replicator_stage_1 AS v"
     );
     // A column of the table's that has the name of one of ours.
     let pairs = target(&table("s", "pairs", &[("c0", 25), ("b", 1082)], &[0, 1]));
     assert_eq!(
         pairs.staged(&Shape::Update([].into()), 1).apply,
-        "UPDATE t SET [c0] = t.[c0] FROM [s].[pairs] AS t INNER JOIN [#_replicator_stage_1] AS v \
+        "UPDATE t SET [c0] = t.[c0] FROM [s].[pairs] AS t INNER JOIN #_replicator_stage_1 AS v \
          ON t.[c0] = v.[c0] AND DATALENGTH(t.[c0]) = DATALENGTH(v.[c0]) AND t.[b] = v.[c1]"
     );
     assert_eq!(
         pairs.staged(&Shape::Delete, 1).apply,
-        "DELETE t FROM [s].[pairs] AS t INNER JOIN [#_replicator_stage_1] AS v \
+        "DELETE t FROM [s].[pairs] AS t INNER JOIN #_replicator_stage_1 AS v \
          ON t.[c0] = v.[c0] AND DATALENGTH(t.[c0]) = DATALENGTH(v.[c0]) AND t.[b] = v.[c1]"
     );
 }

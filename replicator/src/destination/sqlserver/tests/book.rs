@@ -425,7 +425,7 @@ impl State {
         let tuples = || i64::try_from(sql.matches("CONVERT(int, @P").count()).expect("few");
         if sql.contains("AS v") {
             self.rows
-        } else if sql.starts_with("INSERT INTO [#") {
+        } else if sql.starts_with("INSERT INTO #") {
             self.rows += tuples();
             tuples()
         } else if sql.starts_with("INSERT INTO [dbo].[t]") {

@@ -16,8 +16,8 @@ use crate::position::{PositionRow, State};
 
 const BEGIN: &str = "SET XACT_ABORT ON; BEGIN TRANSACTION";
 const MOVE: &str = "UPDATE [dbo].[_replicator_position] WITH (UPDLOCK)";
-const SAVE: &str = "SET XACT_ABORT OFF; SAVE TRANSACTION [together]";
-const BACK: &str = "ROLLBACK TRANSACTION [together]";
+const SAVE: &str = "SET XACT_ABORT OFF; SAVE TRANSACTION together";
+const BACK: &str = "ROLLBACK TRANSACTION together";
 const COMMIT: &str = "COMMIT TRANSACTION; SELECT CAST(@@TRANCOUNT AS int)";
 const ROLLBACK: &str = "IF @@TRANCOUNT > 0 ROLLBACK TRANSACTION";
 const INSERT: &str = "INSERT INTO [dbo].[t]";
@@ -233,9 +233,10 @@ async fn many_rows_go_through_a_temporary_table_and_hundreds_in_bulk() {
     let first = mark(&book);
     let updates = (0..7).map(|id| update(&t, id)).collect();
     let row = apply(&mut destination, &row, updates).await.unwrap();
-    let ready = "IF OBJECT_ID(N'tempdb..[#_replicator_stage_1]') IS NULL CREATE TABLE [#_replicator_stage_1] (";
-    let filling = "INSERT INTO [#_replicator_stage_1] VALUES ";
-    let joined = "UPDATE t SET [name] = v.[c0] FROM [dbo].[t] AS t INNER JOIN [#_replicator_stage_1] AS v ON t.[id] = v.[c1]";
+    let ready =
+        "IF OBJECT_ID(N'tempdb..#_replicator_stage_1') IS NULL CREATE TABLE #_replicator_stage_1 (";
+    let filling = "INSERT INTO #_replicator_stage_1 VALUES ";
+    let joined = "UPDATE t SET [name] = v.[c0] FROM [dbo].[t] AS t INNER JOIN #_replicator_stage_1 AS v ON t.[id] = v.[c1]";
     // In fours, twos and ones: few statements, of which the server knows most.
     came(
         &book,
@@ -249,9 +250,10 @@ async fn many_rows_go_through_a_temporary_table_and_hundreds_in_bulk() {
     book.loads(60);
     let inserts = (0..60).map(|id| insert(&t, id)).collect();
     let row = apply(&mut destination, &row, inserts).await.unwrap();
-    let ready = "IF OBJECT_ID(N'tempdb..[#_replicator_stage_2]') IS NULL";
-    let (looked, bulk) = ("SELECT TOP 0 * FROM ", "INSERT BULK [#_replicator_stage_2]");
-    let joined = "INSERT INTO [dbo].[t] ([id], [name]) SELECT v.[c0], v.[c1] FROM [#_replicator_stage_2] AS v";
+    let ready = "IF OBJECT_ID(N'tempdb..#_replicator_stage_2') IS NULL";
+    let (looked, bulk) = ("SELECT TOP 0 * FROM ", "INSERT BULK #_replicator_stage_2");
+    let joined =
+        "INSERT INTO [dbo].[t] ([id], [name]) SELECT v.[c0], v.[c1] FROM #_replicator_stage_2 AS v";
     came(
         &book,
         first,
@@ -380,8 +382,8 @@ async fn a_conflict_is_resolved_in_the_same_transaction_where_that_is_asked_for(
     apply(&mut destination, &row, vec![insert(&t, 1)])
         .await
         .unwrap();
-    let save = "SET XACT_ABORT OFF; SAVE TRANSACTION [alone]";
-    let back = "ROLLBACK TRANSACTION [alone]";
+    let save = "SET XACT_ABORT OFF; SAVE TRANSACTION alone";
+    let back = "ROLLBACK TRANSACTION alone";
     let update = "UPDATE [dbo].[t] SET [id] = CONVERT(int, @P1), [name] = ";
     came(
         &book,
@@ -416,8 +418,8 @@ async fn a_refused_row_is_left_out_and_the_others_go_on() {
         destination.commit().await.unwrap(),
         Outcome::Committed(_)
     ));
-    let save = "SET XACT_ABORT OFF; SAVE TRANSACTION [attempt]";
-    let back = "ROLLBACK TRANSACTION [attempt]";
+    let save = "SET XACT_ABORT OFF; SAVE TRANSACTION attempt";
+    let back = "ROLLBACK TRANSACTION attempt";
     let update = "UPDATE [dbo].[t]";
     came(
         &book,
@@ -443,7 +445,7 @@ async fn a_table_is_copied_chunk_by_chunk_under_a_shared_lock_and_read_back() {
     };
     let held = "SELECT [state], ";
     let (table, last) = ("SELECT [oid], ", "SELECT [number] FROM ");
-    let ready = "IF OBJECT_ID(N'tempdb..[#_replicator_stage_1]') IS NULL";
+    let ready = "IF OBJECT_ID(N'tempdb..#_replicator_stage_1') IS NULL";
     let (looked, bulk) = ("SELECT TOP 0 * FROM ", "INSERT BULK ");
     let put = "INSERT INTO [dbo].[_replicator_chunks]";
     for is_new in [true, false] {

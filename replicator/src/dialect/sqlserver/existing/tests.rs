@@ -215,7 +215,7 @@ fn values_go_into_what_is_there_as_it_is() {
         "DELETE FROM [dbo].[t] WHERE [c] = CONVERT(varchar(20), @P1)"
     );
     let ready = day.staged(&Shape::Delete, 1).ready;
-    let create = "CREATE TABLE [#_replicator_stage_1] ([c0] varchar(20) COLLATE Latin1_General_CI_AS NULL) ELSE";
+    let create = "CREATE TABLE #_replicator_stage_1 ([c0] varchar(20) COLLATE Latin1_General_CI_AS NULL) ELSE";
     assert!(ready.contains(create), "{ready}");
     // Without a key a text is compared in our collation, whatever the column's.
     let note = target(25, "varchar(max) in Latin1_General_100_CI_AS_SC_UTF8", &[]);
