@@ -42,12 +42,15 @@ pub struct SqlServer {
     on_misfit: OnMisfit,
     /// Whether upper and lower case are one in names.
     folds: bool,
-    /// Whether `ALTER COLUMN` takes a column's nullability and collation beside its type.
-    alters_all: bool,
+    /// Whether the server is none of Microsoft's: what Babelfish does not know is left out.
+    compatible: bool,
 }
 
 /// In UTF-16 units, of schemas, tables and columns.
 const LONGEST_NAME: usize = 128;
+
+/// In bytes, as PostgreSQL has them.
+const LONGEST_OF_OTHERS: usize = 63;
 
 /// Of a table.
 const MOST_COLUMNS: usize = 1024;
@@ -64,7 +67,7 @@ impl SqlServer {
         Self {
             on_misfit: OnMisfit::Fail,
             folds: true,
-            alters_all: true,
+            compatible: false,
         }
     }
 
@@ -82,11 +85,11 @@ impl SqlServer {
         self
     }
 
-    /// Whether `ALTER COLUMN` takes a column's nullability and collation too; Babelfish keeps both as they are, and
-    /// refuses to hear of them.
+    /// Whether the server only speaks this language. Babelfish's `ALTER COLUMN` keeps a column's nullability and
+    /// collation, and refuses to hear of them; its names hold no `]`, and no more bytes than PostgreSQL's.
     #[must_use]
-    pub(crate) const fn alters_all(mut self, alters_all: bool) -> Self {
-        self.alters_all = alters_all;
+    pub(crate) const fn compatible(mut self, compatible: bool) -> Self {
+        self.compatible = compatible;
         self
     }
 }
@@ -196,7 +199,7 @@ impl Words for SqlServer {
     }
 
     fn retype(&self, table: &Table, at: usize) -> Option<String> {
-        Some(self.declare(table, at, "ALTER COLUMN", self.alters_all))
+        Some(self.declare(table, at, "ALTER COLUMN", !self.compatible))
     }
 }
 
@@ -229,6 +232,23 @@ impl SqlServer {
         }
     }
 
+    /// Why a server that is none of Microsoft's has no such name.
+    fn unknown_there(&self, name: &str) -> Option<String> {
+        if !self.compatible {
+            return None;
+        }
+        let bytes = name.len();
+        if bytes > LONGEST_OF_OTHERS {
+            return Some(format!(
+                "the name {name:?} has {bytes} bytes; the destination server holds {LONGEST_OF_OTHERS}"
+            ));
+        }
+        let closes = name.contains(']');
+        closes.then(|| {
+            format!("the name {name:?} has a \"]\", which the destination server does not read")
+        })
+    }
+
     /// Whether a table can be this one at the destination.
     pub(crate) fn check(&self, table: &Table, schema: &str, name: &str) -> Result<()> {
         let refuse = |why: String| {
@@ -250,11 +270,12 @@ impl SqlServer {
                 "table {table}: the schema {schema} is the server's own at the destination"
             ));
         }
-        if let Some(why) = [schema, name].into_iter().find_map(too_long) {
+        let unfit = |name| too_long(name).or_else(|| self.unknown_there(name));
+        if let Some(why) = [schema, name].into_iter().find_map(unfit) {
             return refuse_name(format!("table {table}: {why}"));
         }
         let mut columns = table.columns.iter();
-        if let Some(why) = columns.find_map(|column| too_long(&column.name)) {
+        if let Some(why) = columns.find_map(|column| unfit(&column.name)) {
             return refuse(format!("table {table}: {why}"));
         }
         match table.columns.len() {

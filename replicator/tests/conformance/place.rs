@@ -55,6 +55,11 @@ pub(crate) trait Place: Sized {
     /// As `--destination` wants it.
     fn url(&self) -> String;
 
+    /// Whether this very one knows a name that others of its kind do.
+    fn takes(&self, _name: &str) -> bool {
+        true
+    }
+
     /// Where a table of the source must lie, quoted.
     fn name(&self, schema: &str, table: &str) -> String;
 

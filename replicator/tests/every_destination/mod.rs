@@ -39,6 +39,11 @@ pub(crate) trait Ground: Sized {
     /// Names that no table or column can have.
     const NO_NAMES: &[&str] = &[];
 
+    /// Whether a table and a column can have this name.
+    fn takes(&self, name: &str) -> bool {
+        !Self::NO_NAMES.contains(&name)
+    }
+
     /// One of each version that is to be tried.
     fn all() -> impl Iterator<Item = Self>;
 

@@ -298,7 +298,7 @@ pub(crate) async fn hostile_names_are_only_names<G: Ground>(ground: &G) {
         "\\",
         "%s",
     ];
-    let fits = |name: &&&str| !G::NO_NAMES.contains(name);
+    let fits = |name: &&&str| ground.takes(name);
     let tables: Vec<_> = hostile
         .iter()
         .filter(fits)

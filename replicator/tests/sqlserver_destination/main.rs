@@ -42,6 +42,11 @@ impl Ground for Stage {
     const COLUMNS: usize = 300;
     const NO_NAMES: &[&str] = &["#"];
 
+    fn takes(&self, name: &str) -> bool {
+        let is_closed = name.contains(']') && !self.0.is_microsofts();
+        !is_closed && !Self::NO_NAMES.contains(&name)
+    }
+
     fn all() -> impl Iterator<Item = Self> {
         std::iter::once_with(|| Self(SqlServerDatabase::create()))
     }

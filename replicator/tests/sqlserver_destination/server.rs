@@ -35,11 +35,15 @@ async fn a_deadlock_victim_is_worth_another_try_and_nothing_of_it_is_in() {
     // Somebody who is never the victim has the second row, and wants the first. A server of another make has no
     // priorities: there it is who waited first, as we do.
     let mut other = ground.connect();
+    let (first, wait) = match ground.0.is_microsofts() {
+        true => ("SET DEADLOCK_PRIORITY HIGH", "WAITFOR DELAY '00:00:02'"),
+        false => ("SET NOCOUNT ON", "EXECUTE pg_sleep 2"),
+    };
     let waits = thread::spawn(move || {
-        other.batch(
-            "SET DEADLOCK_PRIORITY HIGH; BEGIN TRANSACTION; UPDATE t SET name = 'theirs' WHERE id = 2;
-             WAITFOR DELAY '00:00:02'; UPDATE t SET name = 'theirs' WHERE id = 1; ROLLBACK TRANSACTION",
-        )
+        other.batch(&format!(
+            "{first}; BEGIN TRANSACTION; UPDATE t SET name = 'theirs' WHERE id = 2; {wait};
+             UPDATE t SET name = 'theirs' WHERE id = 1; ROLLBACK TRANSACTION",
+        ))
     });
     thread::sleep(Duration::from_millis(1500));
     let error = destination

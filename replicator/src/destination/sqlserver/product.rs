@@ -46,7 +46,7 @@ impl Session {
         SqlServer::new()
             .on_misfit(self.on_misfit)
             .folds(self.server.folds)
-            .alters_all(!self.server.is_compatible())
+            .compatible(self.server.is_compatible())
     }
 
     async fn wait_for_locks(&mut self, wait: Duration) -> Result<()> {

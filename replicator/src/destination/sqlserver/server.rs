@@ -205,15 +205,21 @@ fn product(version: &str, database: Option<&Database>) -> Product {
 }
 
 /// What shapes values, what bounds waiting, and what makes mistakes errors; whatever login and database say.
-pub(super) fn settings(lock_wait: Duration) -> String {
+///
+/// Of a server that is none of Microsoft's nothing is asked that is as we need it there anyway.
+pub(super) fn settings(server: &Server, lock_wait: Duration) -> String {
     let locks = lock_wait.as_millis().clamp(1, 1_000_000_000);
+    let more = if server.is_compatible() {
+        ""
+    } else {
+        "SET NUMERIC_ROUNDABORT OFF; SET CURSOR_CLOSE_ON_COMMIT OFF; SET DEADLOCK_PRIORITY NORMAL; "
+    };
     // The language first: it brings an order of dates with it.
     format!(
         "SET LANGUAGE us_english; SET DATEFORMAT ymd; SET DATEFIRST 7; \
          SET ANSI_NULLS ON; SET ANSI_NULL_DFLT_ON ON; SET ANSI_PADDING ON; SET ANSI_WARNINGS ON; SET ARITHABORT ON; \
-         SET CONCAT_NULL_YIELDS_NULL ON; SET QUOTED_IDENTIFIER ON; SET NUMERIC_ROUNDABORT OFF; \
-         SET CURSOR_CLOSE_ON_COMMIT OFF; SET IMPLICIT_TRANSACTIONS OFF; SET XACT_ABORT ON; SET NOCOUNT OFF; \
-         SET ROWCOUNT 0; SET TEXTSIZE 2147483647; SET DEADLOCK_PRIORITY NORMAL; SET LOCK_TIMEOUT {locks}; \
+         SET CONCAT_NULL_YIELDS_NULL ON; SET QUOTED_IDENTIFIER ON; SET IMPLICIT_TRANSACTIONS OFF; SET XACT_ABORT ON; \
+         SET NOCOUNT OFF; SET ROWCOUNT 0; SET TEXTSIZE 2147483647; {more}SET LOCK_TIMEOUT {locks}; \
          SET TRANSACTION ISOLATION LEVEL READ COMMITTED"
     )
 }

@@ -102,7 +102,7 @@ impl Session {
         server: Server,
         patience: Patience,
     ) -> Result<Self> {
-        run_batch(&mut db, &settings(patience.locks))
+        run_batch(&mut db, &settings(&server, patience.locks))
             .await
             .map_err(|error| failure("the destination server refused our settings", error))?;
         let ours = query(&mut db, OURSELVES, Vec::new()).await.map_err(own)?;

@@ -264,6 +264,23 @@ fn a_row_that_does_not_fit_in_its_page_is_refused_by_name() {
 }
 
 #[test]
+fn names_that_another_make_does_not_know_are_refused() {
+    let (closed, long) = ("a]b", "é".repeat(32));
+    for (name, words) in [(closed, "has a \"]\""), (&long, "has 64 bytes")] {
+        for table in [
+            table("s", name, &[("id", 23)], &[0]),
+            table("s", "t", &[(name, 23)], &[]),
+        ] {
+            let (schema, its) = parts(&table.destination);
+            SqlServer::new().check(&table, &schema, &its).unwrap();
+            let there = SqlServer::new().compatible(true);
+            let error = there.check(&table, &schema, &its).unwrap_err();
+            assert!(error.to_string().contains(words), "{error}");
+        }
+    }
+}
+
+#[test]
 fn a_definition_is_changed_in_its_words() {
     let (table, words) = (orders(), SqlServer::new());
     assert_eq!(
@@ -274,7 +291,7 @@ fn a_definition_is_changed_in_its_words() {
         words.retype(&table, 0).unwrap(),
         "ALTER TABLE [dbo].[orders] ALTER COLUMN [id] bigint NOT NULL"
     );
-    let babelfish = words.alters_all(false);
+    let babelfish = words.compatible(true);
     assert_eq!(
         babelfish.retype(&table, 0).unwrap(),
         "ALTER TABLE [dbo].[orders] ALTER COLUMN [id] bigint"

@@ -41,7 +41,8 @@ pub(crate) fn hostile_names_are_only_names<P: Place>() {
         let mut stage = Stage::<P>::new(version);
         let mut change = String::new();
         let odd = || P::LIMITS.odd_names.iter().chain(P::LIMITS.odd_tables);
-        let fits = |name: &&&str| odd().all(|(odd, _)| odd != *name);
+        let place = &stage.place;
+        let fits = |name: &&&str| odd().all(|(odd, _)| odd != *name) && place.takes(name);
         let hostile: Vec<&str> = HOSTILE.iter().filter(fits).copied().collect();
         for name in hostile.iter().map(|name| quoted(name)) {
             stage.play(&format!("CREATE SCHEMA {name}"));

@@ -58,6 +58,10 @@ impl Place for SqlServer {
         self.0.url()
     }
 
+    fn takes(&self, name: &str) -> bool {
+        self.0.is_microsofts() || !name.contains(']')
+    }
+
     fn name(&self, schema: &str, table: &str) -> String {
         let schema = match schema {
             "public" => "dbo",

@@ -47,6 +47,8 @@ async fn no_parameter_comes_without_a_type() {
     // Both rows', and the times that are not known.
     assert!(spelled > 2, "{heard:#?}");
     let all = book.endpoint.statements();
+    // Nor is it asked for settings that nobody needs there.
+    assert!(!all.iter().any(|sql| sql.contains("DEADLOCK_PRIORITY")));
     let insert = "INSERT INTO [dbo].[t] ([id], [name]) VALUES (CONVERT(int, @P1), \
          CONVERT(nvarchar(max), CAST(NULL AS nvarchar(4000))))";
     assert!(all.iter().any(|sql| sql.starts_with(insert)), "{all:#?}");
