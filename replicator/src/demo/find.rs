@@ -207,6 +207,14 @@ fn matching(pattern: &Path) -> Vec<PathBuf> {
 mod tests {
     use super::*;
     use std::os::unix::fs::PermissionsExt;
+    use std::sync::{Mutex, MutexGuard, PoisonError};
+
+    /// One test at a time writes programs and starts them: what another test starts has them open as it does, and no
+    /// program starts that somebody may write.
+    fn alone() -> MutexGuard<'static, ()> {
+        static ONE: Mutex<()> = Mutex::new(());
+        ONE.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 
     /// A folder that looks like a server and says that it is `version`.
     fn server(folder: &Path, version: &str) {
@@ -248,6 +256,7 @@ mod tests {
 
     #[test]
     fn the_newest_server_is_taken_and_an_old_one_never() {
+        let _alone = alone();
         let root = folder();
         let user = User::of_servers().unwrap();
         for version in ["9.6", "14.2", "17.10", "17.9"] {
@@ -289,6 +298,7 @@ mod tests {
 
     #[test]
     fn a_folder_is_meant_with_or_without_bin() {
+        let _alone = alone();
         let root = folder();
         server(&root.path().join("bin"), "16.1");
         let user = User::of_servers().unwrap();

@@ -132,5 +132,13 @@ fn in_another_process(
         .args(["--exact", test, "--nocapture"])
         .env(MARK, "1");
     setup(&mut command);
-    Some(command.output().unwrap())
+    loop {
+        match command.output() {
+            // Written just now, and open as well in a program that another test starts.
+            Err(error) if error.kind() == std::io::ErrorKind::ExecutableFileBusy => {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            output => return Some(output.unwrap()),
+        }
+    }
 }
