@@ -268,18 +268,22 @@ fn ids(folder: &Path) -> Vec<u64> {
 
 #[test]
 fn batches_hold_each_row_once_however_often_the_writer_is_killed() {
-    const ROWS: u64 = 3000;
+    const ROWS: usize = 3000;
     let server = server("CREATE TABLE t (id int PRIMARY KEY, v text)");
     let url = server.socket_url("postgres");
     let folder = tempfile::tempdir().unwrap();
     let arguments = [&*url, "s", "p", folder.path().to_str().unwrap()];
-    let mut writer = sql(&server);
+    let enough = Arc::new(AtomicBool::new(false));
+    let (mut writer, stop) = (sql(&server), Arc::clone(&enough));
     let writing = thread::spawn(move || {
-        for id in 1..=ROWS {
+        let mut id = 0;
+        while !stop.load(Ordering::Relaxed) {
+            id += 1;
             let insert = format!("INSERT INTO t VALUES ({id}, repeat('x', {id} % 2000))");
             writer.batch(&insert).unwrap();
             thread::sleep(Duration::from_millis(1));
         }
+        id
     });
     let (mut kills, mut pause, mut patience, mut counts) = (0, 7, 0, Vec::new());
     let deadline = Instant::now() + PATIENCE * 2;
@@ -299,14 +303,21 @@ fn batches_hold_each_row_once_however_often_the_writer_is_killed() {
             _ => 0,
         };
         counts.push(ids.len());
-        if ids.len() as u64 == ROWS && writing.is_finished() {
+        counts.dedup();
+        // Killed in between, several times.
+        if ids.len() >= ROWS && counts.len() > 5 {
             break;
         }
         assert!(Instant::now() < deadline, "{counts:?}");
     }
-    writing.join().unwrap();
-    counts.dedup();
-    assert!(counts.len() > 3, "it was killed in between: {counts:?}");
+    enough.store(true, Ordering::Relaxed);
+    let rows: usize = writing.join().unwrap();
+    let mut program = Program::start("batch_files", &arguments);
+    while ids(folder.path()).len() != rows {
+        assert!(Instant::now() < deadline, "the rows do not come");
+        thread::sleep(Duration::from_millis(20));
+    }
+    program.kill();
 
     // A position without changes is stored too, and what comes behind it makes another file.
     let files = || std::fs::read_dir(folder.path()).unwrap().count();
@@ -318,8 +329,8 @@ fn batches_hold_each_row_once_however_often_the_writer_is_killed() {
         thread::sleep(Duration::from_millis(20));
     }
     assert!(files() <= before);
-    batch(&server, &format!("INSERT INTO t VALUES ({})", ROWS + 1));
-    while ids(folder.path()).len() as u64 != ROWS + 1 {
+    batch(&server, &format!("INSERT INTO t VALUES ({})", rows + 1));
+    while ids(folder.path()).len() != rows + 1 {
         assert!(Instant::now() < deadline, "the last row does not come");
         thread::sleep(Duration::from_millis(20));
     }
