@@ -117,7 +117,7 @@ const FAREWELLS: [&str; 2] = ["terminating connection", "the database system is"
 
 /// How PostgreSQL's words for such an error begin and end, in English; what stands in between may be anybody's. The first
 /// counts.
-const WORDS: &[(&str, &str, Course)] = &[
+pub(super) const WORDS: &[(&str, &str, Course)] = &[
     ("canceling statement", "due to lock timeout", Course::Lock),
     ("canceling statement due to", "", Course::Again),
     (FAREWELLS[0], "", Course::Again),

@@ -60,6 +60,13 @@ fn listed(product: Product) -> Listed {
             let mut all: Listed = rows
                 .map(|(it, course)| (span(*it.start(), *it.end()), *course))
                 .collect();
+            let words = sqlserver::WORDS.iter().map(|(begin, end, course)| {
+                let said = [*begin, "…", *end].map(str::trim).join(" ");
+                (format!("Babelfish \"{}\"", said.trim()), *course)
+            });
+            all.extend(words);
+            let others = format!("any other of Babelfish's {}", sqlserver::UNMAPPED);
+            all.push((others, Course::Person));
             let fatal = format!("any other of severity {} and more", sqlserver::FATAL);
             all.push((fatal, Course::Again));
             all.push(("any other".to_owned(), Course::Person));
